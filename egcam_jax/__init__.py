@@ -1,0 +1,1 @@
+"""Expected Grad-CAM and its relatives as pure JAX functions."""

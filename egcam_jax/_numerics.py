@@ -1,0 +1,49 @@
+"""Arithmetic that must be right once: guarded division, accumulation dtype, casting a tree."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def divide(numerator: Array, denominator: Array, default: float = 0.0) -> Array:
+    """Quotient with ``default`` where the denominator is 0, in value and in derivative.
+
+    The denominator is replaced before the division as well as after it (the double-where): with one
+    ``where`` the value is right, but the derivative is ``0 * inf = nan``.
+    """
+    defined = denominator != 0
+    return jnp.where(defined, numerator / jnp.where(defined, denominator, 1), default)
+
+
+def sqrt(x: Array) -> Array:
+    """Square root whose derivative at 0 is 0 instead of infinite; negative rounding errors count as 0."""
+    positive = x > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+
+
+def accumulator(dtype: Any) -> Any:
+    """Dtype in which sums are kept: at least float32, float64 only where the input is."""
+    return jnp.promote_types(dtype, jnp.float32)
+
+
+def accumulate(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """``x`` in the dtype that sums are kept in."""
+    return x.astype(accumulator(x.dtype))
+
+
+def cast_floating(tree: Any, dtype: Any) -> Any:
+    """The tree with its floating leaves in ``dtype``; integers, booleans and keys stay as they are."""
+    if dtype is None:
+        return tree
+
+    def cast(leaf: Any) -> Any:
+        return leaf.astype(dtype) if is_floating(leaf) else leaf
+
+    return jax.tree.map(cast, tree)
+
+
+def is_floating(leaf: Any) -> bool:
+    """Whether a leaf is an array of real floating numbers (a PRNG key or an integer is not)."""
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
