@@ -1,0 +1,5 @@
+"""Cutting any JAX classifier in two at a layer."""
+
+from ._split import Split
+
+__all__ = ["Split"]

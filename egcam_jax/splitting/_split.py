@@ -1,0 +1,43 @@
+"""A network cut in two at its target layer."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+BY_HAND = "split by hand"
+"""The layer's name where nobody gave one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """A classifier as two pure functions: logits = head(params, features(params, x)).
+
+    Two splits are equal where they hold the same function objects, so a split is hashable and can be a static
+    argument of ``jax.jit``.
+
+    Args:
+        features: ``(params, x)`` to A: ``(b, H, W, C)`` images to ``(b, h, w, K)`` activations, channels last.
+        head: ``(params, A)`` to ``(b, classes)`` logits; with ``bypass`` also ``(params, A, carried)``.
+        bypass: ``(params, x)`` to ``(A, carried)`` in one pass, for a layer that something goes around:
+            ``carried`` is a pytree of arrays, each with leading axis b, that depend on x and reach the logits without
+            going through A (a skip connection). They are constants of the head, so that the derivative of a logit with
+            respect to A is the one that a hook on the layer would see. None where nothing goes around.
+        layer: the layer's name, for people.
+
+    Raises:
+        TypeError: a part is not callable, or ``layer`` is not a string.
+    """
+
+    features: Callable[..., Any]
+    head: Callable[..., Any]
+    bypass: Callable[..., Any] | None = None
+    layer: str = BY_HAND
+
+    def __post_init__(self) -> None:
+        """Refuse a part that cannot be called: the mistake would show only deep inside a trace."""
+        for name in ("features", "head") + (("bypass",) if self.bypass is not None else ()):
+            part = getattr(self, name)
+            if not callable(part):
+                raise TypeError(f"Split: `{name}` must be a function, got {type(part).__name__}.")
+        if not isinstance(self.layer, str):
+            raise TypeError(f"Split: `layer` must be a string, got {type(self.layer).__name__}.")
