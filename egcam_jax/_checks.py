@@ -1,0 +1,207 @@
+"""Checks of what users pass: each names the argument, what came, what was wanted and the remedy.
+
+Shapes and dtypes are checked always; values only where they are at hand, not under a transformation.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from egcam_jax import _numerics
+
+_CHANNELS = (1, 3, 4)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The sentence that offers the names most like ``name``, or all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(map(repr, close))}?" if close else f"Known: {', '.join(known)}."
+
+
+def one_of(argument: str, value: Any, words: Sequence[str]) -> str:
+    """Check that ``value`` is one of a few words."""
+    if value not in words:
+        wanted = ", ".join(map(repr, words))
+        raise ValueError(f"{argument} must be one of {wanted}; got {value!r}.")
+    return value
+
+
+def number(argument: str, value: Any, *, low: float) -> Any:
+    """Check that ``value`` is a finite scalar of at least ``low``."""
+    if np.shape(value) != () or not np.issubdtype(jnp.result_type(value), np.number):
+        raise TypeError(f"{argument} must be a single number; got {_describe(value)}.")
+    if concrete(value) and not (np.isfinite(value) and value >= low):
+        raise ValueError(f"{argument} must be finite and at least {low:g}; got {value}.")
+    return value
+
+
+def positions(argument: str, value: Any, num_samples: int) -> Any:
+    """Check positions on the path: a scalar or one for each sample, in [0, 1]."""
+    if np.shape(value) not in ((), (num_samples,)):
+        raise ValueError(
+            f"{argument} must be a number or have shape ({num_samples},), one position for each of the "
+            f"num_samples={num_samples} samples; got shape {np.shape(value)}."
+        )
+    if concrete(value) and not (np.all(np.asarray(value) >= 0) and np.all(np.asarray(value) <= 1)):
+        raise ValueError(
+            f"{argument} must lie in [0, 1], from the reference (0) to the image (1); got {value}."
+        )
+    return jnp.asarray(value, jnp.float32)
+
+
+def count(argument: str, value: Any) -> int:
+    """Check a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(
+            f"{argument} must be a whole number, known before compilation; got {_describe(value)}."
+        )
+    if value < 1:
+        raise ValueError(f"{argument} must be at least 1; got {value}.")
+    return int(value)
+
+
+def images(x: Any) -> Any:
+    """Check the images to explain: ``(B, H, W, C)`` or ``(H, W, C)``, floating, channels last, finite."""
+    x = _array("x", x)
+    if x.ndim not in (3, 4):
+        raise ValueError(f"x must have shape (B, H, W, C), or (H, W, C) for one image; got shape {x.shape}.")
+    _picture("x", x)
+    if 0 in x.shape:
+        raise ValueError(
+            f"x is empty: its shape is {x.shape}. Pass at least one image of at least one pixel."
+        )
+    finite("x", x)
+    return x
+
+
+def references(refs: Any, x: Any, method: str) -> Any:
+    """Check the reference distribution: ``(R, H, W, C)`` with R >= 1, like the images in all else."""
+    size = tuple(x.shape[-3:])
+    if refs is None:
+        raise ValueError(
+            f"refs is None, but method {method!r} averages over a reference distribution: pass an array of shape "
+            f"(R, {size[0]}, {size[1]}, {size[2]}) of images, preprocessed as x is, drawn from the data the model "
+            f"was trained on."
+        )
+    refs = _array("refs", refs)
+    if refs.ndim == 3:
+        raise ValueError(
+            f"refs must have shape (R, H, W, C); got {refs.shape}. For one reference pass refs[None]."
+        )
+    if refs.ndim != 4 or tuple(refs.shape[1:]) != size:
+        raise ValueError(
+            f"refs must have shape (R, {size[0]}, {size[1]}, {size[2]}), the size of the images in x; got "
+            f"{refs.shape}. Resize and preprocess the references as you do x."
+        )
+    if refs.shape[0] < 1:
+        raise ValueError("refs is empty: at least one reference is needed (16 or more make a distribution).")
+    finite("refs", refs)
+    return refs
+
+
+def key(value: Any, method: str) -> Any:
+    """Check a PRNG key, new style or raw."""
+    if value is None:
+        raise ValueError(
+            f"key is None, but method {method!r} draws samples: pass a key such as jax.random.key(0)."
+        )
+    dtype = getattr(value, "dtype", None)
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and value.shape == ()
+    if not typed and not (dtype == jnp.uint32 and value.shape == (2,)):
+        raise TypeError(f"key must be one PRNG key such as jax.random.key(0); got {_describe(value)}.")
+    return value
+
+
+def indices(value: Any, num_images: int) -> Any:
+    """The images' indices: a first index to count from, or one for each image."""
+    if not jnp.issubdtype(jnp.result_type(value), jnp.integer):
+        raise TypeError(f"index must be whole numbers; got {_describe(value)}.")
+    if np.shape(value) not in ((), (num_images,)):
+        raise ValueError(
+            f"index must be the first image's index or have shape ({num_images},), one for each image; "
+            f"got shape {np.shape(value)}."
+        )
+    return jnp.arange(num_images) + value if np.shape(value) == () else jnp.asarray(value)
+
+
+def target(value: Any, num_images: int) -> Any:
+    """Check the form of ``target``: None, a whole number, ``(B,)`` whole numbers or a callable."""
+    if value is None or callable(value):
+        return value
+    if not hasattr(value, "dtype") and not isinstance(value, int):
+        value = np.asarray(value)
+    if isinstance(value, bool) or not jnp.issubdtype(jnp.result_type(value), jnp.integer):
+        raise TypeError(
+            f"target must be None (each image's top class), a class index, one index for each image, or a "
+            f"function from logits to a scalar; got {_describe(value)}."
+        )
+    if np.shape(value) not in ((), (num_images,)):
+        raise ValueError(
+            f"target must be one class index or have shape ({num_images},), one for each image in x; "
+            f"got shape {np.shape(value)}."
+        )
+    return jnp.broadcast_to(jnp.asarray(value, jnp.int32), (num_images,))
+
+
+def classes(value: Any, num_classes: int) -> None:
+    """Check that the classes in ``target`` exist."""
+    if value is None or callable(value) or not concrete(value):
+        return
+    wrong = [int(c) for c in np.asarray(value) if not 0 <= c < num_classes]
+    if wrong:
+        raise ValueError(
+            f"target {wrong[0]} is out of range: the model has {num_classes} classes, 0 to {num_classes - 1}."
+        )
+
+
+def finite(argument: str, value: Any) -> None:
+    """Check that an array that is at hand has no NaN or infinity."""
+    if concrete(value) and not bool(jnp.isfinite(value).all()):
+        bad = int(jnp.size(value) - jnp.isfinite(value).sum())
+        raise ValueError(
+            f"{argument} has {bad} entries that are NaN or infinite, of {jnp.size(value)}; they would spread to "
+            f"every map. Look at the preprocessing, or replace them."
+        )
+
+
+def concrete(value: Any) -> bool:
+    """Whether the values can be looked at here: not traced, and all on this host."""
+    return not isinstance(value, jax.core.Tracer) and getattr(value, "is_fully_addressable", True)
+
+
+def _array(argument: str, value: Any) -> Any:
+    """The argument as a floating array, or an error that says what to pass."""
+    if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        raise TypeError(
+            f"{argument} must be a JAX or NumPy array of floating numbers; got {_describe(value)}."
+        )
+    if not _numerics.is_floating(value):
+        raise TypeError(
+            f"{argument} must be floating, preprocessed as the model expects; got dtype {value.dtype}. "
+            f"For pixels from 0 to 255 convert first, as in {argument}.astype('float32') / 255, then normalise."
+        )
+    return value if isinstance(value, jax.Array) else jnp.asarray(value)
+
+
+def _picture(argument: str, value: Any) -> None:
+    """Refuse channels-first images, by the one axis that is as short as channels are."""
+    first, last = value.shape[-3], value.shape[-1]
+    if first in _CHANNELS and last not in _CHANNELS and value.shape[-2] not in _CHANNELS:
+        wanted = "(B, H, W, C)" if value.ndim == 4 else "(H, W, C)"
+        raise ValueError(
+            f"{argument} has shape {value.shape}, which looks channels-first; wanted {wanted}. "
+            f"Pass jnp.moveaxis({argument}, {value.ndim - 3}, -1)."
+        )
+
+
+def _describe(value: Any) -> str:
+    """A short account of what came: its type, and shape and dtype where it has them."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{type(value).__name__} of shape {value.shape} and dtype {value.dtype}"
+    text = repr(value)
+    return f"{text if len(text) < 60 else text[:57] + '...'} ({type(value).__name__})"

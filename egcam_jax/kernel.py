@@ -1,0 +1,198 @@
+"""The one computation below every method: activations, head gradients, and their mean over samples.
+
+Everything here is written for one image and ``vmap``ped. Memory is bounded by blocks of images times
+samples, of which ``chunk_size`` go through the network in one fused pass.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from egcam_jax import _numerics
+from egcam_jax._types import Activation, Image, Logits, Params, Scalar
+
+DEFAULT_CHUNK_SIZE = 32
+"""Images times samples in one fused pass, unless told otherwise."""
+
+
+class Code(NamedTuple):
+    """One image, encoded: the target layer's activation, and what bypasses the layer."""
+
+    activation: Activation
+    carried: Any
+
+
+class Network(NamedTuple):
+    """A model cut at its target layer and closed over its parameters, for one image.
+
+    Attributes:
+        encode: ``(H, W, C)`` to a ``Code``.
+        decode: A ``Code`` to ``(classes,)`` logits.
+    """
+
+    encode: Callable[[Image], Code]
+    decode: Callable[[Code], Logits]
+
+
+def network(pieces: Any, params: Params, dtype: Any) -> Network:
+    """View a ``Split`` as functions of one image that compute in ``dtype`` and return float32.
+
+    Args:
+        pieces: ``features``, ``head`` and ``bypass``, as in ``egcam_jax.Split``.
+        params: The model's parameters, already in ``dtype``.
+        dtype: What images are cast to before the network; ``None`` leaves them alone.
+    """
+    bypass = pieces.bypass or (lambda params, x: (pieces.features(params, x), None))
+
+    def encode(x: Image) -> Code:
+        activation, carried = bypass(params, _numerics.cast_floating(x, dtype)[None])
+        return Code(_numerics.accumulate(activation[0]), jax.tree.map(lambda leaf: leaf[0], carried))
+
+    def decode(code: Code) -> Logits:
+        activation = _numerics.cast_floating(code.activation, dtype)[None]
+        if pieces.bypass is None:
+            logits = pieces.head(params, activation)
+        else:
+            logits = pieces.head(params, activation, jax.tree.map(lambda leaf: leaf[None], code.carried))
+        return _numerics.accumulate(logits[0])
+
+    return Network(encode, decode)
+
+
+def score_and_gradient(
+    decode: Callable[[Code], Logits], score: Callable[[Logits], Scalar], code: Code
+) -> tuple[Scalar, Activation]:
+    """Score y and its gradient at the layer, ``dy/dA`` (eqs. 5 and 22), with a pass through the head alone."""
+    return jax.value_and_grad(lambda a: score(decode(Code(a, code.carried))))(code.activation)
+
+
+def interpolate(start: Any, end: Any, alpha: Scalar) -> Any:
+    """Point ``start + alpha * (end - start)`` between two pytrees; leaves that are not floating stay at ``end``."""
+
+    def between(a: Array, b: Array) -> Array:
+        if not _numerics.is_floating(b):
+            return b
+        low, high = _numerics.accumulate(a), _numerics.accumulate(b)
+        return (low + alpha * (high - low)).astype(b.dtype)
+
+    return jax.tree.map(between, start, end)
+
+
+class Blocks(NamedTuple):
+    """How many images, and how many samples of each, share one fused pass."""
+
+    images: int
+    samples: int
+
+
+def plan(num_images: int, num_samples: int, chunk_size: int | None) -> Blocks:
+    """Divide images times samples into equal blocks of at most ``chunk_size``, images first.
+
+    Images first, because they are what is spread over devices, and what the clean pass batches over.
+    """
+    chunk_size = chunk_size or DEFAULT_CHUNK_SIZE
+    images = _even(num_images, chunk_size)
+    return Blocks(images, _even(num_samples, max(1, chunk_size // images)))
+
+
+def _even(count: int, limit: int) -> int:
+    """The size of the fewest equal blocks of at most ``limit``, so that as little as possible is padded."""
+    return math.ceil(count / math.ceil(count / limit))
+
+
+def map_images(function: Callable[..., Any], images: Any, block: int) -> Any:
+    """Apply a function of one image to all, ``block`` at a time.
+
+    A block takes every (B / block)-th image instead of neighbours: where the batch is sharded over
+    devices, each block is then sharded too, and no image moves. The last block is padded with copies.
+
+    Args:
+        function: Of one image's slice of ``images``.
+        images: Pytree whose leaves have the images as leading axis.
+        block: How many go through at once.
+    """
+    count = jax.tree.leaves(images)[0].shape[0]
+    if count <= block:
+        return jax.vmap(function)(images)
+    steps = math.ceil(count / block)
+
+    def fold(leaf: Array) -> Array:
+        filled = jnp.concatenate([leaf, jnp.repeat(leaf[-1:], steps * block - count, axis=0)])
+        return jnp.moveaxis(filled.reshape(block, steps, *leaf.shape[1:]), 1, 0)
+
+    def unfold(leaf: Array) -> Array:
+        return jnp.moveaxis(leaf, 0, 1).reshape(steps * block, *leaf.shape[2:])[:count]
+
+    return jax.tree.map(unfold, jax.lax.map(jax.vmap(function), jax.tree.map(fold, images)))
+
+
+def mean_over_samples(
+    sample: Callable[..., tuple[Any, Any]], num_samples: int, block: int
+) -> tuple[Any, Any]:
+    """Average a function of the sample's number over ``range(num_samples)``, ``block`` samples at a time.
+
+    The body is rematerialised under differentiation, so that memory stays bounded by the block there too.
+
+    Args:
+        sample: ``s -> (averaged, kept)``, two pytrees.
+        num_samples: n.
+        block: How many samples are ``vmap``ped into one pass.
+
+    Returns:
+        The mean of ``averaged``, in float32, and ``kept`` for each sample, stacked.
+    """
+    steps = math.ceil(num_samples / block)
+
+    @jax.checkpoint
+    def body(numbers: Array) -> tuple[Any, Any]:
+        averaged, kept = jax.vmap(sample)(jnp.minimum(numbers, num_samples - 1))
+
+        def total(leaf: Array) -> Array:
+            real = jnp.expand_dims(numbers < num_samples, range(1, leaf.ndim))
+            return jnp.where(real, _numerics.accumulate(leaf), 0).sum(axis=0)
+
+        return jax.tree.map(total, averaged), kept
+
+    if steps == 1:
+        totals, kept = body(jnp.arange(num_samples))
+    else:
+        numbers = jnp.arange(steps * block).reshape(steps, block)
+        zeros = jax.tree.map(
+            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(body, numbers[0])[0]
+        )
+
+        def step(totals: Any, numbers: Array) -> tuple[Any, Any]:
+            more, kept = body(numbers)
+            return jax.tree.map(jnp.add, totals, more), kept
+
+        totals, kept = jax.lax.scan(step, zeros, numbers)
+        kept = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num_samples], kept)
+    return jax.tree.map(lambda leaf: leaf / num_samples, totals), kept
+
+
+def standard_error(values: Float[Array, "n ..."], *, ordered: bool) -> Float[Array, "..."]:
+    """Standard error of the mean of ``values`` over their leading axis.
+
+    Independent draws: ``sqrt(s^2 / n)`` with the sample variance. Draws in order of their stratum differ by
+    a trend that the stratified mean does not suffer from; second differences cancel it where it is
+    locally linear: ``s^2 = mean((v[i-1] - 2 v[i] + v[i+1])^2) / 6``.
+
+    Args:
+        values: ``(n, ...)``.
+        ordered: Whether the draws are in the order of their strata.
+
+    Returns:
+        NaN for n = 1.
+    """
+    count = values.shape[0]
+    if count == 1:
+        return jnp.full(values.shape[1:], jnp.nan, values.dtype)
+    if ordered and count > 2:
+        variance = jnp.mean(jnp.diff(values, n=2, axis=0) ** 2, axis=0) / 6
+    else:
+        variance = jnp.var(values, axis=0, ddof=1)
+    return _numerics.sqrt(variance / count)

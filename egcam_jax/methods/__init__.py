@@ -1,0 +1,7 @@
+"""The methods: pairs of a gradient estimator and an aggregator over one shared kernel."""
+
+from egcam_jax.methods import aggregators, expected, vanilla
+from egcam_jax.methods._registry import METHODS, Method
+from egcam_jax.methods.explain import explain
+
+__all__ = ["METHODS", "Method", "aggregators", "expected", "explain", "vanilla"]
