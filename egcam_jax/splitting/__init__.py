@@ -1,5 +1,6 @@
 """Cutting any JAX classifier in two at a layer."""
 
+from ._api import layers, split
 from ._split import Split
 
-__all__ = ["Split"]
+__all__ = ["Split", "layers", "split"]

@@ -1,0 +1,93 @@
+"""What users call: ``split`` and ``layers``."""
+
+from typing import Any
+
+import jax
+
+from .._types import ApplyFn, Params
+from ._channels import layout
+from ._cut import bypass, cut, features, head
+from ._names import named, shapes
+from ._resolve import resolve
+from ._split import Split
+from ._trace import Program, Traced, flatten, trace
+
+
+def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None = None) -> Split:
+    """Cut a classifier in two at a layer: logits = head(params, features(params, x)).
+
+    The function is traced once, for one image, and both halves are read off its jaxpr; images are then mapped over, so
+    that the halves take any number of them and no image sees its batch (not even batch statistics in training mode).
+
+    Args:
+        apply_fn: ``(params, x)`` to logits: ``(b, H, W, C)`` images to ``(b, classes)``. A ``Split`` comes back as it is.
+        params: the tree that it takes; only shapes and dtypes matter here.
+        x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``: only shape and dtype matter, except for ``head(params, A)``
+            at a layer that something goes around, which needs the values.
+        layer: a ``jax.named_scope`` or module path (``"layer3/4"`` or ``"layer3.4"``), its unambiguous end, or a
+            ``jax.ad_checkpoint.checkpoint_name`` tag; its value must be a grid ``(b, h, w, K)``. None is the last activation with spatial
+            extent that every path from x to the logits goes through.
+
+    Returns:
+        The halves. They take the shapes and dtypes that they were made for; ``bypass`` is set where something goes
+        around the layer.
+
+    Raises:
+        ValueError: no such layer, or an ambiguous name, or nothing to choose; logits or x of a wrong shape.
+        TypeError: ``apply_fn`` does not return one floating array.
+    """
+    if isinstance(apply_fn, Split):
+        return _by_hand(apply_fn, layer)
+    traced = _traced(apply_fn, params, x)
+    program = flatten(traced, through_checkpoints=True)
+    name, slot = resolve(program, layer)
+    axes = layout(program, slot)
+    if axes is None:
+        raise ValueError(f"layer={name!r}: its value has no spatial grid (h, w, K).")
+    where = cut(*_lean(traced, program, slot), axes)
+    return Split(features(where), head(where, x), bypass(where) if where.carried else None, name)
+
+
+def layers(apply_fn: ApplyFn | Split, params: Params, x: Any) -> dict[str, tuple[int, ...]]:
+    """List the layers that can be named, in order of execution, with their shapes per image.
+
+    Args:
+        apply_fn: ``(params, x)`` to logits, or a ``Split``.
+        params: the tree that it takes.
+        x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``.
+
+    Returns:
+        Name to shape ``(h, w, K)``.
+    """
+    if isinstance(apply_fn, Split):
+        image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
+        return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image).shape[1:]}
+    program = flatten(_traced(apply_fn, params, x), through_checkpoints=True)
+    return shapes(program, named(program))
+
+
+def _by_hand(apply_fn: Split, layer: str | None) -> Split:
+    if layer is None:
+        return apply_fn
+    raise ValueError(
+        f"layer={layer!r}: a Split is already cut (at {apply_fn.layer!r}), so no layer can be chosen. "
+        "Leave layer out, or pass the function that was split."
+    )
+
+
+def _traced(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
+    if not callable(apply_fn):
+        raise TypeError(f"apply_fn must be a function (params, x) -> logits or a Split, got {type(apply_fn).__name__}.")
+    if not hasattr(x, "shape") or len(x.shape) != 4:
+        came = f"shape {x.shape}" if hasattr(x, "shape") else type(x).__name__
+        raise ValueError(f"x: expected images (b, H, W, C), got {came}. One image is x[None].")
+    return trace(apply_fn, params, x)
+
+
+def _lean(traced: Traced, program: Program, slot: int) -> tuple[Program, Any, int]:
+    """The program with checkpointed parts left whole where the layer can be seen so: they save memory."""
+    lean = flatten(traced, through_checkpoints=False)
+    for variable in (key for key, value in program.where.items() if value == slot):
+        if variable in lean.where:
+            return lean, traced.spec, lean.where[variable]
+    return program, traced.spec, slot

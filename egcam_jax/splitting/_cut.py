@@ -1,0 +1,180 @@
+"""The two halves of a program at one of its values."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from .._types import Params
+from ._channels import Layout
+from ._trace import Program, Spec, Step, needed, reached, specification
+
+
+class Cut(NamedTuple):
+    """Where a program is cut.
+
+    Args:
+        program: what is cut.
+        spec: what it was traced for.
+        slot: the activation.
+        axes: its axes, as batch, height, width, channels.
+        carried: the other slots that depend on the image and are used after the activation, but do not depend on it.
+    """
+
+    program: Program
+    spec: Spec
+    slot: int
+    axes: Layout
+    carried: tuple[int, ...]
+
+
+def cut(program: Program, spec: Spec, slot: int, axes: Layout) -> Cut:
+    """Find what goes around an activation."""
+    after = reached(program.steps, {slot})
+    later = [step for step in program.steps if after.intersection(step.inputs)]
+    used = {s for step in later for s in step.inputs if s is not None}
+    return Cut(program, spec, slot, axes, tuple(sorted((used & program.varying) - after)))
+
+
+def features(where: Cut) -> Callable[..., Any]:
+    """``(params, x)`` to A ``(b, h, w, K)``."""
+    run = _before(where, (where.slot,))
+
+    def features(params: Params, x: Any) -> Any:
+        leaves = _checked_params(where.spec, params)
+        _check_images(where.spec, x)
+        return jax.vmap(lambda image: _channels_last(where, run(leaves, image)[0]))(x)
+
+    return features
+
+
+def bypass(where: Cut) -> Callable[..., Any]:
+    """``(params, x)`` to A and what goes around it, in one pass."""
+    run = _before(where, (where.slot, *where.carried))
+
+    def bypass(params: Params, x: Any) -> Any:
+        leaves = _checked_params(where.spec, params)
+        _check_images(where.spec, x)
+
+        def one(image: Any) -> Any:
+            activation, *carried = run(leaves, image)
+            return _channels_last(where, activation), tuple(carried)
+
+        return jax.vmap(one)(x)
+
+    return bypass
+
+
+def head(where: Cut, x: Any) -> Callable[..., Any]:
+    """``(params, A)``, or ``(params, A, carried)``, to logits ``(b, classes)``."""
+    run, around = _after(where), bypass(where) if where.carried else None
+
+    def head(params: Params, activations: Any, carried: Any = None) -> Any:
+        leaves = _checked_params(where.spec, params)
+        _check_activations(where, activations)
+        if carried is None:
+            carried = () if around is None else around(params, _images(x, activations))[1]
+        return jax.vmap(lambda a, c: run(leaves, a, c))(activations, carried)
+
+    return head
+
+
+def _before(where: Cut, wanted: tuple[int, ...]) -> Callable[..., Any]:
+    program = where.program
+    steps = needed(program.steps, set(wanted))
+
+    def run(leaves: Iterable[Any], image: Any) -> list[Any]:
+        known = {**program.constants, **dict(zip(program.params, leaves)), program.image: image[None]}
+        values = evaluate(steps, known)
+        return [values[slot] for slot in wanted]
+
+    return run
+
+
+def _after(where: Cut) -> Callable[..., Any]:
+    program = where.program
+    steps = needed(program.steps, {program.logits}, frozenset((where.slot, *where.carried)))
+    back = tuple(int(axis) for axis in np.argsort(where.axes))
+
+    def run(leaves: Iterable[Any], activation: Any, carried: tuple[Any, ...]) -> Any:
+        known = {**program.constants, **dict(zip(program.params, leaves)), **dict(zip(where.carried, carried))}
+        known[where.slot] = jnp.transpose(activation[None], back)
+        return evaluate(steps, known)[program.logits][0]
+
+    return run
+
+
+def _channels_last(where: Cut, activation: Any) -> Any:
+    return jnp.transpose(activation, where.axes)[0]
+
+
+def evaluate(steps: Iterable[Step], known: dict[int, Any]) -> dict[int, Any]:
+    """Return the value of every slot that the steps make, and of those known before."""
+    values = dict(known)
+    for step in steps:
+        atoms = {
+            atom: values[slot] for atom, slot in zip(step.equation.invars, step.inputs) if slot is not None
+        }
+        values.update(zip(step.outputs, apply(step.equation, atoms)))
+    return values
+
+
+def apply(equation: core.JaxprEqn, operands: dict[Any, Any]) -> list[Any]:
+    """Carry out one equation, by way of a jaxpr of its own: every kind of primitive is then called as JAX does it."""
+    jaxpr = core.Jaxpr((), tuple(operands), equation.outvars, (equation,), equation.effects)
+    return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, ()))(*operands.values())
+
+
+def _checked_params(spec: Spec, params: Params) -> list[Any]:
+    leaves, tree = jax.tree.flatten(params)
+    if tree != spec.tree:
+        raise ValueError(f"params: expected the tree that the network was split with, {spec.tree}, got {tree}.")
+    for wanted, got, path in zip(spec.leaves, jax.tree.leaves(specification(params)), _paths(params)):
+        _check_like(f"params{path}", got, wanted.shape, wanted.dtype)
+    return [leaf if isinstance(leaf, jax.Array) else jnp.asarray(leaf) for leaf in leaves]
+
+
+def _paths(tree: Any) -> list[str]:
+    return [jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def _check_images(spec: Spec, x: Any) -> None:
+    if len(x.shape) != len(spec.image.shape):
+        raise ValueError(f"x: expected a batch (b, {_joined(spec.image.shape[1:])}), got shape {x.shape}.")
+    _check_like("x", x, (x.shape[0], *spec.image.shape[1:]), spec.image.dtype)
+
+
+def _check_activations(where: Cut, activations: Any) -> None:
+    aval = where.program.avals[where.slot]
+    grid = tuple(aval.shape[axis] for axis in where.axes[1:])
+    if len(activations.shape) != 4:
+        raise ValueError(f"A: expected activations (b, {_joined(grid)}), got shape {activations.shape}.")
+    _check_like("A", activations, (activations.shape[0], *grid), aval.dtype)
+
+
+def _check_like(name: str, got: Any, shape: tuple[int, ...], dtype: Any) -> None:
+    remedy = "The network was split for these shapes and dtypes: call split again for others."
+    if tuple(got.shape) != tuple(shape):
+        raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(got.shape)}. {remedy}")
+    if got.dtype != dtype:
+        raise TypeError(f"{name}: expected {dtype}, got {got.dtype}. {remedy}")
+
+
+def _joined(shape: tuple[int, ...]) -> str:
+    return ", ".join(str(size) for size in shape)
+
+
+def _images(x: Any, activations: Any) -> Any:
+    """The images that the network was split with, where the head needs what goes around the layer for them."""
+    remedy = "Get (A, carried) from split.bypass(params, x) and call head(params, A, carried)."
+    if isinstance(x, jax.ShapeDtypeStruct):
+        raise ValueError(f"head: something goes around this layer, and split was given no values of x. {remedy}")
+    if x.shape[0] != activations.shape[0]:
+        raise ValueError(
+            f"head: something goes around this layer, and A has {activations.shape[0]} images where the x that was "
+            f"given to split has {x.shape[0]}. {remedy}"
+        )
+    return jnp.asarray(x)

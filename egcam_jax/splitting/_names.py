@@ -1,0 +1,101 @@
+"""The layers of a program by name: the scopes and tags whose value is an activation with spatial extent."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from . import _default
+from ._channels import grid
+from ._trace import Path, Program, Step
+
+
+def named(program: Program) -> dict[str, int]:
+    """Slot of every layer that can be named, in order of execution.
+
+    A layer is a scope or a ``checkpoint_name`` tag; its value is the last one with spatial extent that was computed
+    inside the scope and is used outside of it. The automatic choice is there too, under a descriptive name where it is the
+    value of no scope.
+    """
+    scopes = _values_of_scopes(program)
+    chosen = _default.last_spatial(program)
+    root = root_of(program, scopes)
+    found = {"/".join(path[len(root) :]): slot for path, slot in scopes.items()}
+    found |= _tags(program)
+    if chosen is not None and not any(_default.source(program, slot) == chosen for slot in found.values()):
+        found[described(program, chosen)] = chosen
+    order = program.producers
+    return dict(sorted(found.items(), key=lambda item: (order[item[1]], -len(pieces(item[0])))))
+
+
+def root_of(program: Program, scopes: dict[Path, int] | None = None) -> Path:
+    """The scope around all others, such as Flax's top module, where it is no layer itself; else the empty path."""
+    scopes = _values_of_scopes(program) if scopes is None else scopes
+    tops = {step.path[:1] for step in program.steps if step.path}
+    return tops.pop() if len(tops) == 1 and not tops & scopes.keys() else ()
+
+
+def name_of(program: Program, layers: dict[str, int], slot: int) -> str:
+    """The outermost layer that has a value, moved or not, as its own."""
+    names = [name for name, other in layers.items() if _default.source(program, other) == slot]
+    return min(names, key=lambda name: (len(pieces(name)), len(name)))
+
+
+def described(program: Program, slot: int) -> str:
+    """Scope and operation of a value that no layer has as its own."""
+    step = program.steps[program.producers[slot]]
+    return "/".join((*step.path[len(root_of(program)) :], _operation(step)))
+
+
+def pieces(name: str) -> Path:
+    """The parts of a name: ``layer3.4`` and ``layer3/4`` are one."""
+    return tuple(piece for piece in re.split(r"[./]", name) if piece)
+
+
+def shapes(program: Program, layers: dict[str, int]) -> dict[str, tuple[int, ...]]:
+    """Shape ``(h, w, K)`` of every layer for one image."""
+    return {name: grid(program, slot) or () for name, slot in layers.items()}
+
+
+def _values_of_scopes(program: Program) -> dict[Path, int]:
+    users = _users(program)
+    found: dict[Path, int] = {}
+    for step in program.steps:
+        for slot in step.outputs:
+            if step.path and slot in program.varying and slot in users and grid(program, slot) is not None:
+                inside = min(_shared(step.path, path) for path in users[slot])
+                found.update((step.path[:depth], slot) for depth in range(inside + 1, len(step.path) + 1))
+    return found
+
+
+def _users(program: Program) -> dict[int, list[Path]]:
+    """The scopes in which each slot is used; the logits are used outside of every scope."""
+    users: dict[int, list[Path]] = {program.logits: [()]}
+    for step in program.steps:
+        for slot in step.inputs:
+            if slot is not None:
+                users.setdefault(slot, []).append(step.path)
+    return users
+
+
+def _shared(one: Path, other: Path) -> int:
+    """How many scopes two paths have in common."""
+    return next((i for i, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
+
+
+def _tags(program: Program) -> dict[str, int]:
+    return {
+        step.equation.params["name"]: step.outputs[0]
+        for step in program.steps
+        if step.name == "name" and step.outputs[0] in program.varying and grid(program, step.outputs[0]) is not None
+    }
+
+
+def _operation(step: Step) -> str:
+    """The operation's name, for people: ``relu`` rather than ``custom_jvp_call``."""
+    inner = step.equation.params.get("call_jaxpr")
+    names = [str(call.params["name"]) for call in _equations(inner) if "name" in call.params]
+    return names[0] if names else step.name
+
+
+def _equations(closed: Any) -> Iterator[Any]:
+    yield from getattr(getattr(closed, "jaxpr", closed), "eqns", ())

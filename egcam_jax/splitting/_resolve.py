@@ -1,0 +1,112 @@
+"""From the user's spelling of a layer to its value, with errors that say what would have been right."""
+
+import difflib
+from collections.abc import Iterable
+
+from . import _default
+from ._names import name_of, named, pieces, root_of, shapes
+from ._trace import Path, Program, hidden
+
+LISTED = 6
+"""How many names an error lists."""
+
+
+def resolve(program: Program, layer: str | None) -> tuple[str, int]:
+    """Return the name and slot of the layer that was asked for, or of the automatic choice.
+
+    Raises:
+        ValueError: no such layer, or more than one, or nothing to choose automatically.
+    """
+    layers = named(program)
+    return _automatic(program, layers) if layer is None else _wanted(program, layers, layer)
+
+
+def _wanted(program: Program, layers: dict[str, int], layer: str) -> tuple[str, int]:
+    found = matches(list(layers), layer, root_of(program))
+    if not found:
+        raise ValueError(f"layer={layer!r}: {_absence(program, layer)} {_nearest(program, layers, layer)}")
+    if len({layers[name] for name in found}) > 1:
+        shown = listed(program, layers, found[:LISTED])
+        raise ValueError(f"layer={layer!r} is ambiguous: it could be {shown}. Give more of the name.")
+    name = min(found, key=lambda name: len(pieces(name)))
+    return name, layers[name]
+
+
+def matches(names: Iterable[str], layer: str, root: Path = ()) -> list[str]:
+    """The names that a spelling means: the one that it equals, else all that end with it."""
+    wanted = pieces(layer)
+    spelled = {name: pieces(name) for name in names}
+    for exact in (wanted, wanted[len(root) :] if wanted[: len(root)] == root else wanted):
+        if equal := [name for name, parts in spelled.items() if parts == exact]:
+            return equal
+    return [name for name, parts in spelled.items() if wanted and parts[-len(wanted) :] == wanted]
+
+
+def _automatic(program: Program, layers: dict[str, int]) -> tuple[str, int]:
+    slot = _default.last_spatial(program)
+    tokens = None if slot is None else _default.tokens_after(program, slot)
+    if slot is None or tokens is not None:
+        reason = "no activation with spatial extent (h, w, K) lies on every path from x to the logits"
+        if slot is not None:
+            reason = (
+                f"after {name_of(program, layers, slot)!r}, the last activation with a spatial grid, "
+                f"the network works on tokens of shape {tokens}, which have none"
+            )
+        raise ValueError(
+            f"layer=None: {reason}. Pass layer=... with a name, or tag an activation (b, h, w, K) in the model with "
+            f"jax.ad_checkpoint.checkpoint_name(value, 'name') and pass that name, or pass Split(features, head). "
+            f"{_nearest(program, layers, None)}"
+        )
+    return name_of(program, layers, slot), slot
+
+
+def _absence(program: Program, layer: str) -> str:
+    """Why there is no such layer: hidden in a loop, without a grid, dead, or simply unknown."""
+    inside = [(kind, path) for kind, path in hidden(program.steps) if _ends_with(path, layer)]
+    if inside:
+        kind, path = inside[0]
+        outer = "/".join(path[: -len(pieces(layer))]) or "the model"
+        return (
+            f"it exists only inside a `{kind}` (in {outer}), whose values cannot be reached from outside. "
+            "Name the scope around it, or write the loop over layers in Python, so that each step has its own values."
+        )
+    if any(_ends_with(step.path[:n], layer) for step in program.steps for n in range(1, len(step.path) + 1)):
+        return "its value has no spatial grid (h, w, K), or does not depend on x."
+    if any(_ends_with(path[:n], layer) for path in program.paths for n in range(1, len(path) + 1)):
+        return "it is computed but does not reach the logits."
+    return "there is no such layer."
+
+
+def _ends_with(path: Path, layer: str) -> bool:
+    wanted = pieces(layer)
+    parts = pieces("/".join(path))
+    return bool(wanted) and parts[-len(wanted) :] == wanted
+
+
+def _nearest(program: Program, layers: dict[str, int], layer: str | None) -> str:
+    if not layers:
+        return (
+            "No activation (b, h, w, K) in this function has a name; "
+            "jax.named_scope or jax.ad_checkpoint.checkpoint_name gives it one."
+        )
+    names = list(layers)[-LISTED:] if layer is None else nearest(layers, layer)
+    which = "It could be" if layer is None else "The nearest are"
+    return f"{which} {listed(program, layers, names)}; egcam_jax.layers(apply_fn, params, x) lists all {len(layers)}."
+
+
+def nearest(names: Iterable[str], layer: str) -> list[str]:
+    """The names that look most like a spelling, best first, by the whole and by the last parts."""
+    wanted = "/".join(pieces(layer)).lower()
+
+    def likeness(name: str) -> float:
+        parts = pieces(name.lower())
+        tails = ("/".join(parts), "/".join(parts[-len(pieces(layer)) :]))
+        return max(difflib.SequenceMatcher(None, wanted, tail).ratio() for tail in tails)
+
+    return sorted(names, key=likeness, reverse=True)[:LISTED]
+
+
+def listed(program: Program, layers: dict[str, int], names: Iterable[str]) -> str:
+    """Names with their shapes, for an error."""
+    known = shapes(program, layers)
+    return ", ".join(f"{name!r} {known[name]}" for name in names)
