@@ -6,7 +6,7 @@ from typing import Any
 
 from . import _default
 from ._channels import grid
-from ._trace import Path, Program, Step
+from ._trace import Path, Program, Step, shared
 
 
 def named(program: Program) -> dict[str, int]:
@@ -62,7 +62,7 @@ def _values_of_scopes(program: Program) -> dict[Path, int]:
     for step in program.steps:
         for slot in step.outputs:
             if step.path and slot in program.varying and slot in users and grid(program, slot) is not None:
-                inside = min(_shared(step.path, path) for path in users[slot])
+                inside = min(len(shared(step.path, path)) for path in users[slot])
                 found.update((step.path[:depth], slot) for depth in range(inside + 1, len(step.path) + 1))
     return found
 
@@ -75,11 +75,6 @@ def _users(program: Program) -> dict[int, list[Path]]:
             if slot is not None:
                 users.setdefault(slot, []).append(step.path)
     return users
-
-
-def _shared(one: Path, other: Path) -> int:
-    """How many scopes two paths have in common."""
-    return next((i for i, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other)))
 
 
 def _tags(program: Program) -> dict[str, int]:

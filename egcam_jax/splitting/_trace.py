@@ -20,6 +20,7 @@ MARKER = "egcam_split"
 """The named scope around the user's function: names are relative to it, whatever the caller's scopes are."""
 
 GROUPS = frozenset({"jit", "pjit", "closed_call", "core_call"})
+LOOPS = frozenset({"scan", "while", "cond"})
 CHECKPOINTS = frozenset({"checkpoint", "remat", "remat2"})
 
 _CALLED = re.compile(r"\b(?:jit|pjit|checkpoint|remat)\([^()]*\)")
@@ -205,7 +206,7 @@ def _record(
         return tape.constant(atom.aval, atom.val) if isinstance(atom, core.Literal) else slots[atom]
 
     for i, equation in enumerate(jaxpr.eqns):
-        scope = path + scope_of(equation)
+        scope = path + scope_of(equation) + _loop_scope(equation)
         body = opened(equation, tape.through_checkpoints)
         if body is None:
             results = [tape.new(var.aval) for var in equation.outvars]
@@ -244,11 +245,26 @@ def scope_of(equation: core.JaxprEqn) -> Path:
     return pieces[pieces.index(MARKER) + 1 :] if MARKER in pieces else pieces
 
 
+def _loop_scope(equation: core.JaxprEqn) -> Path:
+    """The scope that everything in a loop's body shares: it is around the loop as much as inside it."""
+    if equation.primitive.name not in LOOPS:
+        return ()
+    scopes = [path for body, _ in _bodies(equation) for path in _scopes_within(body, ()) if path]
+    return functools.reduce(shared, scopes) if scopes else ()
+
+
+def shared(one: Path, other: Path) -> Path:
+    """The scopes that two paths have in common."""
+    differ = (i for i, (a, b) in enumerate(zip(one, other)) if a != b)
+    return one[: next(differ, min(len(one), len(other)))]
+
+
 def hidden(steps: Iterable[Step]) -> Iterator[tuple[str, Path]]:
     """The scopes and tags that exist only inside equations that stay whole, with the primitive's name."""
     for step in steps:
         for body, _ in _bodies(step.equation):
-            yield from ((step.name, path) for path in _scopes_within(body, step.path))
+            outside = step.path[: len(step.path) - len(_loop_scope(step.equation))]
+            yield from ((step.name, path) for path in _scopes_within(body, outside))
 
 
 def _scopes_within(jaxpr: Any, path: Path) -> Iterator[Path]:
