@@ -1,0 +1,88 @@
+"""Weight files of any supported format, as a dict from names to NumPy arrays."""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from egcam_jax.models._torch_file import load_torch
+
+_TORCH = (".pth", ".pt", ".th")
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+_PARALLEL = "module."
+
+
+def read_weights(path: Path) -> dict[str, np.ndarray]:
+    """Read a weight file, without PyTorch and without running code.
+
+    Args:
+        path: ``.safetensors``, ``.npz``, ``.pth``, ``.pt`` or ``.th``.
+
+    Returns:
+        Tensors by name; floating ones as float32.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Unknown format, damaged file, one that holds other things than tensors, or one that would run code.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"weights: there is no file {path}")
+    tensors = _unwrap(_read(path))
+    if not tensors or not all(isinstance(value, np.ndarray) for value in tensors.values()):
+        raise ValueError(f"weights: {path} holds no flat dict of tensors; save the model's state_dict() alone")
+    return {name: _float32(value) for name, value in tensors.items()}
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> Any:
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
+        return _read_safetensors(path)
+    if suffix == ".npz":
+        return _read_npz(path)
+    if suffix in _TORCH:
+        return load_torch(path)
+    raise ValueError(f"weights: {path} came, a .safetensors, .npz, .pth or .pt file wanted")
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ImportError as error:
+        raise ImportError(f'{path} needs safetensors: pip install "egcam-jax[data]"') from error
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"weights: {path} is not a readable .safetensors file: {error}") from error
+
+
+def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise ValueError(f"weights: {path} is not a readable .npz file: {error}") from error
+
+
+def _unwrap(tree: Any) -> dict[str, Any]:
+    """The state dict inside a checkpoint, without the prefix that data-parallel training adds."""
+    if not isinstance(tree, Mapping):
+        return {}
+    inner = next((tree[name] for name in _WRAPPERS if isinstance(tree.get(name), Mapping)), tree)
+    if all(str(name).startswith(_PARALLEL) for name in inner):
+        return {str(name).removeprefix(_PARALLEL): value for name, value in inner.items()}
+    return {str(name): value for name, value in inner.items()}
+
+
+def _float32(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32) if jnp.issubdtype(values.dtype, jnp.floating) else values

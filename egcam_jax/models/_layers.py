@@ -1,0 +1,117 @@
+"""What the families share: convolution with batch norm and activation, and pooling as PyTorch defines it."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.linen.dtypes import promote_dtype
+
+from egcam_jax._types import Activations, Array, Float
+
+Activation: TypeAlias = Callable[[Array], Array]
+Padding: TypeAlias = int | str
+
+
+def relu6(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Clip to [0, 6]; the slope is 0 at both ends, as in PyTorch, where ``jax.nn.relu6`` has a half."""
+    return jnp.where(x < 6, nn.relu(x), 6)
+
+
+class ConvUnit(nn.Module):
+    """Convolution, its batch norm if it has one, and its activation: one layer, by one name.
+
+    ``y = activation(scale * (conv(x) - mean) / sqrt(var + eps) + bias)``; folded, or without batch norm
+    (``eps=None``), ``y = activation(conv(x) + bias)``.
+
+    Attributes:
+        features: Channels out.
+        kernel: Side of the square kernel, in pixels.
+        stride: In pixels.
+        padding: Zeros on every side, or "SAME" as in TensorFlow.
+        groups: Of channels; as many as channels for a depthwise convolution.
+        eps: Added to the variance; None where there is no batch norm.
+        folded: Whether batch norm is in kernel and bias already.
+        activation: None for a linear layer.
+        gain: Of the random initial kernel: its variance times the number of inputs of one output.
+    """
+
+    features: int
+    kernel: int
+    stride: int = 1
+    padding: Padding = 0
+    groups: int = 1
+    eps: float | None = None
+    folded: bool = True
+    activation: Activation | None = nn.relu
+    gain: float = 2.0
+
+    @nn.compact
+    def __call__(self, x: Activations) -> Activations:
+        """Apply the layer: ``(b, h, w, K)`` to ``(b, h', w', features)``."""
+        y = self._normalise(self._convolve(x))
+        return y if self.activation is None else self.activation(y)
+
+    def _convolve(self, x: Array) -> Array:
+        shape = (self.kernel, self.kernel, x.shape[-1] // self.groups, self.features)
+        kernel = self.param("kernel", nn.initializers.variance_scaling(self.gain, "fan_in", "normal"), shape)
+        x, kernel = promote_dtype(x, kernel)
+        padding = self.padding if isinstance(self.padding, str) else ((self.padding, self.padding),) * 2
+        return jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            (self.stride, self.stride),
+            padding,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=self.groups,
+        )
+
+    def _normalise(self, y: Array) -> Array:
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        if self.eps is None or self.folded:
+            return y + bias
+        scale = self.param("scale", nn.initializers.ones, (self.features,))
+        mean = self.variable("batch_stats", "mean", jnp.zeros, (self.features,)).value
+        var = self.variable("batch_stats", "var", jnp.ones, (self.features,)).value
+        return (y - mean) * (scale * jax.lax.rsqrt(var + self.eps)) + bias
+
+
+def max_pool(x: Activations, window: int, stride: int, *, padding: int = 0, ceil: bool = False) -> Activations:
+    """Largest value of each window; ``ceil`` keeps a last window that is only partly inside."""
+    extra = [_overhang(n, window, stride, padding) if ceil else 0 for n in x.shape[1:3]]
+    pads = [(padding, padding + more) for more in extra]
+    return nn.max_pool(x, (window, window), (stride, stride), pads)
+
+
+def _overhang(n: int, window: int, stride: int, padding: int) -> int:
+    """Padding to add at the end for the partial window, which must start inside the input or its padding."""
+    count = -(-(n + 2 * padding - window) // stride) + 1
+    if (count - 1) * stride >= n + padding:
+        count -= 1
+    return max((count - 1) * stride + window - n - 2 * padding, 0)
+
+
+def adaptive_avg_pool(x: Activations, size: Sequence[int]) -> Activations:
+    """Means over ``size`` equal cells, which may overlap by a pixel; nothing to do where the size matches.
+
+    Cell ``i`` of ``m`` over ``n`` pixels is ``[floor(i n / m), ceil((i + 1) n / m))``.
+    """
+    if tuple(x.shape[1:3]) == tuple(size):
+        return x
+    rows, columns = (jnp.asarray(_cells(n, m), x.dtype) for n, m in zip(x.shape[1:3], size))
+    return jnp.einsum("ih,jw,bhwk->bijk", rows, columns, x, precision="highest")
+
+
+def _cells(n: int, m: int) -> np.ndarray:
+    matrix = np.zeros((m, n))
+    for i in range(m):
+        start, stop = i * n // m, -(-(i + 1) * n // m)
+        matrix[i, start:stop] = 1 / (stop - start)
+    return matrix
+
+
+def flatten(x: Activations) -> Float[Array, "b n"]:
+    """One vector for each image, in the order row, column, channel."""
+    return x.reshape(x.shape[0], -1)

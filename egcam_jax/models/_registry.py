@@ -1,0 +1,25 @@
+"""The table of networks: each family's rows, put together."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from egcam_jax.models import efficientnet_lite
+from egcam_jax.models._spec import Spec
+
+SPECS: Mapping[str, Spec] = MappingProxyType(efficientnet_lite.SPECS)
+
+
+def names() -> tuple[str, ...]:
+    """Name the networks that ``load`` and ``init`` know, sorted."""
+    return tuple(sorted(SPECS))
+
+
+def spec(name: str) -> Spec:
+    """Look a network up.
+
+    Raises:
+        ValueError: There is no network of that name.
+    """
+    if name not in SPECS:
+        raise ValueError(f"name: {name!r} came, one of {', '.join(names())} wanted")
+    return SPECS[name]

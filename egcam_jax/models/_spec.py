@@ -1,0 +1,144 @@
+"""What the table of networks holds for each name, and what ``load`` returns."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import flax.linen as nn
+from jaxtyping import Array, Float
+
+from egcam_jax._types import Images, Params
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocess:
+    """How a picture becomes an input: ``(pixels * scale / 255 - mean) / std`` on a centre crop.
+
+    Attributes:
+        size: Side of the square that the network takes, in pixels.
+        resize: Length of the shortest side before the crop, in pixels.
+        interpolation: "nearest", "bilinear", "bicubic" or "lanczos".
+        mean: Subtracted from each channel, in the network's channel order.
+        std: Each channel is divided by it, in the network's channel order.
+        scale: Value of white before ``mean`` is subtracted: 255 or 1.
+        bgr: Whether the network takes blue first.
+    """
+
+    size: int = 224
+    resize: int = 256
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    scale: float = 1.0
+    bgr: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Hub:
+    """Published on the Hugging Face hub, as ``model.safetensors`` of a repository."""
+
+    repository: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Url:
+    """Published as one file, whose name ends in the first digits of its SHA-256."""
+
+    url: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Package:
+    """Carried by an installed Python package, which is never executed."""
+
+    distribution: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Unpublished:
+    """Not published in a form that could be fetched; ``wanted`` says which file to pass instead."""
+
+    wanted: str
+
+
+Source: TypeAlias = Hub | Url | Package | Unpublished
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """A row of the table of networks.
+
+    Attributes:
+        module: ``module(num_classes=, folded=)`` makes the network.
+        rename: From a tensor's name in a file to ours, dots for slashes; unknown names pass unchanged.
+        layer: The default target layer.
+        source: Where ``load`` finds the weights.
+        preprocess: What the published weights were trained with.
+        spatial: Height and width that are flattened before a fully connected layer, by its path.
+        classes: "imagenet" or "cifar10".
+        eps: Added to the variance by batch norm.
+    """
+
+    module: Callable[..., nn.Module]
+    rename: Callable[[str], str]
+    layer: str
+    source: Source
+    preprocess: Preprocess = Preprocess()
+    spatial: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
+    classes: str = "imagenet"
+    eps: float = 1e-5
+
+
+@dataclasses.dataclass(frozen=True)
+class Apply:
+    """A network as the pure function ``(params, x) -> logits``; equal networks are equal and hash alike."""
+
+    module: nn.Module
+
+    def __call__(self, params: Params, x: Images) -> Float[Array, "b classes"]:
+        """Apply the network.
+
+        Args:
+            params: The model's ``params``.
+            x: ``(b, H, W, 3)`` preprocessed images.
+
+        Returns:
+            ``(b, classes)`` logits.
+
+        Raises:
+            ValueError: ``x`` is not a batch of images with three channels, last.
+        """
+        if x.ndim != 4 or x.shape[-1] != 3:
+            raise ValueError(
+                f"x: shape {tuple(x.shape)} came, (b, H, W, 3) wanted; add a batch axis with x[None], or "
+                "move the channels last with x.transpose(0, 2, 3, 1)"
+            )
+        logits: Array = self.module.apply(params, x)
+        return logits
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """A network with its weights and what is needed to use them.
+
+    Attributes:
+        name: As in ``names()``.
+        apply_fn: ``apply_fn(params, x)``: ``(b, H, W, 3)`` to ``(b, classes)`` logits; hashable.
+        params: Linen variables.
+        preprocess: What the weights were trained with.
+        class_names: One for each logit.
+        layer: The default target layer.
+        digest: SHA-256 of the weight file, empty for random weights.
+        weights: Where the weights came from.
+        input_shape: ``(H, W, 3)`` that the weights were trained with.
+    """
+
+    name: str
+    apply_fn: Apply
+    params: Any
+    preprocess: Preprocess
+    class_names: tuple[str, ...]
+    layer: str
+    digest: str
+    weights: str
+    input_shape: tuple[int, int, int]

