@@ -1,0 +1,20 @@
+"""Host side: pictures from files to the arrays that a network takes, and reference distributions."""
+
+from egcam_jax.data._demo import demo_path, demo_references
+from egcam_jax.data._files import expand, references
+from egcam_jax.data._preprocess import Preprocess, crop, normalise, preprocess
+from egcam_jax.data._read import ImageFileError, probe, read
+
+__all__ = [
+    "ImageFileError",
+    "Preprocess",
+    "crop",
+    "demo_path",
+    "demo_references",
+    "expand",
+    "normalise",
+    "preprocess",
+    "probe",
+    "read",
+    "references",
+]

@@ -1,0 +1,82 @@
+"""A photograph and a reference distribution that need no download: scikit-image's own, from its wheel."""
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from egcam_jax.data._preprocess import Preprocess, preprocess
+from egcam_jax.data._read import read
+
+DEMO = "chelsea.png"
+"""A tabby cat, 451 by 300."""
+
+REFERENCES = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "coffee.png",
+    "coins.png",
+    "grass.png",
+    "motorcycle_left.png",
+    "rocket.jpg",
+)
+"""The other photographs of everyday things; microscopy, the sky, drawings and test patterns are left out."""
+
+
+def demo_path() -> Path:
+    """Find the demonstration photograph: a cat's face.
+
+    Returns:
+        The file in the installed scikit-image.
+
+    Raises:
+        ModuleNotFoundError: scikit-image is not installed.
+        FileNotFoundError: The installed scikit-image does not carry the photograph.
+    """
+    return _locate(DEMO)
+
+
+def demo_references(settings: Preprocess) -> Float32[np.ndarray, "32 h w 3"]:
+    """Make a reference distribution of 32 from eight photographs: each whole and in part, and mirrored.
+
+    It is small, and the same at every call. Photographs of one's own subject are better: ``references``.
+
+    Args:
+        settings: The model's ``preprocess``.
+
+    Returns:
+        ``(32, size, size, 3)`` preprocessed pictures.
+
+    Raises:
+        OSError, ModuleNotFoundError: As ``demo_path``.
+    """
+    pictures = (read(_locate(name)) for name in REFERENCES)
+    return np.stack([preprocess(view, settings) for picture in pictures for view in _views(picture)])
+
+
+def _views(picture: UInt8[np.ndarray, "H W 3"]) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """The whole, its mirror image, the upper left part, and the lower right part mirrored."""
+    height, width, _ = picture.shape
+    yield picture
+    yield picture[:, ::-1]
+    yield picture[: 2 * height // 3, : 2 * width // 3]
+    yield picture[height // 3 :, width // 3 :][:, ::-1]
+
+
+def _locate(name: str) -> Path:
+    # Found without importing scikit-image, whose own loader would reach for the network.
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(
+            "the demonstration needs scikit-image for its photographs; run `pip install 'egcam-jax[cli]'`"
+        )
+    path = Path(spec.submodule_search_locations[0]) / "data" / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: this photograph is missing from the installed scikit-image; run "
+            "`pip install --force-reinstall scikit-image`, or name a photograph of your own"
+        )
+    return path

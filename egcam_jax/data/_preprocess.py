@@ -1,0 +1,132 @@
+"""What a network was trained to see: the shortest side resized, the centre cropped, the values normalised."""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from PIL import Image
+
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@runtime_checkable
+class Preprocess(Protocol):
+    """The settings that a model's weights were trained with; every ``Model.preprocess`` has them."""
+
+    @property
+    def size(self) -> int:
+        """Side of the square that the network takes, in pixels."""
+
+    @property
+    def resize(self) -> int:
+        """Length of the shortest side before the crop, in pixels."""
+
+    @property
+    def interpolation(self) -> str:
+        """Filter of the resizing: "nearest", "bilinear", "bicubic" or "lanczos"."""
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """Subtracted from each channel, in the network's channel order."""
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """Each channel is divided by it, in the network's channel order."""
+
+    @property
+    def scale(self) -> float:
+        """Value of white before ``mean`` is subtracted: 255 or 1."""
+
+    @property
+    def bgr(self) -> bool:
+        """Whether the network takes blue first."""
+
+
+def crop(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Preprocess) -> UInt8[np.ndarray, "h w 3"]:
+    """Resize the shortest side and crop the centre: the picture that the network sees, for the overlay.
+
+    Args:
+        image: ``(H, W, 3)`` 8-bit RGB picture, or Pillow's.
+        settings: ``resize``, ``size`` and ``interpolation`` are used.
+
+    Returns:
+        ``(size, size, 3)`` 8-bit RGB picture.
+
+    Raises:
+        TypeError: The picture is not 8-bit.
+        ValueError: The picture is not ``(H, W, 3)``; the crop is larger than the resized picture; the
+            interpolation is unknown.
+    """
+    if settings.size > settings.resize:
+        raise ValueError(
+            f"settings: the crop of {settings.size} pixels is larger than the shortest side after resizing, "
+            f"{settings.resize}; raise resize or lower size"
+        )
+    picture = _picture(image)
+    width, height = _resized(picture.size, settings.resize)
+    left, top = round((width - settings.size) / 2), round((height - settings.size) / 2)
+    resized = picture.resize((width, height), _filter(settings.interpolation))
+    return np.asarray(resized.crop((left, top, left + settings.size, top + settings.size)))
+
+
+def preprocess(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Preprocess) -> Float32[np.ndarray, "h w 3"]:
+    """Turn a picture into the network's input: ``(crop * scale / 255 - mean) / std``, blue first if ``bgr``.
+
+    Args:
+        image: ``(H, W, 3)`` 8-bit RGB picture, or Pillow's.
+        settings: The model's own: ``model.preprocess``.
+
+    Returns:
+        ``(size, size, 3)`` float32 input.
+
+    Raises:
+        TypeError, ValueError: As ``crop``.
+    """
+    return normalise(crop(image, settings), settings)
+
+
+def normalise(cropped: UInt8[np.ndarray, "h w 3"], settings: Preprocess) -> Float32[np.ndarray, "h w 3"]:
+    """Scale and centre the values of a picture that has its size already: the second half of ``preprocess``.
+
+    Args:
+        cropped: ``(h, w, 3)`` 8-bit RGB picture, from ``crop``.
+        settings: ``scale``, ``bgr``, ``mean`` and ``std`` are used.
+
+    Returns:
+        ``(h, w, 3)`` float32 input.
+    """
+    pixels = cropped.astype(np.float32) * np.float32(settings.scale / 255)
+    pixels = pixels[..., ::-1] if settings.bgr else pixels
+    return (pixels - np.asarray(settings.mean, np.float32)) / np.asarray(settings.std, np.float32)
+
+
+def _picture(image: np.ndarray | Image.Image) -> Image.Image:
+    if isinstance(image, Image.Image):
+        return image.convert("RGB")
+    if image.dtype != np.uint8:
+        raise TypeError(
+            f"image: {image.dtype} values came, 8-bit (uint8) wanted, as data.read returns; a picture in "
+            "[0, 1] becomes one by (image * 255).round().astype('uint8')"
+        )
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image: shape {image.shape} came, (H, W, 3) wanted; read the file with egcam_jax.data.read")
+    return Image.fromarray(image)
+
+
+def _resized(size: tuple[int, int], shortest: int) -> tuple[int, int]:
+    """Width and height with the shortest side as told; the other rounds down, as in training pipelines."""
+    width, height = size
+    if width <= height:
+        return shortest, int(shortest * height / width)
+    return int(shortest * width / height), shortest
+
+
+def _filter(name: str) -> Image.Resampling:
+    if name not in _FILTERS:
+        raise ValueError(f"interpolation: {name!r} came, one of {', '.join(_FILTERS)} wanted")
+    return _FILTERS[name]

@@ -1,0 +1,100 @@
+"""A map in colour, alone and laid over the photograph."""
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float, UInt8
+
+DEFAULT_COLOUR_MAP = "plasma"
+"""Perceptually even, rising in lightness, told apart by colour-blind readers, and bright yellow, not white, at
+the top, so that it stands out on light photographs too."""
+
+_SATURATION = 0.35
+_LUMA = np.array([0.299, 0.587, 0.114])
+"""Weights of red, green and blue in perceived brightness (ITU-R BT.601)."""
+
+
+def colour_map(saliency: Float[np.ndarray, "H W"], *, cmap: str = DEFAULT_COLOUR_MAP) -> UInt8[np.ndarray, "H W 3"]:
+    """Colour a map, 0 at one end of the colour map and 1 at the other.
+
+    Args:
+        saliency: ``(H, W)`` map in [0, 1], as ``Explanation.saliency`` is for one image.
+        cmap: A colour map that Matplotlib knows.
+
+    Returns:
+        ``(H, W, 3)`` 8-bit RGB picture.
+
+    Raises:
+        ValueError: The map is not ``(H, W)``, not finite or not within [0, 1]; the colour map is unknown.
+    """
+    return matplotlib.colormaps[_known(cmap)](_checked(saliency), bytes=True)[..., :3]
+
+
+def overlay(
+    image: UInt8[np.ndarray, "H W 3"],
+    saliency: Float[np.ndarray, "H W"],
+    *,
+    cmap: str = DEFAULT_COLOUR_MAP,
+    alpha: float = 0.75,
+) -> UInt8[np.ndarray, "H W 3"]:
+    """Lay a map over its photograph: ``(1 - a) * faded photograph + a * colour``, ``a = alpha * ramp(saliency)``.
+
+    The photograph loses most of its colour, so that colour is the map's alone. The ramp
+    ``s ** 2 * (3 - 2 * s)`` leaves it bare where the map is low.
+
+    Args:
+        image: ``(H, W, 3)`` 8-bit photograph, as the network saw it (``egcam_jax.data.crop``).
+        saliency: ``(H, W)`` map in [0, 1].
+        cmap: A colour map that Matplotlib knows.
+        alpha: Share of the colour where the map is 1, in [0, 1].
+
+    Returns:
+        ``(H, W, 3)`` 8-bit RGB picture.
+
+    Raises:
+        ValueError: As ``colour_map``; the sizes differ; ``alpha`` is outside [0, 1].
+    """
+    saliency = np.asarray(saliency)
+    if image.shape != (*saliency.shape, 3):
+        raise ValueError(
+            f"image and saliency: shapes {image.shape} and {saliency.shape} came, (H, W, 3) and (H, W) wanted; "
+            "pass the picture that the network saw, from egcam_jax.data.crop"
+        )
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha: {alpha} came, a share from 0 to 1 wanted")
+    colours = colour_map(saliency, cmap=cmap).astype(np.float64)
+    share = alpha * _ramp(np.clip(saliency, 0, 1))[..., None]
+    return np.rint((1 - share) * _faded(image) + share * colours).astype(np.uint8)
+
+
+def _ramp(saliency: np.ndarray) -> np.ndarray:
+    return saliency**2 * (3 - 2 * saliency)
+
+
+def _faded(image: np.ndarray) -> np.ndarray:
+    grey = (image @ _LUMA)[..., None]
+    return grey + _SATURATION * (image - grey)
+
+
+def _checked(saliency: np.ndarray) -> np.ndarray:
+    saliency = np.asarray(saliency)
+    if saliency.ndim != 2:
+        raise ValueError(f"saliency: shape {saliency.shape} came, (H, W) wanted; draw one image at a time")
+    if not np.isfinite(saliency).all():
+        raise ValueError(
+            f"saliency: {np.count_nonzero(~np.isfinite(saliency))} of {saliency.size} values are NaN or infinite; "
+            "there is nothing to draw where the logits are not finite"
+        )
+    if saliency.size and (saliency.min() < -1e-6 or saliency.max() > 1 + 1e-6):
+        raise ValueError(
+            f"saliency: values from {saliency.min():g} to {saliency.max():g} came, 0 to 1 wanted; "
+            "pass Explanation.saliency, not .cam"
+        )
+    return np.clip(saliency, 0, 1)
+
+
+def _known(cmap: str) -> str:
+    if cmap not in matplotlib.colormaps:
+        raise ValueError(
+            f"cmap: {cmap!r} came, one of Matplotlib's colour maps wanted, such as plasma, inferno or cividis"
+        )
+    return cmap

@@ -1,0 +1,115 @@
+"""Folders, patterns, references and the demonstration."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from egcam_jax import data, models
+
+SETTINGS = models.Preprocess(size=8, resize=8, mean=(0, 0, 0), std=(1, 1, 1), scale=255.0)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Ten pictures of one grey value each, 0 to 9, and what is no picture."""
+    for value in range(10):
+        Image.new("RGB", (8, 8), (value,) * 3).save(tmp_path / f"{value}.png")
+    (tmp_path / "labels.csv").write_text("a,b")
+    (tmp_path / ".hidden.png").touch()
+    (tmp_path / "deeper.png").mkdir()
+    return tmp_path
+
+
+def test_a_folder_gives_its_pictures_sorted_and_nothing_else(folder):
+    (folder / "8.png").rename(folder / "8.PNG")
+    names = [path.name for path in data.expand(folder)]
+    assert names == ["0.png", "1.png", "2.png", "3.png", "4.png", "5.png", "6.png", "7.png", "8.PNG", "9.png"]
+
+
+def test_a_pattern_gives_what_matches_sorted(folder):
+    assert [path.name for path in data.expand(str(folder / "[1-3].png"))] == ["1.png", "2.png", "3.png"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder):
+    (folder / "a[1].png").touch()
+    assert data.expand(str(folder / "a[1].png")) == [folder / "a[1].png"]
+
+
+def test_a_missing_file_stands_for_itself(tmp_path):
+    assert data.expand(tmp_path / "missing.png") == [tmp_path / "missing.png"]
+
+
+def test_the_home_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    assert data.expand("~/1.png") == [folder / "1.png"]
+
+
+def test_a_folder_without_pictures(tmp_path):
+    (tmp_path / "readme.txt").touch()
+    with pytest.raises(FileNotFoundError, match="holds no image"):
+        data.expand(tmp_path)
+
+
+def test_a_pattern_without_matches(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file matches the pattern"):
+        data.expand(str(tmp_path / "*.jpg"))
+
+
+def test_references_are_distinct_files_chosen_by_the_seed(folder):
+    first, again, other = (data.references(folder, SETTINGS, count=4, seed=seed) for seed in (0, 0, 1))
+    assert first.shape == (4, 8, 8, 3)
+    assert first.dtype == np.float32
+    values = first[:, 0, 0, 0].tolist()
+    assert len(set(values)) == 4
+    assert values == sorted(values)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_small_folder_gives_all_it_has(folder):
+    assert data.references(folder, SETTINGS, count=99)[:, 0, 0, 0].tolist() == list(range(10))
+
+
+def test_a_bad_reference_is_named(folder):
+    (folder / "5.png").write_text("broken")
+    with pytest.raises(data.ImageFileError, match=r"5\.png: not an image"):
+        data.references(folder, SETTINGS, count=10)
+
+
+def test_a_count_below_one(folder):
+    with pytest.raises(ValueError, match="count: 0 came"):
+        data.references(folder, SETTINGS, count=0)
+
+
+def test_the_demonstration_is_the_cat():
+    picture = data.read(data.demo_path())
+    assert picture.shape == (300, 451, 3)
+    # tabby fur: more red than green than blue, over the whole picture
+    assert np.all(np.diff(picture.mean((0, 1))) < -20)
+
+
+def test_the_demonstration_references_are_distinct_and_always_the_same():
+    settings = models.Preprocess(size=32, resize=32)
+    refs = data.demo_references(settings)
+    assert refs.shape == (32, 32, 32, 3)
+    np.testing.assert_array_equal(refs, data.demo_references(settings))
+    assert len(np.unique(refs.reshape(32, -1), axis=0)) == 32
+    cat = data.preprocess(data.read(data.demo_path()), settings)
+    assert not any(np.array_equal(cat, ref) for ref in refs)
+    np.testing.assert_array_equal(refs[1], data.preprocess(_mirrored("astronaut.png"), settings))
+
+
+def _mirrored(name):
+    return np.ascontiguousarray(data.read(data.demo_path().with_name(name))[:, ::-1])
+
+
+def test_without_scikit_image_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'egcam-jax\[cli\]'"):
+        data.demo_path()
+
+
+def test_a_photograph_missing_from_scikit_image_is_named(monkeypatch):
+    monkeypatch.setattr("egcam_jax.data._demo.DEMO", "no_such_cat.png")
+    with pytest.raises(FileNotFoundError, match=r"no_such_cat\.png: this photograph is missing"):
+        data.demo_path()

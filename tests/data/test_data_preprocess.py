@@ -1,0 +1,100 @@
+"""Resize, crop and normalise, by value."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from egcam_jax import data, models
+
+PLAIN = models.Preprocess(size=4, resize=4, interpolation="bilinear", mean=(0, 0, 0), std=(1, 1, 1), scale=255.0)
+
+
+def ramp(height, width):
+    """Red counts the rows, green the columns, blue is constant."""
+    y, x = np.mgrid[:height, :width]
+    return np.stack([y, x, np.full_like(x, 7)], -1).astype(np.uint8)
+
+
+def test_models_have_what_preprocessing_needs():
+    assert isinstance(models.Preprocess(), data.Preprocess)
+
+
+def test_nothing_is_resized_where_the_size_is_right():
+    image = ramp(4, 4)
+    np.testing.assert_array_equal(data.crop(image, PLAIN), image)
+    np.testing.assert_array_equal(data.preprocess(image, PLAIN), image.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "top", "left"), [(4, 10, 0, 3), (10, 4, 3, 0), (4, 5, 0, 0), (4, 7, 0, 2), (8, 8, 0, 0)]
+)
+def test_the_centre_is_kept(height, width, top, left):
+    settings = dataclasses.replace(PLAIN, resize=min(height, width))
+    size = settings.size
+    if min(height, width) > size:
+        top = left = (min(height, width) - size) // 2
+    expected = ramp(height, width)[top : top + size, left : left + size]
+    np.testing.assert_array_equal(data.crop(ramp(height, width), settings), expected)
+
+
+@pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic", "lanczos"])
+def test_the_shortest_side_is_resized_with_the_filter_named(name):
+    image = np.random.default_rng(0).integers(0, 256, (12, 18, 3), np.uint8)
+    settings = dataclasses.replace(PLAIN, size=6, resize=6, interpolation=name)
+    whole = Image.fromarray(image).resize((9, 6), getattr(Image.Resampling, name.upper()))
+    np.testing.assert_array_equal(data.crop(image, settings), np.asarray(whole)[:, 2:8])
+
+
+def test_values_are_scaled_centred_and_divided():
+    image = np.full((4, 4, 3), (0, 51, 255), np.uint8)
+    settings = dataclasses.replace(PLAIN, scale=1.0, mean=(0.5, 0.2, 0.25), std=(0.5, 1.0, 0.25))
+    np.testing.assert_allclose(data.preprocess(image, settings)[0, 0], [-1, 0, 3], atol=1e-6)
+
+
+def test_blue_first_with_the_mean_in_that_order():
+    image = np.full((4, 4, 3), (1, 2, 3), np.uint8)
+    settings = dataclasses.replace(PLAIN, bgr=True, mean=(10, 20, 30))
+    np.testing.assert_allclose(data.preprocess(image, settings)[0, 0], [3 - 10, 2 - 20, 1 - 30])
+
+
+def test_the_result_is_float32_and_square():
+    result = data.preprocess(ramp(30, 50), models.Preprocess())
+    assert result.dtype == np.float32
+    assert result.shape == (224, 224, 3)
+
+
+def test_preprocess_is_normalise_after_crop():
+    image = np.random.default_rng(0).integers(0, 256, (30, 50, 3), np.uint8)
+    settings = models.Preprocess(size=16, resize=20)
+    np.testing.assert_array_equal(
+        data.preprocess(image, settings), data.normalise(data.crop(image, settings), settings)
+    )
+
+
+def test_pillow_images_are_taken_too():
+    np.testing.assert_array_equal(data.crop(Image.fromarray(ramp(4, 4)), PLAIN), ramp(4, 4))
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        (np.zeros((4, 4, 3), np.float32), TypeError, "float32 values came, 8-bit .* wanted"),
+        (np.zeros((4, 4), np.uint8), ValueError, r"shape \(4, 4\) came"),
+        (np.zeros((3, 4, 4), np.uint8), ValueError, r"shape \(3, 4, 4\) came"),
+    ],
+)
+def test_other_arrays_are_refused(image, error, message):
+    with pytest.raises(error, match=message):
+        data.crop(image, PLAIN)
+
+
+def test_an_unknown_filter_is_refused():
+    with pytest.raises(ValueError, match="'cubic' came, one of nearest, bilinear"):
+        data.crop(ramp(4, 4), dataclasses.replace(PLAIN, interpolation="cubic"))
+
+
+def test_a_crop_larger_than_the_picture_is_refused():
+    with pytest.raises(ValueError, match=r"the crop of 4 pixels is larger than .* 3;"):
+        data.crop(ramp(9, 9), dataclasses.replace(PLAIN, resize=3))
