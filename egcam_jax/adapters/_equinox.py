@@ -35,13 +35,14 @@ def from_equinox(model: Any, state: Any = None) -> tuple[Params, ApplyFn]:
     """Turn an Equinox model into ``(params, apply_fn)``, in inference mode, with a named scope for every submodule.
 
     Args:
-        model: an ``equinox.Module`` from one channels-first image ``(C, H, W)`` to ``(classes,)``; called without a key.
+        model: an ``equinox.Module`` from one channels-first image ``(C, H, W)`` to ``(classes,)``; it is called
+            without a key.
         state: the ``equinox.nn.State`` of a model that has one (batch statistics): it is then called as
             ``model(image, state)`` and returns ``(logits, state)``.
 
     Returns:
-        The model's arrays, its state's too, and a pure function of them and channels-last ``(b, H, W, C)`` images. Layers are named by
-        their fields, e.g. ``layers/0/conv1``, which may be written ``layers.0.conv1``.
+        The model's arrays, its state's too, and a pure function of them and channels-last ``(b, H, W, C)`` images.
+        Layers are named by their fields, e.g. ``layers/0/conv1``, which may be written ``layers.0.conv1``.
 
     Raises:
         TypeError: ``model`` is not an Equinox module.
@@ -50,7 +51,9 @@ def from_equinox(model: Any, state: Any = None) -> tuple[Params, ApplyFn]:
 
     if not isinstance(model, eqx.Module) or not callable(model):
         raise TypeError(f"from_equinox: model must be a callable equinox.Module, got {type(model).__name__}.")
-    params, rest = eqx.partition((eqx.nn.inference_mode(model), state), lambda leaf: isinstance(leaf, jax.Array | np.ndarray))
+    params, rest = eqx.partition(
+        (eqx.nn.inference_mode(model), state), lambda leaf: isinstance(leaf, jax.Array | np.ndarray)
+    )
     leaves, tree = jax.tree.flatten(rest)
     return params, _Apply(tuple(leaves), tree)
 
@@ -85,7 +88,7 @@ def _rebuilt(node: Any, path: tuple[Any, ...], scopes: dict[tuple[Any, ...], str
 
     children = {key: _rebuilt(child, (*path, key), scopes) for key, child in _children(node)}
     if isinstance(node, eqx.Module):
-        copy = object.__new__(scoped(type(node), scopes[path]) if path in scopes else type(node))
+        copy: Any = object.__new__(scoped(type(node), scopes[path]) if path in scopes else type(node))
         for name, child in children.items():
             object.__setattr__(copy, name, child)
         return copy

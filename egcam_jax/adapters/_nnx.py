@@ -49,7 +49,8 @@ def _with_scopes(model: Any) -> Any:
     """Give the submodules of a private copy of a model their scopes, in place."""
     from flax import nnx
 
-    modules = {path: module for path, module in nnx.iter_modules(model) if callable(module)}
+    nodes = dict(nnx.iter_graph(model))
+    modules = {path: node for path, node in nodes.items() if isinstance(node, nnx.Module) and callable(node)}
     for path, scope in relative(modules).items():
         modules[path].__class__ = scoped(type(modules[path]), scope)
     return model

@@ -20,13 +20,14 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
     that the halves take any number of them and no image sees its batch (not even batch statistics in training mode).
 
     Args:
-        apply_fn: ``(params, x)`` to logits: ``(b, H, W, C)`` images to ``(b, classes)``. A ``Split`` comes back as it is.
+        apply_fn: ``(params, x)`` to logits: ``(b, H, W, C)`` images to ``(b, classes)``. A ``Split`` comes back
+            as it is.
         params: the tree that it takes; only shapes and dtypes matter here.
-        x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``: only shape and dtype matter, except for ``head(params, A)``
-            at a layer that something goes around, which needs the values.
+        x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``: only shape and dtype matter, except for
+            ``head(params, A)`` at a layer that something goes around, which needs the values.
         layer: a ``jax.named_scope`` or module path (``"layer3/4"`` or ``"layer3.4"``), its unambiguous end, or a
-            ``jax.ad_checkpoint.checkpoint_name`` tag; its value must be a grid ``(b, h, w, K)``. None is the last activation with spatial
-            extent that every path from x to the logits goes through.
+            ``jax.ad_checkpoint.checkpoint_name`` tag; its value must be a grid ``(b, h, w, K)``.
+            None is the last activation with spatial extent that every path from x to the logits goes through.
 
     Returns:
         The halves. They take the shapes and dtypes that they were made for; ``bypass`` is set where something goes

@@ -14,8 +14,8 @@ def layout(program: Program, slot: int) -> Layout | None:
     """Return the axes of a value in the order batch, height, width, channels.
 
     The channel axis is the one that the nearest convolution wrote its features to, followed through
-    transpositions, reshapes that only add or drop axes of length 1, and anything that keeps the shape; the last one where
-    no convolution is found. None for a value that is not a ``(1, h, w, K)`` grid with more than one position.
+    transpositions, reshapes that only add or drop axes of length 1, and anything that keeps the shape; the last axis
+    where no convolution is found. None for a value that is not a ``(1, h, w, K)`` grid with more than one position.
     """
     shape = program.avals[slot].shape
     if len(shape) != len(program.avals[program.image].shape) or shape[0] != 1:
@@ -82,7 +82,7 @@ def _places(step: Step, operand: tuple[int, ...], result: tuple[int, ...]) -> li
     if step.name == "broadcast_in_dim":
         return list(params["broadcast_dimensions"])
     if step.name == "squeeze" or (step.name.startswith("reduce_") and "axes" in params):
-        dropped = params.get("dimensions", params.get("axes"))
+        dropped = params["dimensions" if step.name == "squeeze" else "axes"]
         kept = iter(range(rank))
         return [None if axis in dropped else next(kept) for axis in range(rank)]
     if step.name == "reshape":

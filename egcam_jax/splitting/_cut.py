@@ -115,9 +115,7 @@ def evaluate(steps: Iterable[Step], known: dict[int, Any]) -> dict[int, Any]:
     """Return the value of every slot that the steps make, and of those known before."""
     values = dict(known)
     for step in steps:
-        atoms = {
-            atom: values[slot] for atom, slot in zip(step.equation.invars, step.inputs) if slot is not None
-        }
+        atoms = {atom: values[slot] for atom, slot in zip(step.equation.invars, step.inputs) if slot is not None}
         values.update(zip(step.outputs, apply(step.equation, atoms)))
     return values
 

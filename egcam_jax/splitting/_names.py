@@ -13,8 +13,8 @@ def named(program: Program) -> dict[str, int]:
     """Slot of every layer that can be named, in order of execution.
 
     A layer is a scope or a ``checkpoint_name`` tag; its value is the last one with spatial extent that was computed
-    inside the scope and is used outside of it. The automatic choice is there too, under a descriptive name where it is the
-    value of no scope.
+    inside the scope and is used outside of it. The automatic choice is there too, under a descriptive name
+    where it is the value of no scope.
     """
     scopes = _values_of_scopes(program)
     chosen = _default.last_spatial(program)

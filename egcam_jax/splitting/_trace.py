@@ -195,9 +195,7 @@ def reached(steps: Iterable[Step], sources: set[int]) -> frozenset[int]:
     return frozenset(found)
 
 
-def _record(
-    tape: _Tape, jaxpr: Any, consts: Any, inputs: list[int], path: Path, trail: tuple[int, ...]
-) -> list[int]:
+def _record(tape: _Tape, jaxpr: Any, consts: Any, inputs: list[int], path: Path, trail: tuple[int, ...]) -> list[int]:
     """Append the equations of one jaxpr to the tape; return the slots of its results."""
     slots = dict(zip(jaxpr.invars, inputs))
     slots.update((var, tape.constant(var.aval, value)) for var, value in zip(jaxpr.constvars, consts))
