@@ -8,9 +8,10 @@ from .._types import ApplyFn, Params
 from ._channels import layout
 from ._cut import bypass, cut, features, head
 from ._names import named, shapes
+from ._program import Program, flatten
 from ._resolve import resolve
 from ._split import Split
-from ._trace import Program, Traced, flatten, trace
+from ._trace import Traced, trace
 
 
 def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None = None) -> Split:
@@ -40,7 +41,7 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
     if isinstance(apply_fn, Split):
         return _by_hand(apply_fn, layer)
     traced = _traced(apply_fn, params, x)
-    program = flatten(traced, through_checkpoints=True)
+    program = flatten(traced.closed, through_checkpoints=True)
     name, slot = resolve(program, layer)
     axes = layout(program, slot)
     if axes is None:
@@ -63,7 +64,7 @@ def layers(apply_fn: ApplyFn | Split, params: Params, x: Any) -> dict[str, tuple
     if isinstance(apply_fn, Split):
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
         return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image).shape[1:]}
-    program = flatten(_traced(apply_fn, params, x), through_checkpoints=True)
+    program = flatten(_traced(apply_fn, params, x).closed, through_checkpoints=True)
     return shapes(program, named(program))
 
 
@@ -87,7 +88,7 @@ def _traced(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
 
 def _lean(traced: Traced, program: Program, slot: int) -> tuple[Program, Any, int]:
     """The program with checkpointed parts left whole where the layer can be seen so: they save memory."""
-    lean = flatten(traced, through_checkpoints=False)
+    lean = flatten(traced.closed, through_checkpoints=False)
     for variable in (key for key, value in program.where.items() if value == slot):
         if variable in lean.where:
             return lean, traced.spec, lean.where[variable]

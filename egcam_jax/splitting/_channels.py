@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ._trace import Program, Step
+from ._program import Program, Step
 
 Layout = tuple[int, int, int, int]
 """The axes of a value that hold batch, height, width and channels: ``transpose(value, layout)`` is NHWC."""

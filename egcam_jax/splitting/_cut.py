@@ -10,7 +10,8 @@ from jax.extend import core
 
 from .._types import Params
 from ._channels import Layout
-from ._trace import Program, Spec, Step, needed, reached, specification
+from ._program import Program, Step, needed, reached
+from ._trace import Spec, specification
 
 
 class Cut(NamedTuple):
@@ -157,8 +158,9 @@ def _check_like(name: str, got: Any, shape: tuple[int, ...], dtype: Any) -> None
     remedy = "The network was split for these shapes and dtypes: call split again for others."
     if tuple(got.shape) != tuple(shape):
         raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(got.shape)}. {remedy}")
-    if got.dtype != dtype:
-        raise TypeError(f"{name}: expected {dtype}, got {got.dtype}. {remedy}")
+    came = specification(got).dtype
+    if came != dtype:
+        raise TypeError(f"{name}: expected {dtype}, got {came}. {remedy}")
 
 
 def _joined(shape: tuple[int, ...]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ._channels import grid
-from ._trace import Program, Step
+from ._program import Program, Step
 
 MOVES = frozenset(
     {

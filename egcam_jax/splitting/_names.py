@@ -6,7 +6,8 @@ from typing import Any
 
 from . import _default
 from ._channels import grid
-from ._trace import Path, Program, Step, shared
+from ._program import Program, Step
+from ._scopes import Path, shared
 
 
 def named(program: Program) -> dict[str, int]:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from . import _default
 from ._names import name_of, named, pieces, root_of, shapes
-from ._trace import Path, Program, hidden
+from ._program import Program, hidden
+from ._scopes import Path
 
 LISTED = 6
 """How many names an error lists."""
