@@ -1,6 +1,8 @@
 """What the families share: convolution with batch norm and activation, and pooling as PyTorch defines it."""
 
+import operator
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import TypeAlias
 
 import flax.linen as nn
@@ -9,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.linen.dtypes import promote_dtype
 
+from egcam_jax._numerics import accumulator
 from egcam_jax._types import Activations, Array, Float
 
 Activation: TypeAlias = Callable[[Array], Array]
@@ -58,6 +61,8 @@ class ConvUnit(nn.Module):
         shape = (self.kernel, self.kernel, x.shape[-1] // self.groups, self.features)
         kernel = self.param("kernel", nn.initializers.variance_scaling(self.gain, "fan_in", "normal"), shape)
         x, kernel = promote_dtype(x, kernel)
+        if self.groups == x.shape[-1] == self.features and self.padding == "SAME":
+            return depthwise(x, kernel, self.stride)
         padding = self.padding if isinstance(self.padding, str) else ((self.padding, self.padding),) * 2
         return jax.lax.conv_general_dilated(
             x,
@@ -76,6 +81,26 @@ class ConvUnit(nn.Module):
         mean = self.variable("batch_stats", "mean", jnp.zeros, (self.features,)).value
         var = self.variable("batch_stats", "var", jnp.ones, (self.features,)).value
         return (y - mean) * (scale * jax.lax.rsqrt(var + self.eps)) + bias
+
+
+def depthwise(x: Activations, kernel: Float[Array, "k k 1 K"], stride: int) -> Activations:
+    """Filter each channel by itself, with TensorFlow's "SAME" padding, as a sum of shifted products.
+
+    The same sum in the same order as ``lax.conv_general_dilated`` with one channel per group, whose code for
+    CPUs takes 10 to 40 times as long, forward as well as backward (JAX 0.10).
+    """
+    k, size = kernel.shape[0], x.shape[1:3]
+    pads = jax.lax.padtype_to_pads(size, (k, k), (stride, stride), "SAME")
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
+    rows, columns = (-(-n // stride) for n in size)
+
+    def shifted(i: int, j: int) -> Array:
+        stop = (x.shape[0], i + (rows - 1) * stride + 1, j + (columns - 1) * stride + 1, x.shape[3])
+        return jax.lax.slice(x, (0, i, j, 0), stop, (1, stride, stride, 1))
+
+    dtype = accumulator(x.dtype)
+    terms = (shifted(i, j).astype(dtype) * kernel[i, j, 0].astype(dtype) for i in range(k) for j in range(k))
+    return reduce(operator.add, terms).astype(x.dtype)
 
 
 def max_pool(x: Activations, window: int, stride: int, *, padding: int = 0, ceil: bool = False) -> Activations:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from egcam_jax.models import efficientnet_lite
+from egcam_jax.models import alexnet, cifar_resnet, efficientnet_lite, resnet, squeezenet, vgg
 from egcam_jax.models._spec import Spec
 
-SPECS: Mapping[str, Spec] = MappingProxyType(efficientnet_lite.SPECS)
+SPECS: Mapping[str, Spec] = MappingProxyType(
+    alexnet.SPECS | cifar_resnet.SPECS | efficientnet_lite.SPECS | resnet.SPECS | squeezenet.SPECS | vgg.SPECS
+)
 
 
 def names() -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from egcam_jax._types import Images, Params
@@ -113,8 +114,7 @@ class Apply:
                 f"x: shape {tuple(x.shape)} came, (b, H, W, 3) wanted; add a batch axis with x[None], or "
                 "move the channels last with x.transpose(0, 2, 3, 1)"
             )
-        logits: Array = self.module.apply(params, x)
-        return logits
+        return jnp.asarray(self.module.apply(params, x))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

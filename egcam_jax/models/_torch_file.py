@@ -136,7 +136,7 @@ def _unpickle(file: IO[bytes], storage: Callable[[Any], _Storage]) -> Any:
     try:
         for op, argument, _ in pickletools.genops(file):
             # A memo index far beyond the pickle's length would make the unpickler allocate that much.
-            if "PUT" in op.name and int(argument) > _MAX_MEMO:
+            if "PUT" in op.name and int(argument or 0) > _MAX_MEMO:
                 raise TorchFileError("its pickle's memo is out of bounds")
         stop = file.tell()
         if stop - start > _MAX_PICKLE:

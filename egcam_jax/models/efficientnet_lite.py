@@ -165,7 +165,7 @@ def _position(index: int, depth: float) -> tuple[int, int]:
 def _spec(variant: int, width: float, depth: float, size: int) -> Spec:
     preprocess = Preprocess(
         size=size,
-        resize=round(size / 0.875),
+        resize=size,
         interpolation="bicubic",
         mean=(127.0,) * 3,
         std=(128.0,) * 3,

@@ -1,0 +1,95 @@
+"""ResNet-20, -32, -44 and -56 for CIFAR-10 (He et al., 2016, section 4.2), with shortcuts of option A.
+
+Where a stage begins, the shortcut takes every second pixel and pads the channels with zeros: no parameters.
+"""
+
+import re
+from functools import partial
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from egcam_jax._types import Activations, Array, Float, Images
+from egcam_jax.models._layers import ConvUnit
+from egcam_jax.models._spec import Preprocess, Spec, Unpublished
+
+EPS = 1e-5
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions beside a shortcut; the output is taken after the last ReLU."""
+
+    width: int
+    stride: int
+    folded: bool
+
+    @nn.compact
+    def __call__(self, x: Activations) -> Activations:
+        """Apply the block."""
+        unit = partial(ConvUnit, self.width, 3, padding=1, eps=EPS, folded=self.folded)
+        y = unit(stride=self.stride, name="conv1")(x)
+        y = unit(activation=None, gain=0.1, name="conv2")(y)
+        if self.stride > 1:
+            x = shortcut(x, self.width, self.stride)
+        return nn.relu(x + y)
+
+
+def shortcut(x: Activations, width: int, stride: int) -> Activations:
+    """Every ``stride``-th pixel, with zeros for new channels, as many before as after the old ones."""
+    before = (width - x.shape[-1]) // 2
+    after = width - x.shape[-1] - before
+    return jnp.pad(x[:, ::stride, ::stride], ((0, 0), (0, 0), (0, 0), (before, after)))
+
+
+class Stage(nn.Module):
+    """Blocks of one width; the first has the stride."""
+
+    count: int
+    width: int
+    stride: int
+    folded: bool
+
+    @nn.compact
+    def __call__(self, x: Activations) -> Activations:
+        """Apply the stage."""
+        for i in range(self.count):
+            x = Block(self.width, self.stride if i == 0 else 1, self.folded, name=str(i))(x)
+        return x
+
+
+class CifarResNet(nn.Module):
+    """The network: one convolution, three stages of ``count`` blocks, mean, one fully connected layer."""
+
+    count: int
+    num_classes: int = 10
+    folded: bool = True
+
+    @nn.compact
+    def __call__(self, x: Images) -> Float[Array, "b classes"]:
+        """Logits of ``(b, H, W, 3)`` images."""
+        x = ConvUnit(16, 3, padding=1, eps=EPS, folded=self.folded, name="conv1")(x)
+        for i, width in enumerate((16, 32, 64)):
+            x = Stage(self.count, width, 1 if i == 0 else 2, self.folded, name=f"layer{i + 1}")(x)
+        return nn.Dense(self.num_classes, name="linear")(jnp.mean(x, axis=(1, 2)))
+
+
+def rename(name: str) -> str:
+    """Our name of a tensor in the naming of PyTorch's CIFAR ResNets."""
+    name = re.sub(r"(^|\.)bn(\d)\.", r"\1conv\2.norm.", name)
+    return re.sub(r"^fc\.", "linear.", name)
+
+
+def _spec(depth: int) -> Spec:
+    wanted = f"the .th, .pth or .safetensors file of a CIFAR-10 ResNet-{depth} with shortcuts of option A"
+    return Spec(
+        partial(CifarResNet, (depth - 2) // 6),
+        rename,
+        "layer3",
+        Unpublished(wanted),
+        preprocess=Preprocess(size=32, resize=32),
+        classes="cifar10",
+        eps=EPS,
+    )
+
+
+SPECS = {f"cifar_resnet{depth}": _spec(depth) for depth in (20, 32, 44, 56)}
