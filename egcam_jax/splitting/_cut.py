@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import core
 
 from .._types import Params
 from ._channels import Layout
@@ -116,15 +115,20 @@ def evaluate(steps: Iterable[Step], known: dict[int, Any]) -> dict[int, Any]:
     """Return the value of every slot that the steps make, and of those known before."""
     values = dict(known)
     for step in steps:
-        atoms = {atom: values[slot] for atom, slot in zip(step.equation.invars, step.inputs) if slot is not None}
-        values.update(zip(step.outputs, apply(step.equation, atoms)))
+        atoms = zip(step.equation.invars, step.inputs)
+        operands = [atom.val if slot is None else values[slot] for atom, slot in atoms]
+        values.update(zip(step.outputs, apply(step, operands)))
     return values
 
 
-def apply(equation: core.JaxprEqn, operands: dict[Any, Any]) -> list[Any]:
-    """Carry out one equation, by way of a jaxpr of its own: every kind of primitive is then called as JAX does it."""
-    jaxpr = core.Jaxpr((), tuple(operands), equation.outvars, (equation,), equation.effects)
-    return core.jaxpr_as_fun(core.ClosedJaxpr(jaxpr, ()))(*operands.values())
+def apply(step: Step, operands: list[Any]) -> Any:
+    """Carry out one equation, in its own scope: profiles of the halves then show the network's layers."""
+    equation = step.equation
+    bound = equation.primitive.get_bind_params(equation.params)
+    functions, options = bound if isinstance(bound, tuple) else ((), bound)  # a tuple up to JAX 0.8 or so
+    with jax.named_scope("/".join(step.path)), equation.ctx.manager:
+        results = equation.primitive.bind(*functions, *operands, **options)
+    return results if equation.primitive.multiple_results else (results,)
 
 
 def _checked_params(spec: Spec, params: Params) -> list[Any]:

@@ -1,0 +1,180 @@
+"""Names: what can be named, how it may be spelled, and what the errors say."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.ad_checkpoint import checkpoint_name
+from splitting_models import case, conv, images, plain, plain_params
+
+from egcam_jax.splitting import layers, split
+
+
+def message(layer, name="resnet", kind=ValueError):
+    apply_fn, params, x = case(name)
+    with pytest.raises(kind) as caught:
+        split(apply_fn, params, x, layer)
+    return str(caught.value)
+
+
+def test_layers_come_in_order_of_execution_with_their_shapes():
+    assert layers(*case("vgg")) == {
+        "features/conv0": (8, 8, 4),
+        "features/conv1": (4, 4, 6),
+        "features": (2, 2, 6),
+    }
+    parts = ("conv1", "bn1", "conv2", "bn2")
+    blocks = [f"layer{i}{part}" for i in (1, 2) for part in (*(f"/{part}" for part in parts), "")]
+    assert list(layers(*case("resnet"))) == ["stem", *blocks]
+    assert list(layers(*case("resnet_remat"))) == ["stem", *blocks]
+    assert list(layers(*case("resnet_jit"))) == ["stem", *blocks]
+
+
+@pytest.mark.parametrize(
+    ("spelling", "layer"),
+    [
+        ("layer2/conv1", "layer2/conv1"),
+        ("layer2.conv1", "layer2/conv1"),
+        ("ResNet/layer2/conv1", "layer2/conv1"),
+        ("ResNet.layer2.conv1", "layer2/conv1"),
+        ("layer2", "layer2"),
+        ("stem", "stem"),
+    ],
+)
+def test_spellings(spelling, layer):
+    assert split(*case("resnet"), spelling).layer == layer
+
+
+def test_a_unique_end_of_a_name_is_enough_and_an_ambiguous_one_lists_the_candidates():
+    assert split(*case("vgg"), "conv1").layer == "features/conv1"
+    said = message("conv1")
+    assert "layer='conv1' is ambiguous" in said
+    assert "'layer1/conv1' (8, 8, 4), 'layer2/conv1' (8, 8, 4)" in said
+
+
+def test_a_wrong_name_lists_the_nearest_with_their_shapes():
+    said = message("layer2/cnov1")
+    assert said.startswith("layer='layer2/cnov1': there is no such layer. The nearest are 'layer2/conv1' (8, 8, 4)")
+    assert "lists all 11" in said
+    assert "'features/conv1' (4, 4, 6)" in message("conv_1", "vgg")
+
+
+def test_a_layer_without_a_grid_says_so():
+    assert "its value has no spatial grid" in message("fc")
+
+
+def test_a_layer_inside_a_loop_says_so():
+    assert list(layers(*case("looped")))[0] == "stem"
+    said = message("loop/conv1", "looped")
+    assert "only inside a `scan`" in said
+    assert "write the loop over layers in Python" in said
+    whole = split(*case("looped"), "loop")
+    assert whole.layer.endswith("loop")
+
+
+def test_a_value_that_reaches_no_logit_says_so():
+    def dead(w, x):
+        with jax.named_scope("unused"):
+            conv(w * 2, x)
+        with jax.named_scope("used"):
+            y = conv(w, x)
+        return y.mean((1, 2))
+
+    w = plain_params()["stem"]
+    assert layers(dead, w, images()) == {"used": (8, 8, 4)}
+    with pytest.raises(ValueError, match="computed but does not reach the logits"):
+        split(dead, w, images(), "unused")
+
+
+def test_a_shared_layer_is_its_last_use():
+    def shared(w, x):
+        for _ in range(2):
+            with jax.named_scope("conv"):
+                x = conv(w, x)
+            x = jax.nn.relu(x)
+        return x.mean((1, 2))
+
+    w = jnp.ones((1, 1, 3, 3)) * 0.3
+    pieces = split(shared, w, images(), "conv")
+    first = np.maximum(np.asarray(conv(w, images())), 0)
+    np.testing.assert_allclose(pieces.features(w, images()), conv(w, first), rtol=1e-5, atol=1e-6)
+
+
+def test_a_tag_inside_remat_and_jit_can_be_named():
+    @jax.checkpoint
+    def body(w, x):
+        return checkpoint_name(jax.nn.relu(conv(w, x)), "after relu") * 2
+
+    def network(w, x):
+        return jax.jit(body)(w, x).mean((1, 2))
+
+    w = plain_params()["stem"]
+    pieces = split(network, w, images(), "after relu")
+    np.testing.assert_allclose(
+        pieces.features(w, images()), np.maximum(conv(w, images()), 0), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_function_without_names_says_how_to_name():
+    def nameless(w, x):
+        return x.reshape(x.shape[0], -1)[:, :5] * w
+
+    with pytest.raises(ValueError, match=r"No activation .* has a name; jax.named_scope or"):
+        split(nameless, 1.0, images(), "stem")
+
+
+@pytest.mark.parametrize(
+    ("returned", "kind", "said"),
+    [
+        (lambda y: (y, {"state": y}), TypeError, r"returned a tuple of 2 arrays with shapes \(1, 4\), \(1, 4\). Wrap it"),
+        (lambda y: y[0], ValueError, r"returned shape \(4,\)"),
+        (lambda y: y.argmax(-1, keepdims=True), TypeError, "it returned int32. Return the scores"),
+        (lambda y: None, TypeError, "it returned None"),
+    ],
+)
+def test_anything_but_logits_is_refused(returned, kind, said):
+    def network(w, x):
+        return returned(conv(w, x).mean((1, 2)))
+
+    with pytest.raises(kind, match=said):
+        split(network, plain_params()["stem"], images())
+
+
+def test_x_must_be_a_batch_and_apply_fn_a_function():
+    with pytest.raises(ValueError, match=r"x: expected images \(b, H, W, C\), got shape \(8, 8, 3\). One image is x\[None\]"):
+        split(plain, plain_params(), images()[0])
+    with pytest.raises(TypeError, match="apply_fn must be a function .* got dict"):
+        split(plain_params(), plain, images())
+
+
+def test_the_halves_refuse_what_they_were_not_made_for():
+    params, x = plain_params(), images()
+    pieces = split(plain, params, x, "stem")
+    activations = pieces.features(params, x)
+    with pytest.raises(ValueError, match=r"x: expected shape \(2, 8, 8, 3\), got \(2, 9, 9, 3\).*call split again"):
+        pieces.features(params, images(size=9))
+    with pytest.raises(TypeError, match="x: expected float32, got bfloat16"):
+        pieces.features(params, x.astype(jnp.bfloat16))
+    with pytest.raises(ValueError, match=r"params\['dense'\]: expected shape \(4, 5\), got \(4, 6\)"):
+        pieces.features({**params, "dense": jnp.ones((4, 6))}, x)
+    with pytest.raises(ValueError, match="params: expected the tree"):
+        pieces.head({"stem": params["stem"]}, activations)
+    with pytest.raises(ValueError, match=r"A: expected shape \(2, 8, 8, 4\), got \(2, 8, 8, 3\)"):
+        pieces.head(params, activations[..., :3])
+    with pytest.raises(ValueError, match=r"A: expected activations \(b, 8, 8, 4\), got shape \(8, 8, 4\)"):
+        pieces.head(params, activations[0])
+    with pytest.raises(ValueError, match=r"x: expected a batch \(b, 8, 8, 3\), got shape \(8, 8, 3\)"):
+        pieces.features(params, x[0])
+
+
+def test_a_bypassed_head_without_values_says_how_to_get_them():
+    params, x = plain_params(), images()
+    shape_only = split(plain, params, jax.ShapeDtypeStruct(x.shape, x.dtype), "inner")
+    activations, carried = shape_only.bypass(params, x)
+    with pytest.raises(ValueError, match=r"split was given no values of x. Get \(A, carried\) from split.bypass"):
+        shape_only.head(params, activations)
+    with pytest.raises(ValueError, match="A has 3 images where the x that was given to split has 2"):
+        split(plain, params, x, "inner").head(params, jnp.ones((3, 8, 8, 4)))
+    np.testing.assert_allclose(
+        shape_only.head(params, activations, carried), plain(params, x), rtol=1e-5, atol=1e-6
+    )
