@@ -1,0 +1,45 @@
+"""The command line: arguments, progress and messages; what is computed lives below.
+
+Nothing here imports JAX before a command runs, so that `egcam --help` and shell completion answer at once.
+"""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from egcam_jax.cli import explain, inspect
+
+app = typer.Typer(
+    name="egcam",
+    help="Where did the classifier look? Expected Grad-CAM and its relatives, from the command line.",
+    epilog="Start with: egcam explain (a demonstration), then: egcam explain PHOTO.jpg",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("explain")(explain.explain)
+app.command("layers")(inspect.layers)
+app.command("models")(inspect.models)
+app.command("methods")(inspect.methods)
+app.command("doctor")(inspect.doctor)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"egcam {version('egcam-jax')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Hold the options that come before a command's name."""
+
+
+def main() -> None:
+    """Run the command line: the entry point `egcam`."""
+    app()

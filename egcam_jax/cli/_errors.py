@@ -1,0 +1,47 @@
+"""From an exception to one line on standard error and an exit status."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Annotated, NoReturn
+
+import typer
+
+FAILED = 1
+"""Exit status where some of the work could not be done."""
+REFUSED = 2
+"""Exit status where what was asked for makes no sense, or cannot be had."""
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from, with its traceback.")]
+
+
+@contextlib.contextmanager
+def one_line(debug: bool) -> Iterator[None]:
+    """Turn an error into a line that says what came and what to do; with ``debug``, leave it its traceback.
+
+    Errors of the kinds that the library raises on bad input exit with 2, any other with 1.
+    """
+    try:
+        yield
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except (ValueError, TypeError, LookupError, OSError, ImportError) as error:
+        if debug:
+            raise
+        stop(_text(error), REFUSED)
+    except Exception as error:
+        if debug:
+            raise
+        stop(f"{type(error).__name__}: {_text(error)} (unexpected: --debug shows where)", FAILED)
+
+
+def stop(message: str, status: int) -> NoReturn:
+    """Say what is wrong, on standard error, and exit."""
+    typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    typer.echo(message, err=True)
+    raise typer.Exit(status)
+
+
+def _text(error: Exception) -> str:
+    # str(KeyError) is the repr of its argument
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return " ".join(text.split()) or type(error).__name__

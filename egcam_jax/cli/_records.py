@@ -1,0 +1,91 @@
+"""From an explanation to plain numbers and words: what is printed, and what goes into the JSON."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from egcam_jax.cli import _output
+from egcam_jax.cli._inputs import Picture
+
+_TOP = 5
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    packages = ("egcam-jax", "jax", "jaxlib", "flax", "numpy", "pillow")
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
+
+
+def named(index: int, logits: np.ndarray, class_names: Sequence[str] | None) -> dict[str, Any]:
+    """A class with its name, logit and probability."""
+    probabilities = np.exp(logits - logits.max())
+    probabilities /= probabilities.sum()
+    return {
+        "index": index,
+        "name": class_names[index] if class_names else None,
+        "probability": float(probabilities[index]),
+        "logit": float(logits[index]),
+    }
+
+
+def of_picture(picture: Picture, logits: np.ndarray, class_names: Sequence[str] | None) -> dict[str, Any]:
+    """What is known of a picture, whatever is explained about it."""
+    logits = logits.astype(np.float64)
+    top = np.argsort(-logits, kind="stable")[:_TOP]
+    height, width = picture.shape
+    return {
+        "image": str(picture.source.path),
+        "sha256": _output.sha256(picture.source.path),
+        "width": width,
+        "height": height,
+        "index": picture.source.place,
+        "top_classes": [named(int(i), logits, class_names) for i in top],
+    }
+
+
+def of_map(
+    explanation: Any, class_names: Sequence[str] | None, samples: int | None, reference_score: float | None
+) -> dict[str, Any]:
+    """What is known of one map.
+
+    Args:
+        explanation: Of one image, with NumPy's arrays.
+        class_names: By index, or ``None``.
+        samples: How many were drawn, or ``None`` where none are.
+        reference_score: Mean score of the references for the target, or ``None`` where there are none.
+
+    Returns:
+        ``completeness_gap`` in logits, and relative to ``score_difference``, the score of the picture less that of
+        the references; ``stderr_relative``, the mean standard error over the map's maximum.
+    """
+    logits = np.asarray(explanation.logits, np.float64)
+    target = named(int(explanation.target), logits, class_names)
+    peak = float(explanation.cam.max())
+    gap = None if explanation.completeness_gap is None else float(explanation.completeness_gap)
+    difference = None if reference_score is None else target["logit"] - reference_score
+    stderr = None if explanation.stderr is None else float(np.mean(explanation.stderr))
+    return {
+        "target": target,
+        "method": explanation.method,
+        "layer": explanation.layer,
+        "map_shape": list(explanation.cam.shape),
+        "map_maximum": peak,
+        "empty": peak <= 0,
+        "constant": bool(explanation.cam.min() == peak),
+        "samples": samples,
+        "passes": int(explanation.passes),
+        "completeness_gap": gap,
+        "score_difference": difference,
+        "completeness_gap_relative": gap / abs(difference) if gap is not None and difference else None,
+        "stderr_mean": stderr,
+        "stderr_relative": stderr / peak if stderr is not None and peak > 0 else None,
+    }
+
+
+def arrays(explanation: Any) -> Mapping[str, Any]:
+    """What the ``.npz`` holds, under the names of ``Explanation``'s fields."""
+    names = ("cam", "saliency", "stderr", "weights", "logits", "target", "completeness_gap")
+    return {name: getattr(explanation, name) for name in names}

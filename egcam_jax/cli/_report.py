@@ -1,0 +1,102 @@
+"""What `egcam explain` says, in words that need no manual."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from egcam_jax.cli._inputs import Failure
+
+_INDENT = 18
+_ROUNDING = 1e-4
+"""Gaps below this many logits are float32 rounding."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that wraps lines for people only: what is piped stays a line where it is a line."""
+    plain = Console(stderr=stderr, highlight=False)
+    return plain if plain.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+
+
+def run(out: Console, provenance: Mapping[str, Any]) -> None:
+    """Say once what holds for all pictures."""
+    model, references = provenance["model"], provenance["references"]
+    _line(out, "model", f"{model['name']}, weights from {model['weights']}, on {provenance['device']}")
+    if references:
+        _line(out, "references", f"{references['count']} from {references['source']}")
+
+
+def picture(out: Console, record: Mapping[str, Any]) -> None:
+    """Report a picture: its top classes, then each map."""
+    out.print()
+    out.print(Text(record["image"], "bold"), soft_wrap=True)
+    for i, found in enumerate(record["top_classes"]):
+        _line(out, "" if i else "top classes", f"{100 * found['probability']:5.1f} %  {class_text(found)}")
+    for it in record["maps"]:
+        _map(out, it)
+
+
+def failures(out: Console, failed: Sequence[Failure], count: int) -> None:
+    """Say at the end what could not be explained, and why."""
+    if not failed:
+        return
+    out.print()
+    out.print(Text(f"{len(failed)} not explained, {count} explained:", "bold red"))
+    for failure in failed:
+        reason = failure.reason if failure.path in failure.reason else f"{failure.path}: {failure.reason}"
+        out.print(Text(f"  {reason}"), soft_wrap=True)
+
+
+def class_text(found: Mapping[str, Any]) -> str:
+    """A class as people read it: its name, where it has one, and its index."""
+    return f"{found['name']} ({found['index']})" if found["name"] else f"class {found['index']}"
+
+
+def completeness(record: Mapping[str, Any]) -> str:
+    """How far the map's attributions are from accounting for the score."""
+    gap, relative = record["completeness_gap"], record["completeness_gap_relative"]
+    if gap is None:
+        return "not defined for this method with these options"
+    if not math.isfinite(gap):
+        return "not finite: the network's values overflow; try --dtype float32"
+    if relative is None or not math.isfinite(relative):
+        return f"gap of {gap:+.3g} logits"
+    against = f"the {record['score_difference']:+.3g} logits by which the picture's score differs from the references'"
+    if abs(gap) < _ROUNDING:
+        return f"no gap: the attributions add up to {against}"
+    return f"gap of {gap:+.3g} logits: {100 * abs(relative):.3g} % of {against}"
+
+
+def uncertainty(record: Mapping[str, Any]) -> str:
+    """How much the map would change with other random draws."""
+    mean, relative = record["stderr_mean"], record["stderr_relative"]
+    if mean is None:
+        return "none: this method draws no samples"
+    if not math.isfinite(mean):
+        return "unknown: one sample says nothing about spread; raise --samples"
+    if relative is None:
+        return f"{mean:.3g} on average, in the map's units"
+    return f"{100 * relative:.2g} % of the map's maximum, on average over the map"
+
+
+def _map(out: Console, record: Mapping[str, Any]) -> None:
+    cost = f"{record['passes']} forward passes" if record["passes"] > 1 else "1 forward pass"
+    if record["samples"]:
+        cost = f"{record['samples']} samples, {cost}"
+    _line(out, "explained", f"{class_text(record['target'])}, by {record['method']} ({cost})")
+    height, width = record["map_shape"]
+    _line(out, "layer", f"{record['layer']} ({height} × {width} map)")
+    _line(out, "completeness", completeness(record))
+    _line(out, "standard error", uncertainty(record))
+    if record["empty"]:
+        _line(out, "note", "the map is empty: at this layer nothing in the picture speaks for this class")
+    elif record["constant"]:
+        _line(out, "note", "the map is the same everywhere, so nothing stands out")
+    for i, path in enumerate(record["files"].values()):
+        _line(out, "" if i else "written", path)
+
+
+def _line(out: Console, label: str, text: str) -> None:
+    out.print(Text.assemble((f"  {label:<{_INDENT - 2}}", "cyan"), text), soft_wrap=True)

@@ -1,0 +1,87 @@
+"""`egcam layers`, `models`, `methods` and `doctor`: what there is, and whether it works here."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from egcam_jax.cli import _errors
+
+_Model = Annotated[str, typer.Option(help="A network; `egcam models` lists them.")]
+_Weights = Annotated[Path | None, typer.Option(help="Its weights. Default: the published ones.")]
+
+
+def layers(model: _Model = "efficientnet_lite0", weights: _Weights = None, debug: _errors.Debug = False) -> None:
+    """List the layers that can be explained, with their shapes; the default is marked."""
+    with _errors.one_line(debug):
+        import jax
+        import jax.numpy as jnp
+
+        from egcam_jax import models, splitting
+
+        network = models.load(model, weights=weights)
+        x = jax.ShapeDtypeStruct((1, *network.input_shape), jnp.float32)
+        found = splitting.layers(network.apply_fn, network.params, x)
+        rows = [
+            (name, " × ".join(map(str, shape)), "default" if name == network.layer else "")
+            for name, shape in found.items()
+        ]
+        _table(("layer", "height × width × channels", ""), rows)
+
+
+def models(debug: _errors.Debug = False) -> None:
+    """List the networks, with their default layers and where their weights come from."""
+    with _errors.one_line(debug):
+        from egcam_jax.models import names
+        from egcam_jax.models._registry import spec
+
+        rows = []
+        for name in names():
+            it = spec(name)
+            rows.append((name, it.classes, str(it.preprocess.size), it.layer, _source(it.source)))
+        _table(("model", "classes", "pixels", "default layer", "weights"), rows)
+
+
+def methods(debug: _errors.Debug = False) -> None:
+    """List the methods, with their options, defaults and sources."""
+    with _errors.one_line(debug):
+        from egcam_jax.methods import METHODS
+
+        rows = [
+            (name, "\n".join(f"{k}={v}" for k, v in method.options.items()) or "none", method.source)
+            for name, method in METHODS.items()
+        ]
+        _table(("method", "options and defaults", "source"), rows)
+
+
+def doctor(debug: _errors.Debug = False) -> None:
+    """Check this installation: versions, devices, packages, weights, and that the demonstration would run."""
+    with _errors.one_line(debug):
+        from egcam_jax.cli import _doctor
+
+        checks = _doctor.examine()
+        _table(("", "", ""), [("ok" if c.good else "MISSING", c.name, c.text) for c in checks])
+        bad = [check for check in checks if not check.good]
+        for check in bad:
+            typer.echo(f"\n{check.name}: {check.remedy}")
+        typer.echo("\nAll is well: `egcam explain` will run." if not bad else "")
+        if any(check.needed for check in bad):
+            raise typer.Exit(_errors.FAILED)
+
+
+def _source(source: Any) -> str:
+    """The one field of a weights' source, which says where they are."""
+    return str(next(iter(vars(source).values())))
+
+
+def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from egcam_jax.cli import _report
+
+    table = Table(*header, box=None, show_header=any(header), padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    _report.console().print(table)

@@ -1,0 +1,314 @@
+"""`egcam explain` from arguments to files, with a tiny network."""
+
+import hashlib
+import json
+import os
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_network import NAMES, PREPROCESS, tiny_model
+
+from egcam_jax import data, render
+from egcam_jax.methods import explain
+
+
+def by_hand(model, paths, **options):
+    """The same explanations from the library, all pictures at once."""
+    x = np.stack([data.preprocess(data.read(path), PREPROCESS) for path in paths])
+    refs = data.demo_references(PREPROCESS)
+    return explain(
+        model.params, model.apply_fn, x, refs, jax.random.key(options.pop("seed", 0)), layer="features", **options
+    )
+
+
+def written(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def document(result):
+    """The JSON that was printed, which must be all that was."""
+    return json.loads(result.stdout)
+
+
+def test_the_files_hold_what_the_library_computes(egcam, tiny, photographs, tmp_path):
+    result = egcam("explain", photographs / "3.png", "--samples", 4, "--seed", 7)
+    assert result.exit_code == 0, result.output
+    expected = by_hand(tiny, [photographs / "3.png"], num_samples=4, seed=7)
+    target = int(expected.target[0])
+    slug = {0: "crane", 1: "tabby", 2: "persian-cat", 3: "crane", 4: "catamaran"}[target]
+    out = tmp_path / "egcam-out"
+    assert written(out) == [f"3.{slug}.json", f"3.{slug}.npz", f"3.{slug}.png"]
+    with np.load(out / f"3.{slug}.npz") as arrays:
+        for name in ("cam", "saliency", "stderr", "weights", "logits", "completeness_gap"):
+            np.testing.assert_allclose(arrays[name], getattr(expected, name)[0], rtol=1e-5, atol=1e-6)
+        assert arrays["target"] == target
+    crop = data.crop(data.read(photographs / "3.png"), PREPROCESS)
+    overlay = render.overlay(crop, np.asarray(expected.saliency[0]))
+    sheet = data.read(out / f"3.{slug}.png")
+    assert sheet.shape[1] == 2 * 448 + 3 * 8
+    for left, picture in ((8, crop), (464, overlay)):
+        small = Image.fromarray(sheet[32:480, left : left + 448]).resize((16, 16), Image.Resampling.BOX)
+        assert np.abs(np.asarray(small).astype(int) - picture).mean() < 12
+
+
+def test_the_json_file_holds_the_provenance(egcam, tiny, photographs, tmp_path):
+    egcam("explain", photographs / "0.png", "--samples", 2, "--seed", 5, "--noise", "gaussian", "--target", 2)
+    it = json.loads((tmp_path / "egcam-out" / "0.persian-cat.json").read_text())
+    assert it["sha256"] == hashlib.sha256((photographs / "0.png").read_bytes()).hexdigest()
+    assert (it["width"], it["height"]) == (24, 20)
+    assert it["image"] == str(photographs / "0.png")
+    assert it["seed"] == 5
+    assert it["samples"] == 2
+    assert it["options"]["noise"] == "gaussian"
+    assert it["options"]["sampling"] == "stratified"
+    assert it["model"] == {"name": "tiny", "weights": "a fixed seed", "digest": "0" * 64}
+    assert it["versions"]["jax"] == jax.__version__
+    assert set(it["versions"]) >= {"python", "egcam-jax", "flax", "numpy"}
+    assert it["device"].startswith("cpu")
+    assert it["references"]["count"] == 32
+    assert it["map"]["target"]["index"] == 2
+    assert it["map"]["layer"].endswith("features")
+    assert it["map"]["map_shape"] == [4, 4]
+
+
+def test_the_numbers_reported_follow_from_their_definitions(egcam, tiny, photographs):
+    result = egcam("explain", photographs / "0.png", "--samples", 4, "--target", "tabby", "--json")
+    (image,) = document(result)["images"]
+    (it,) = image["maps"]
+    expected = by_hand(tiny, [photographs / "0.png"], num_samples=4, target=1)
+    logits = np.asarray(expected.logits[0], np.float64)
+    probabilities = np.exp(logits) / np.exp(logits).sum()
+    order = np.argsort(-logits)
+    assert [top["index"] for top in image["top_classes"]] == order.tolist()
+    np.testing.assert_allclose([top["probability"] for top in image["top_classes"]], probabilities[order], rtol=1e-5)
+    assert [top["name"] for top in image["top_classes"]] == [NAMES[i] for i in order]
+    refs = tiny.apply_fn(tiny.params, data.demo_references(PREPROCESS))
+    difference = logits[1] - float(refs[:, 1].mean())
+    gap = float(expected.completeness_gap[0])
+    np.testing.assert_allclose(it["score_difference"], difference, rtol=1e-5)
+    np.testing.assert_allclose(it["completeness_gap"], gap, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(it["completeness_gap_relative"], gap / abs(difference), rtol=1e-4, atol=1e-6)
+    relative = expected.stderr[0].mean() / expected.cam[0].max()
+    np.testing.assert_allclose(it["stderr_relative"], float(relative), rtol=1e-4)
+
+
+def test_the_report_says_what_was_explained_and_where_it_went(egcam, tiny, photographs):
+    result = egcam("explain", photographs / "0.png", "--samples", 2, "--target", "persian")
+    for text in (
+        "0.png",
+        "top classes",
+        "Persian cat (2), by expected_gradcam (2 samples",
+        "features (4 × 4 map)",
+        "logits",
+        "of the map's maximum",
+        os.path.join("egcam-out", "0.persian-cat.png"),
+        os.path.join("egcam-out", "0.persian-cat.json"),
+    ):
+        assert text in result.stdout
+    assert result.stderr == ""
+
+
+def test_batches_change_nothing_and_need_no_second_compilation(egcam, tiny, photographs, tmp_path):
+    for batch in (1, 2, 5):
+        result = egcam("explain", photographs, "--samples", 3, "--batch", batch, "--out", f"by{batch}", "--target", 1)
+        assert result.exit_code == 0, result.output
+        assert len(written(tmp_path / f"by{batch}")) == 15
+    expected = by_hand(tiny, sorted(photographs.iterdir()), num_samples=3, target=1)
+    for batch in (1, 2, 5):
+        for i in range(5):
+            with np.load(tmp_path / f"by{batch}" / f"{i}.tabby.npz") as arrays:
+                np.testing.assert_allclose(arrays["cam"], expected.cam[i], rtol=1e-5, atol=1e-6)
+
+
+def test_the_last_batch_is_filled_up(egcam, tiny, photographs, monkeypatch):
+    shapes = []
+
+    def recorded(params, apply_fn, x, *args, **kwargs):
+        shapes.append(x.shape)
+        return explain(params, apply_fn, x, *args, **kwargs)
+
+    monkeypatch.setattr("egcam_jax.cli._run.explain", recorded)
+    result = egcam("explain", photographs, "--samples", 1, "--batch", 2, "--json")
+    assert shapes == [(2, 16, 16, 3)] * 3
+    assert [image["index"] for image in document(result)["images"]] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("damage", ["not an image", "cut short", "missing"])
+def test_one_bad_file_does_not_stop_the_rest_nor_change_them(egcam, tiny, photographs, tmp_path, damage):
+    paths = sorted(photographs.iterdir())
+    egcam("explain", *paths, "--samples", 2, "--batch", 2, "--out", "good", "--target", 1)
+    if damage == "missing":
+        paths[2].unlink()
+    else:
+        paths[2].write_bytes(b"text" if damage == "not an image" else paths[2].read_bytes()[:200])
+    result = egcam("explain", *paths, "--samples", 2, "--batch", 2, "--out", "bad", "--target", 1)
+    assert result.exit_code == 1
+    assert "1 not explained, 4 explained" in result.stderr
+    assert "2.png" in result.stderr
+    assert written(tmp_path / "bad") == [name for name in written(tmp_path / "good") if name[0] != "2"]
+    for name in ("0", "1", "3", "4"):
+        with np.load(f"good/{name}.tabby.npz") as good, np.load(f"bad/{name}.tabby.npz") as bad:
+            np.testing.assert_allclose(bad["cam"], good["cam"], rtol=1e-5, atol=1e-6)
+
+
+def test_json_lists_the_failures_and_nothing_else_is_on_standard_output(egcam, tiny, photographs, tmp_path):
+    result = egcam("explain", photographs / "0.png", tmp_path / "none.jpg", "--samples", 1, "--json")
+    assert result.exit_code == 1
+    it = document(result)
+    assert [image["image"] for image in it["images"]] == [str(photographs / "0.png")]
+    (failure,) = it["failures"]
+    assert failure["path"] == str(tmp_path / "none.jpg")
+    assert "no such file" in failure["reason"]
+
+
+def test_where_no_file_can_be_read_no_network_is_loaded(egcam, monkeypatch, tmp_path):
+    monkeypatch.setattr("egcam_jax.models.load", lambda *args, **kwargs: pytest.fail("loaded"))
+    result = egcam("explain", "none.jpg", tmp_path)
+    assert result.exit_code == 1
+    assert "none.jpg: no such file" in result.stderr
+    assert "holds no image" in result.stderr
+
+
+def test_top_3_explains_each_pictures_own_three_classes(egcam, tiny, photographs, tmp_path):
+    result = egcam("explain", photographs, "--samples", 2, "--target", "top:3", "--json")
+    paths = sorted(photographs.iterdir())
+    logits = np.asarray(by_hand(tiny, paths, num_samples=1).logits)
+    for i, image in enumerate(document(result)["images"]):
+        order = np.argsort(-logits[i])[:3]
+        assert [it["target"]["index"] for it in image["maps"]] == order.tolist()
+        expected = by_hand(tiny, paths, num_samples=2, target=np.full(5, order[2]))
+        with np.load(image["maps"][2]["files"]["npz"]) as arrays:
+            np.testing.assert_allclose(arrays["cam"], expected.cam[i], rtol=1e-5, atol=1e-6)
+    assert len(written(tmp_path / "egcam-out")) == 5 * 3 * 3
+
+
+def test_classes_with_the_same_first_name_get_files_of_their_own(egcam, tiny, photographs, tmp_path):
+    egcam("explain", photographs / "0.png", "--samples", 1, "--target", "top:5", "--format", "npz")
+    names = [name for name in written(tmp_path / "egcam-out") if name.endswith(".npz")]
+    assert len(names) == 5
+    assert {"0.crane.npz", "0.crane-2.npz"} < set(names)
+
+
+def test_pictures_of_the_same_name_get_files_of_their_own(egcam, tiny, photographs, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    Image.new("RGB", (16, 16), "red").save(other / "0.jpg")
+    egcam("explain", photographs / "0.png", other / "0.jpg", "--samples", 1, "--target", 1, "--format", "npz")
+    out = tmp_path / "egcam-out"
+    assert written(out) == ["0-2.tabby.json", "0-2.tabby.npz", "0.tabby.json", "0.tabby.npz"]
+    assert json.loads((out / "0-2.tabby.json").read_text())["image"] == str(other / "0.jpg")
+
+
+def test_a_file_named_twice_is_explained_once(egcam, tiny, photographs):
+    result = egcam("explain", photographs / "0.png", str(photographs / "[01].png"), "--samples", 1, "--json")
+    assert [image["image"][-5:] for image in document(result)["images"]] == ["0.png", "1.png"]
+
+
+@pytest.mark.parametrize(("format", "suffixes"), [("png", ["json", "png"]), ("npz", ["json", "npz"])])
+def test_only_the_files_asked_for(egcam, tiny, photographs, tmp_path, format, suffixes):
+    egcam("explain", photographs / "0.png", "--samples", 1, "--target", 1, "--format", format)
+    assert written(tmp_path / "egcam-out") == [f"0.tabby.{suffix}" for suffix in suffixes]
+
+
+def test_gradcam_needs_no_references_and_has_no_standard_error(egcam, tiny, photographs, monkeypatch):
+    monkeypatch.setattr("egcam_jax.data.demo_references", lambda settings: pytest.fail("read"))
+    result = egcam("explain", photographs / "0.png", "--method", "gradcam", "--json")
+    it = document(result)
+    assert it["references"] is None
+    assert it["samples"] is None
+    (map_,) = it["images"][0]["maps"]
+    assert map_["stderr_mean"] is None
+    assert map_["completeness_gap"] is None
+    with np.load(map_["files"]["npz"]) as arrays:
+        assert "stderr" not in arrays
+
+
+def test_references_from_a_folder(egcam, tiny, photographs):
+    result = egcam("explain", photographs / "0.png", "--refs", photographs, "--samples", 4, "--target", 1, "--json")
+    it = document(result)
+    assert it["references"] == {"source": str(photographs), "count": 5}
+    x = data.preprocess(data.read(photographs / "0.png"), PREPROCESS)
+    refs = data.references(photographs, PREPROCESS)
+    expected = explain(
+        tiny.params, tiny.apply_fn, x, refs, jax.random.key(0), target=1, layer="features", num_samples=4
+    )
+    with np.load(it["images"][0]["maps"][0]["files"]["npz"]) as arrays:
+        np.testing.assert_allclose(arrays["cam"], expected.cam, rtol=1e-5, atol=1e-6)
+
+
+def test_bfloat16_reaches_the_network(egcam, tiny, photographs):
+    arguments = ("explain", photographs / "0.png", "--samples", 2, "--target", 1, "--json")
+    full = document(egcam(*arguments))["images"][0]["maps"][0]
+    half = document(egcam(*arguments, "--dtype", "bfloat16"))["images"][0]["maps"][0]
+    assert half["map_maximum"] != full["map_maximum"]
+    np.testing.assert_allclose(half["map_maximum"], full["map_maximum"], rtol=0.1)
+
+
+def test_logits_that_are_not_finite_are_reported_and_not_drawn(egcam, photographs, monkeypatch, tmp_path):
+    model = tiny_model(scale=np.nan)
+    monkeypatch.setattr("egcam_jax.models.load", lambda name, weights=None: model)
+    result = egcam("explain", photographs / "0.png", "--samples", 1)
+    assert result.exit_code == 1
+    assert "0.png: the network's output is NaN or infinite" in result.stderr
+    assert written(tmp_path / "egcam-out") == []
+
+
+def test_an_empty_map_is_said_in_words(egcam, tiny, photographs, monkeypatch):
+    def empty(*args, **kwargs):
+        import dataclasses
+
+        result = explain(*args, **kwargs)
+        return dataclasses.replace(result, cam=result.cam * 0, saliency=result.saliency * 0)
+
+    monkeypatch.setattr("egcam_jax.cli._run.explain", empty)
+    result = egcam("explain", photographs / "0.png", "--samples", 2)
+    assert result.exit_code == 0
+    assert "the map is empty: at this layer nothing in the picture speaks for this class" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--method", "gradcamm"), "'gradcamm' is unknown. Did you mean 'gradcam'"),
+        (("--method", "gradcam", "--noise", "uniform"), "method 'gradcam' has no option 'noise'"),
+        (("--noise", "pink"), "noise must be one of"),
+        (("--target", "cat"), "2 classes fit: 1 tabby, tabby cat; 2 Persian cat"),
+        (("--target", "5"), "--target 5: an index of 0 to 4"),
+        (("--layer", "featuers"), "features"),
+        (("--refs", "nowhere"), "nowhere: no such file"),
+        (("--out", "photographs/0.png"), "--out photographs/0.png: cannot be written to"),
+    ],
+)
+def test_a_bad_option_is_one_clean_line_and_status_2(egcam, tiny, photographs, arguments, message):
+    result = egcam("explain", photographs / "0.png", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.output
+
+
+def test_debug_keeps_the_traceback(egcam, tiny, photographs):
+    result = egcam("explain", photographs / "0.png", "--noise", "pink", "--debug")
+    assert isinstance(result.exception, ValueError)
+
+
+def test_an_unexpected_error_is_one_line_and_status_1(egcam, photographs, monkeypatch):
+    def burst(name, weights=None):
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr("egcam_jax.models.load", burst)
+    result = egcam("explain", photographs / "0.png")
+    assert result.exit_code == 1
+    assert result.stderr == "error: RuntimeError: out of memory (unexpected: --debug shows where)\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_an_output_folder_without_permission(egcam, tiny, photographs, tmp_path):
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    result = egcam("explain", photographs / "0.png", "--out", locked)
+    assert result.exit_code == 2
+    assert "cannot be written to (Permission denied)" in result.stderr
