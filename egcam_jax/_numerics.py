@@ -18,9 +18,9 @@ def divide(numerator: Array, denominator: Array, default: float = 0.0) -> Array:
 
 
 def sqrt(x: Array) -> Array:
-    """Square root whose derivative at 0 is 0 instead of infinite; negative rounding errors count as 0."""
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1)), 0)
+    """Square root whose derivative at 0 is 0 instead of infinite; negative rounding counts as 0, NaN stays."""
+    zero = x <= 0
+    return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, x)))
 
 
 def accumulator(dtype: Any) -> Any:

@@ -12,8 +12,8 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
 Params: TypeAlias = Any
 """Any pytree that the model's function takes as its first argument."""
 
-ApplyFn: TypeAlias = Callable[..., Any]
-"""``apply_fn(params, x)``: ``(b, H, W, C)`` images to ``(b, classes)`` logits."""
+ApplyFn: TypeAlias = Any
+"""``apply_fn(params, x)``: ``(b, H, W, C)`` images to ``(b, classes)`` logits; or a ``Split``."""
 
 Image: TypeAlias = Float[Array, "H W C"]
 Images: TypeAlias = Float[Array, "b H W C"]

@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
+import typing
 
 import jax
 from jaxtyping import Array, Float, Int
 
 
+@typing.no_type_check  # a transformed pytree's leaves need not be arrays
 @functools.partial(
     jax.tree_util.register_dataclass,
     data_fields=["cam", "saliency", "weights", "logits", "target", "stderr", "completeness_gap"],

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from egcam_jax import _numerics
 from egcam_jax._types import Activation, Image, Logits, Params, Scalar
@@ -130,9 +130,7 @@ def map_images(function: Callable[..., Any], images: Any, block: int) -> Any:
     return jax.tree.map(unfold, jax.lax.map(jax.vmap(function), jax.tree.map(fold, images)))
 
 
-def mean_over_samples(
-    sample: Callable[..., tuple[Any, Any]], num_samples: int, block: int
-) -> tuple[Any, Any]:
+def mean_over_samples(sample: Callable[..., tuple[Any, Any]], num_samples: int, block: int) -> tuple[Any, Any]:
     """Average a function of the sample's number over ``range(num_samples)``, ``block`` samples at a time.
 
     The body is rematerialised under differentiation, so that memory stays bounded by the block there too.
@@ -161,9 +159,7 @@ def mean_over_samples(
         totals, kept = body(jnp.arange(num_samples))
     else:
         numbers = jnp.arange(steps * block).reshape(steps, block)
-        zeros = jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(body, numbers[0])[0]
-        )
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(body, numbers[0])[0])
 
         def step(totals: Any, numbers: Array) -> tuple[Any, Any]:
             more, kept = body(numbers)
@@ -172,27 +168,3 @@ def mean_over_samples(
         totals, kept = jax.lax.scan(step, zeros, numbers)
         kept = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num_samples], kept)
     return jax.tree.map(lambda leaf: leaf / num_samples, totals), kept
-
-
-def standard_error(values: Float[Array, "n ..."], *, ordered: bool) -> Float[Array, "..."]:
-    """Standard error of the mean of ``values`` over their leading axis.
-
-    Independent draws: ``sqrt(s^2 / n)`` with the sample variance. Draws in order of their stratum differ by
-    a trend that the stratified mean does not suffer from; second differences cancel it where it is
-    locally linear: ``s^2 = mean((v[i-1] - 2 v[i] + v[i+1])^2) / 6``.
-
-    Args:
-        values: ``(n, ...)``.
-        ordered: Whether the draws are in the order of their strata.
-
-    Returns:
-        NaN for n = 1.
-    """
-    count = values.shape[0]
-    if count == 1:
-        return jnp.full(values.shape[1:], jnp.nan, values.dtype)
-    if ordered and count > 2:
-        variance = jnp.mean(jnp.diff(values, n=2, axis=0) ** 2, axis=0) / 6
-    else:
-        variance = jnp.var(values, axis=0, ddof=1)
-    return _numerics.sqrt(variance / count)

@@ -22,12 +22,12 @@ def weighted_sum(weights: Float[Array, "*hw K"], activations: Activation) -> Map
     return jnp.sum(weights * activations, axis=-1)
 
 
-def upsample(cam: Map, size: tuple[int, ...]) -> Map:
+def upsample(cam: Map, size: tuple[int, ...]) -> Float[Array, "H W"]:
     """Resize a map to ``size``, bilinear with half-pixel centres and no anti-aliasing."""
     return jax.image.resize(cam, size, "linear", antialias=False)
 
 
-def saliency(cam: Map, size: tuple[int, ...]) -> Map:
+def saliency(cam: Map, size: tuple[int, ...]) -> Float[Array, "H W"]:
     """Upsample a coarse map and scale it to [0, 1]: ``(m - min) / (max - min)``.
 
     A constant map becomes zeros: whether it is constant is decided on the coarse map, since upsampling

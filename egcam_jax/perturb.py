@@ -23,7 +23,7 @@ class Draws(NamedTuple):
     noise: Key[Array, " n"]
 
 
-def image_key(key: PRNGKey, index: Int[Array, ""]) -> PRNGKey:
+def image_key(key: PRNGKey, index: Int[Array, ""] | int) -> PRNGKey:
     """The key of one image: ``key`` folded with the image's index, whatever batch the image is in."""
     return jax.random.fold_in(key, index)
 

@@ -74,9 +74,7 @@ def resolve(
     unknown = sorted(set(given) - set(schema))
     if unknown:
         has = ", ".join(schema) or "none"
-        raise TypeError(
-            f"method {method!r} has no option {', '.join(map(repr, unknown))}; its options: {has}."
-        )
+        raise TypeError(f"method {method!r} has no option {', '.join(map(repr, unknown))}; its options: {has}.")
     values = {name: given.get(name, option.default) for name, option in schema.items()}
     checked = {
         name: None if values[name] is None else option.check(name, values[name], num_samples)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _numerics, kernel, perturb
+from egcam_jax import _numerics, kernel, perturb, uncertainty
 from egcam_jax._types import Activation, Image, References
 from egcam_jax.methods._options import Choice, Number, Positions
 from egcam_jax.methods._registry import EncodedReferences, Estimate, Problem, estimator, method
@@ -106,12 +106,9 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Estimate:
 
     Source: Buono et al., Expected Grad-CAM: Towards gradient faithfulness, 2024.
     """
+    num_references = len(problem.references.images)
     draws = perturb.draw(
-        problem.key,
-        problem.num_samples,
-        problem.references.images.shape[0],
-        sampling=options["sampling"],
-        alpha=options["alpha"],
+        problem.key, problem.num_samples, num_references, sampling=options["sampling"], alpha=options["alpha"]
     )
     end = _end(problem, options)
     elementwise = _elementwise(problem, options, draws, end)
@@ -138,7 +135,11 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Estimate:
     residuals = _numerics.divide(kept.map - signed * jnp.expand_dims(kept.magnitude, (1, 2)), size)
     return Estimate(
         gradients=_numerics.divide(mean.field * elementwise, size),
-        stderr=kernel.standard_error(residuals, ordered=options["sampling"] == "stratified"),
+        stderr=(
+            uncertainty.standard_error(residuals)
+            if options["sampling"] == "iid"
+            else uncertainty.stratified_standard_error(residuals, draws.reference, num_references)
+        ),
         completeness_gap=mean.field.sum() - (mean.score_end - mean.score_start) if complete else None,
     )
 
@@ -177,9 +178,7 @@ def _point(problem: Problem, options: Mapping[str, Any]) -> Callable[..., tuple[
     """The code at a position on the path, and delta there, as a function of the path's two ends."""
     encode, difference = problem.network.encode, options["difference"]
 
-    def between(
-        reference: EncodedReferences, x_end: Image, code_end: Any, alpha: Any
-    ) -> tuple[kernel.Code, Any]:
+    def between(reference: EncodedReferences, x_end: Image, code_end: Any, alpha: Any) -> tuple[kernel.Code, Any]:
         start = reference.images
         if options["path"] == "latent":
             code = kernel.interpolate(reference.codes, code_end, alpha)

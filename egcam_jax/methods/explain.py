@@ -171,9 +171,7 @@ def _explain(
             x=x,
             code=code,
             score=score or (lambda logits: logits[target]),
-            aggregate=lambda gradients: maps.weighted_sum(
-                aggregate(gradients, code.activation), code.activation
-            ),
+            aggregate=lambda gradients: maps.weighted_sum(aggregate(gradients, code.activation), code.activation),
             references=references,
             key=None if key is None else perturb.image_key(key, index),
             num_samples=num_samples,
@@ -217,9 +215,7 @@ def _hashable(apply_fn: Any) -> None:
             f"from_equinox, from_nnx, from_linen or from_haiku."
         ) from error
     if not callable(apply_fn) and not (hasattr(apply_fn, "features") and hasattr(apply_fn, "head")):
-        raise TypeError(
-            f"apply_fn must be a function (params, x) -> logits or a Split; got {type(apply_fn).__name__}."
-        )
+        raise TypeError(f"apply_fn must be a function (params, x) -> logits or a Split; got {type(apply_fn).__name__}.")
 
 
 def _warn_of_nonfinite(logits: Any) -> None:

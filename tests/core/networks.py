@@ -1,0 +1,85 @@
+"""Small networks written twice: in JAX for the library, and in NumPy loops and float64 for the oracle."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from egcam_jax import Split
+
+SIZE, CHANNELS, FILTERS, HIDDEN, CLASSES = 7, 2, 3, 6, 4
+GRID = (SIZE - 3) // 2 + 1
+
+
+def parameters(seed=0):
+    """Weights of a convolution with stride 2 and ReLU, and of a head with a softplus between two matrices."""
+    draw = np.random.default_rng(seed).standard_normal
+    return {
+        "kernel": draw((3, 3, CHANNELS, FILTERS)).astype(np.float32) * 0.4,
+        "bias": draw(FILTERS).astype(np.float32) * 0.1 + 0.2,
+        "hidden": draw((GRID * GRID * FILTERS, HIDDEN)).astype(np.float32) * 0.3,
+        "out": draw((HIDDEN, CLASSES)).astype(np.float32),
+    }
+
+
+def images(count, seed=1):
+    return np.random.default_rng(seed).standard_normal((count, SIZE, SIZE, CHANNELS)).astype(np.float32)
+
+
+def features(params, x):
+    dims = ("NHWC", "HWIO", "NHWC")
+    out = jax.lax.conv_general_dilated(x, params["kernel"], (2, 2), "VALID", dimension_numbers=dims)
+    return jax.nn.relu(out + params["bias"].reshape(1, 1, 1, -1))
+
+
+def head(params, a):
+    return jax.nn.softplus(a.reshape(a.shape[0], -1) @ params["hidden"]) @ params["out"]
+
+
+def linear_head(params, a):
+    return a.mean(axis=(1, 2)) @ params["out"][:FILTERS]
+
+
+def apply_fn(params, x):
+    return head(params, features(params, x))
+
+
+SPLIT = Split(features, head)
+LINEAR = Split(features, linear_head)
+
+
+class Numpy(NamedTuple):
+    """The same network in float64: every value by loops or by a formula worked out by hand."""
+
+    params: dict
+
+    def pre(self, x, *, bias=True):
+        """Convolution by four loops; without the bias it is its own directional derivative."""
+        kernel = self.params["kernel"].astype(np.float64)
+        out = np.zeros((GRID, GRID, FILTERS))
+        for i in range(GRID):
+            for j in range(GRID):
+                patch = np.asarray(x, np.float64)[2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
+                for k in range(FILTERS):
+                    out[i, j, k] = (patch * kernel[..., k]).sum()
+        return out + self.params["bias"].astype(np.float64) if bias else out
+
+    def encode(self, x):
+        return np.maximum(self.pre(x), 0.0)
+
+    def tangent(self, x, direction):
+        return np.where(self.pre(x) > 0, self.pre(direction, bias=False), 0.0)
+
+    def logits(self, a):
+        z = a.reshape(-1) @ self.params["hidden"].astype(np.float64)
+        return np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0), z
+
+    def score(self, a, target):
+        soft, _ = self.logits(a)
+        return float((soft @ self.params["out"].astype(np.float64))[target])
+
+    def gradient(self, a, target):
+        _, z = self.logits(a)
+        slope = 1 / (1 + np.exp(-z)) * self.params["out"].astype(np.float64)[:, target]
+        return (self.params["hidden"].astype(np.float64) @ slope).reshape(a.shape)

@@ -1,0 +1,188 @@
+"""What must hold whatever the network: degenerate cases, completeness, and independence of how it is computed."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import networks
+import numpy as np
+import pytest
+
+from egcam_jax import METHODS, explain
+
+PARAMS = networks.parameters()
+IMAGES, REFS = jnp.asarray(networks.images(6)), jnp.asarray(networks.images(5, seed=2))
+KEY = jax.random.key(3)
+RUN = functools.partial(explain, PARAMS, networks.SPLIT)
+
+
+def close(got, want, rtol=1e-5):
+    """Leaf by leaf, to float32 rounding of the leaf's own scale, or of 0.1, a small difference of logits."""
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        scale = float(np.nanmax(np.abs(b), initial=0.1))
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * scale)
+
+
+def test_one_sample_at_the_image_without_difference_is_gradcam():
+    plain = RUN(IMAGES, method="gradcam")
+    one = RUN(
+        IMAGES, REFS, KEY, num_samples=1, alpha=1.0, difference="none", noise="none", normalizer="none", path="input"
+    )
+    close((one.cam, one.saliency, one.weights), (plain.cam, plain.saliency, plain.weights), rtol=2e-6)
+    assert np.isnan(one.stderr).all()
+
+
+@pytest.mark.parametrize("path", ["input", "latent"])
+def test_the_gradcam_law_holds_exactly_on_either_path_when_the_reference_is_the_image(path):
+    plain = RUN(IMAGES[0], method="gradcam")
+    one = RUN(IMAGES[0], IMAGES[:1], KEY, num_samples=3, difference="none", noise="none", normalizer="none", path=path)
+    close((one.cam, one.weights), (plain.cam, plain.weights), rtol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "slope"),
+    [
+        ({"difference": "tangent", "noise": "none", "sampling": "iid"}, -0.5),
+        ({"difference": "tangent", "noise": "uniform", "sampling": "iid"}, -0.5),
+        ({"path": "latent", "noise": "none", "sampling": "iid"}, -0.5),
+        ({"path": "latent", "noise": "none", "sampling": "stratified"}, -1.5),
+    ],
+)
+def test_the_completeness_gap_falls_at_the_rate_of_theory(options, slope):
+    """Monte Carlo falls as n^-1/2. Stratified positions on a smooth integrand fall as n^-3/2 for one reference."""
+    sizes = np.array([8, 32, 128])
+    refs_one = {"stratified": REFS[:1], "iid": REFS}[options["sampling"]]
+    keys = jax.random.split(jax.random.key(11), 128)
+
+    def rms(n):
+        run = lambda k: RUN(IMAGES[0], refs_one, k, target=1, num_samples=n, **options).completeness_gap
+        return float(np.sqrt(np.mean(np.square(jax.vmap(run)(keys)))))
+
+    gaps = [rms(int(n)) for n in sizes]
+    fitted = np.polyfit(np.log(sizes), np.log(gaps), 1)[0]
+    assert abs(fitted - slope) < 0.15, (gaps, fitted)
+
+
+@pytest.mark.parametrize("noise", ["none", "uniform"])
+def test_the_gap_is_rounding_for_a_linear_head_on_the_latent_path(noise):
+    got = explain(PARAMS, networks.LINEAR, IMAGES, REFS, KEY, num_samples=4, path="latent", noise=noise)
+    scale = np.abs(got.logits).max()
+    assert np.abs(got.completeness_gap).max() < 1e-5 * scale
+
+
+def test_one_constant_baseline_gives_the_path_integral():
+    """Eq. 2 at the layer: within the standard error where positions are drawn, exactly where they are given."""
+    options = {"noise": "none", "normalizer": "none", "target": 2}
+    baseline = jnp.zeros_like(IMAGES[:1])
+    fine = RUN(IMAGES, baseline, KEY, num_samples=512, alpha=(np.arange(512) + 0.5) / 512, **options)
+
+    def network(a):
+        return networks.head(PARAMS, a[None])[0, 2]
+
+    ends, start = networks.features(PARAMS, IMAGES), networks.features(PARAMS, baseline)[0]
+    nodes, weights = np.polynomial.legendre.leggauss(64)
+    for i, x in enumerate(IMAGES):
+        codes = networks.features(PARAMS, x[None] * jnp.asarray((nodes + 1) / 2, jnp.float32)[:, None, None, None])
+        field = jnp.tensordot(jnp.asarray(weights / 2, jnp.float32), jax.vmap(jax.grad(network))(codes), 1)
+        by_quadrature = ((ends[i] - start) * field).mean(axis=(0, 1))
+        np.testing.assert_allclose(fine.weights[i], by_quadrature, rtol=2e-4, atol=2e-4 * np.abs(by_quadrature).max())
+
+    drawn = RUN(IMAGES, baseline, KEY, num_samples=64, **options)
+    signed = lambda e: jnp.einsum("bk,bijk->bij", e.weights, ends)
+    alive = np.asarray(drawn.stderr) > 0
+    distance = np.abs(signed(drawn) - signed(fine))[alive] / drawn.stderr[alive]
+    assert alive.sum() > 20
+    assert np.median(distance) < 1.5
+    assert np.mean(distance < 3) > 0.9
+
+
+@pytest.mark.parametrize("chunk_size", [1, 3, 4, 7, 48, 1000])
+@pytest.mark.parametrize("path", ["input", "latent"])
+def test_results_do_not_depend_on_the_chunk_size(chunk_size, path):
+    options = {"num_samples": 8, "path": path}
+    close(RUN(IMAGES, REFS, KEY, chunk_size=chunk_size, **options), RUN(IMAGES, REFS, KEY, chunk_size=16, **options))
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_an_image_alone_is_the_image_in_a_batch(method):
+    batch = RUN(IMAGES, REFS, KEY, method=method, num_samples=6)
+    for i in range(len(IMAGES)):
+        alone = RUN(IMAGES[i], REFS, KEY, method=method, num_samples=6, index=i)
+        close(alone, jax.tree.map(lambda leaf, i=i: leaf[i], batch))
+    close(RUN(IMAGES[2:4], REFS, KEY, method=method, num_samples=6, index=jnp.array([2, 3])).cam, batch.cam[2:4])
+
+
+def test_images_with_other_indices_get_other_draws():
+    twice = RUN(jnp.stack([IMAGES[0]] * 2), REFS, KEY, num_samples=6)
+    assert np.abs(twice.cam[0] - twice.cam[1]).max() > 1e-3 * np.abs(twice.cam[0]).max()
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_jit_equals_eager(method):
+    run = lambda params, x, refs, key: explain(params, networks.SPLIT, x, refs, key, method=method, num_samples=6)
+    close(jax.jit(run)(PARAMS, IMAGES, REFS, KEY), run(PARAMS, IMAGES, REFS, KEY))
+
+
+def test_vmap_over_images_classes_and_keys():
+    images = jax.vmap(lambda x: RUN(x, REFS, KEY, num_samples=6))(IMAGES)
+    close(jax.tree.map(lambda leaf: leaf[4], images), RUN(IMAGES[4], REFS, KEY, num_samples=6))
+    classes = jax.vmap(lambda c: RUN(IMAGES[0], REFS, KEY, num_samples=6, target=c))(jnp.arange(4))
+    close(jax.tree.map(lambda leaf: leaf[3], classes), RUN(IMAGES[0], REFS, KEY, num_samples=6, target=3))
+    keys = jax.random.split(KEY, 3)
+    over = jax.vmap(lambda k: RUN(IMAGES[0], REFS, k, num_samples=6))(keys)
+    close(jax.tree.map(lambda leaf: leaf[1], over), RUN(IMAGES[0], REFS, keys[1], num_samples=6))
+
+
+def test_the_four_forms_of_target_agree():
+    top = RUN(IMAGES, REFS, KEY, num_samples=6)
+    given = RUN(IMAGES, REFS, KEY, num_samples=6, target=top.target)
+    close(given, top)
+    one = RUN(IMAGES, REFS, KEY, num_samples=6, target=2)
+    called = RUN(IMAGES, REFS, KEY, num_samples=6, target=lambda logits: logits[2])
+    close(called.cam, one.cam)
+    assert (one.target == 2).all()
+    assert (called.target == -1).all()
+
+
+def test_a_raw_key_and_a_numpy_image_are_accepted():
+    raw = jax.random.key_data(KEY)
+    close(RUN(np.asarray(IMAGES), np.asarray(REFS), raw, num_samples=4), RUN(IMAGES, REFS, KEY, num_samples=4))
+
+
+def test_saliency_spans_zero_to_one_at_the_size_of_the_input():
+    got = RUN(IMAGES, REFS, KEY, num_samples=6)
+    assert got.saliency.shape == IMAGES.shape[:3]
+    alive = np.ptp(got.cam, axis=(1, 2)) > 0
+    assert alive.sum() >= 4
+    np.testing.assert_array_equal(got.saliency.min(axis=(1, 2)), 0)
+    np.testing.assert_allclose(got.saliency.max(axis=(1, 2))[alive], 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "passes"),
+    [
+        ({"noise": "none"}, 1 + 8),
+        ({"noise": "none", "path": "latent"}, 1),
+        ({}, 1 + 16),
+        ({"path": "latent"}, 1 + 8),
+        ({"difference": "none", "normalizer": "none"}, 1 + 8),
+        ({"difference": "encoded", "normalizer": "none"}, 1 + 16),
+        ({"difference": "tangent", "noise": "none"}, 1 + 24),
+    ],
+)
+def test_the_passes_reported_are_the_passes_made(options, passes):
+    """Counted by a network that reports each image it encodes; the derivative of a pass goes unseen."""
+    seen = []
+
+    def features(params, x):
+        jax.debug.callback(lambda x: seen.append(len(x)), x)
+        return networks.features(params, x)
+
+    split = networks.Split(features, networks.head)
+    got = explain(PARAMS, split, IMAGES[0], REFS, KEY, num_samples=8, **options)
+    jax.block_until_ready(got)
+    jax.effects_barrier()
+    assert got.passes == passes
+    references = 0 if options.get("difference") == "none" else len(REFS)
+    tangents = 16 if options.get("difference") == "tangent" else 0
+    assert sum(seen) == passes - tangents + references
