@@ -6,8 +6,10 @@ from typing import Any
 
 from ._program import Program, Step
 
-Layout = tuple[int, int, int, int]
-"""The axes of a value that hold batch, height, width and channels: ``transpose(value, layout)`` is NHWC."""
+Layout = tuple[int, ...]
+"""The axes of a value that hold batch, height, width and channels: ``transpose(value, layout)`` is NHWC.
+
+There may be more than one batch axis, each of length 1: the user's own ``vmap`` adds them."""
 
 
 def layout(program: Program, slot: int) -> Layout | None:
@@ -18,17 +20,18 @@ def layout(program: Program, slot: int) -> Layout | None:
     where no convolution is found. None for a value that is not a ``(1, h, w, K)`` grid with more than one position.
     """
     shape = program.avals[slot].shape
-    if len(shape) != len(program.avals[program.image].shape) or shape[0] != 1:
+    batch = len(shape) - 3
+    if batch < 1 or any(size != 1 for size in shape[:batch]):
         return None
     channel = _channel_axis(program, slot)
-    rows, columns = (axis for axis in (1, 2, 3) if axis != channel)
-    return (0, rows, columns, channel) if shape[rows] * shape[columns] > 1 else None
+    rows, columns = (axis for axis in range(batch, len(shape)) if axis != channel)
+    return (*range(batch), rows, columns, channel) if shape[rows] * shape[columns] > 1 else None
 
 
 def grid(program: Program, slot: int) -> tuple[int, ...] | None:
     """Shape ``(h, w, K)`` of a value for one image, or None where it has no spatial extent."""
     axes = layout(program, slot)
-    return None if axes is None else tuple(program.avals[slot].shape[axis] for axis in axes[1:])
+    return None if axes is None else tuple(program.avals[slot].shape[axis] for axis in axes[-3:])
 
 
 def _channel_axis(program: Program, slot: int) -> int:
@@ -48,7 +51,7 @@ def _channel_axis(program: Program, slot: int) -> int:
         step = program.steps[-index]
         if step.name in ("conv_general_dilated", "dot_general"):
             found = axes[_features_axis(step)]
-            if found in (1, 2, 3):
+            if found is not None and found >= rank - 3:
                 return found
             continue
         for operand, moved in _operands(program, step, slot, axes):
@@ -78,9 +81,9 @@ def _places(step: Step, operand: tuple[int, ...], result: tuple[int, ...]) -> li
     """For each axis of an operand, the axis of the result that it became; None where that cannot be told."""
     params, rank = step.equation.params, len(operand)
     if step.name == "transpose":
-        return [params["permutation"].index(axis) for axis in range(rank)]
+        return [tuple(params["permutation"]).index(axis) for axis in range(rank)]
     if step.name == "broadcast_in_dim":
-        return list(params["broadcast_dimensions"])
+        return [int(axis) for axis in params["broadcast_dimensions"]]
     if step.name == "squeeze" or (step.name.startswith("reduce_") and "axes" in params):
         dropped = params["dimensions" if step.name == "squeeze" else "axes"]
         kept = iter(range(rank))

@@ -20,7 +20,7 @@ class Cut(NamedTuple):
         program: what is cut.
         spec: what it was traced for.
         slot: the activation.
-        axes: its axes, as batch, height, width, channels.
+        axes: its axes, as batch (one or more of length 1), height, width, channels.
         carried: the other slots that depend on the image and are used after the activation, but do not depend on it.
     """
 
@@ -98,17 +98,23 @@ def _after(where: Cut) -> Callable[..., Any]:
     program = where.program
     steps = needed(program.steps, {program.logits}, frozenset((where.slot, *where.carried)))
     back = tuple(int(axis) for axis in np.argsort(where.axes))
+    batched = (1,) * (len(back) - 3) + _grid(where)
 
     def run(leaves: Iterable[Any], activation: Any, carried: tuple[Any, ...]) -> Any:
         known = {**program.constants, **dict(zip(program.params, leaves)), **dict(zip(where.carried, carried))}
-        known[where.slot] = jnp.transpose(activation[None], back)
+        known[where.slot] = jnp.transpose(activation.reshape(batched), back)
         return evaluate(steps, known)[program.logits][0]
 
     return run
 
 
 def _channels_last(where: Cut, activation: Any) -> Any:
-    return jnp.transpose(activation, where.axes)[0]
+    return jnp.transpose(activation, where.axes).reshape(_grid(where))
+
+
+def _grid(where: Cut) -> tuple[int, ...]:
+    """Shape ``(h, w, K)`` of the activation for one image."""
+    return tuple(where.program.avals[where.slot].shape[axis] for axis in where.axes[-3:])
 
 
 def evaluate(steps: Iterable[Step], known: dict[int, Any]) -> dict[int, Any]:
@@ -151,11 +157,10 @@ def _check_images(spec: Spec, x: Any) -> None:
 
 
 def _check_activations(where: Cut, activations: Any) -> None:
-    aval = where.program.avals[where.slot]
-    grid = tuple(aval.shape[axis] for axis in where.axes[1:])
+    grid = _grid(where)
     if len(activations.shape) != 4:
         raise ValueError(f"A: expected activations (b, {_joined(grid)}), got shape {activations.shape}.")
-    _check_like("A", activations, (activations.shape[0], *grid), aval.dtype)
+    _check_like("A", activations, (activations.shape[0], *grid), where.program.avals[where.slot].dtype)
 
 
 def _check_like(name: str, got: Any, shape: tuple[int, ...], dtype: Any) -> None:

@@ -47,9 +47,9 @@ def tokens_after(program: Program, slot: int) -> tuple[int, ...] | None:
     start = program.producers[slot]
     for step in program.steps[start + 1 :]:
         shape = program.avals[step.outputs[0]].shape
-        many = len(shape) == 3 and sum(size > 1 for size in shape) >= 2
-        if many and step.name == "dot_general" and step.outputs[0] in program.varying:
-            return shape[1:]
+        many = [size for size in shape if size > 1]
+        if len(many) == 2 and step.name == "dot_general" and step.outputs[0] in program.varying:
+            return tuple(many)
     return None
 
 

@@ -23,9 +23,7 @@ def images(count: int = 2, size: int = 8) -> jax.Array:
 
 
 def conv(weights: jax.Array, x: jax.Array) -> jax.Array:
-    return jax.lax.conv_general_dilated(
-        x, weights, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
-    )
+    return jax.lax.conv_general_dilated(x, weights, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def pool(x: jax.Array) -> jax.Array:
@@ -136,7 +134,7 @@ class Vit(nn.Module):
         x = nn.Conv(8, (2, 2), (2, 2), name="patches")(x)
         b, h, w, width = x.shape
         x = x.reshape(b, h * w, width)
-        x = x + nn.SelfAttention(2, name="attention")(nn.LayerNorm()(x))
+        x = x + nn.MultiHeadDotProductAttention(2, name="attention")(nn.LayerNorm()(x))
         x = x + nn.Dense(8, name="mlp")(nn.LayerNorm()(x))
         if self.grid:
             with jax.named_scope("grid"):
@@ -149,9 +147,7 @@ def channels_first(params: Any, x: jax.Array) -> jax.Array:
     """The images are moved to NCHW first and everything stays there; 3 rows, 5 columns, 4 channels in the end."""
     x = jnp.transpose(x, (0, 3, 1, 2))
     with jax.named_scope("conv"):
-        x = jax.lax.conv_general_dilated(
-            x, params["conv"], (1, 1), "VALID", dimension_numbers=("NCHW", "OIHW", "NCHW")
-        )
+        x = jax.lax.conv_general_dilated(x, params["conv"], (1, 1), "VALID", dimension_numbers=("NCHW", "OIHW", "NCHW"))
     with jax.named_scope("act"):
         x = jax.nn.relu(x * 2 + 1)
     return x.mean((2, 3)) @ params["dense"]

@@ -58,9 +58,7 @@ def test_a_value_of_no_scope_gets_a_name_that_can_be_given_back():
     pieces = split(network, params, x)
     assert pieces.layer == "relu"
     assert layers(network, params, x) == {"relu": (4, 4, 4)}
-    np.testing.assert_array_equal(
-        split(network, params, x, "relu").features(params, x), pieces.features(params, x)
-    )
+    np.testing.assert_array_equal(split(network, params, x, "relu").features(params, x), pieces.features(params, x))
 
 
 def test_pooling_to_one_position_does_not_count_and_neither_does_a_conversion():

@@ -110,9 +110,7 @@ def test_a_tag_inside_remat_and_jit_can_be_named():
 
     w = plain_params()["stem"]
     pieces = split(network, w, images(), "after relu")
-    np.testing.assert_allclose(
-        pieces.features(w, images()), np.maximum(conv(w, images()), 0), rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(pieces.features(w, images()), np.maximum(conv(w, images()), 0), rtol=1e-5, atol=1e-6)
 
 
 def test_a_function_without_names_says_how_to_name():
@@ -126,7 +124,11 @@ def test_a_function_without_names_says_how_to_name():
 @pytest.mark.parametrize(
     ("returned", "kind", "said"),
     [
-        (lambda y: (y, {"state": y}), TypeError, r"returned a tuple of 2 arrays with shapes \(1, 4\), \(1, 4\). Wrap it"),
+        (
+            lambda y: (y, {"state": y}),
+            TypeError,
+            r"returned a tuple of 2 arrays with shapes \(1, 4\), \(1, 4\). Wrap it",
+        ),
         (lambda y: y[0], ValueError, r"returned shape \(4,\)"),
         (lambda y: y.argmax(-1, keepdims=True), TypeError, "it returned int32. Return the scores"),
         (lambda y: None, TypeError, "it returned None"),
@@ -141,7 +143,9 @@ def test_anything_but_logits_is_refused(returned, kind, said):
 
 
 def test_x_must_be_a_batch_and_apply_fn_a_function():
-    with pytest.raises(ValueError, match=r"x: expected images \(b, H, W, C\), got shape \(8, 8, 3\). One image is x\[None\]"):
+    with pytest.raises(
+        ValueError, match=r"x: expected images \(b, H, W, C\), got shape \(8, 8, 3\). One image is x\[None\]"
+    ):
         split(plain, plain_params(), images()[0])
     with pytest.raises(TypeError, match="apply_fn must be a function .* got dict"):
         split(plain_params(), plain, images())
@@ -175,6 +179,4 @@ def test_a_bypassed_head_without_values_says_how_to_get_them():
         shape_only.head(params, activations)
     with pytest.raises(ValueError, match="A has 3 images where the x that was given to split has 2"):
         split(plain, params, x, "inner").head(params, jnp.ones((3, 8, 8, 4)))
-    np.testing.assert_allclose(
-        shape_only.head(params, activations, carried), plain(params, x), rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(shape_only.head(params, activations, carried), plain(params, x), rtol=1e-5, atol=1e-6)

@@ -62,7 +62,7 @@ def test_scopes_inside_the_users_own_vmap_and_grad_are_found():
         return jax.vmap(lambda image: plain(params, image[None])[0])(x)
 
     params, x = plain_params(), images()
-    assert list(layers(mapped, params, x)) == ["stem", "block/inner", "merged", "block"]
+    assert list(layers(mapped, params, x)) == ["stem", "block/inner", "block", "merged"]
     pieces = split(mapped, params, x, "inner")
     np.testing.assert_allclose(
         pieces.features(params, x), split(plain, params, x, "inner").features(params, x), rtol=1e-5, atol=1e-6
@@ -97,9 +97,7 @@ def test_params_may_hold_python_numbers_and_keys():
     pieces = split(noisy, params, images())
     assert pieces.layer == "conv"
     one = images(1)
-    np.testing.assert_allclose(
-        pieces.head(params, pieces.features(params, one)), noisy(params, one), rtol=1e-5
-    )
+    np.testing.assert_allclose(pieces.head(params, pieces.features(params, one)), noisy(params, one), rtol=1e-5)
 
 
 def test_a_split_is_a_static_argument():
