@@ -37,7 +37,7 @@ def one_line(debug: bool) -> Iterator[None]:
 def stop(message: str, status: int) -> NoReturn:
     """Say what is wrong, on standard error, and exit."""
     typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    typer.echo(message, err=True)
+    typer.echo(message.encode("utf-8", "replace").decode(), err=True)
     raise typer.Exit(status)
 
 

@@ -47,7 +47,7 @@ def find(arguments: Sequence[str]) -> tuple[list[Input], list[Failure]]:
         except OSError as error:
             failures.append(Failure(argument, str(error)))
     paths = list(found.values())
-    inputs = [Input(*it) for it in zip(paths, range(len(paths)), _output.distinct(p.stem for p in paths))]
+    inputs = [Input(*it) for it in zip(paths, range(len(paths)), _output.distinct(map(_output.stem, paths)))]
     unreadable = {}
     for item in inputs:
         try:

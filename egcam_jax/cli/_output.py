@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _SLUG_LENGTH = 40
+_STEM_BYTES = 180
 
 
 def prepare(folder: Path) -> Path:
@@ -36,6 +38,16 @@ def distinct(names: Iterable[str]) -> list[str]:
         taken.add(candidate.casefold())
         result.append(candidate)
     return result
+
+
+def stem(path: Path) -> str:
+    """A picture's name without its suffix, short enough that a class and a suffix can follow it."""
+    return os.fsencode(path.stem)[:_STEM_BYTES].decode("utf-8", "ignore")
+
+
+def printable(text: str) -> str:
+    """Text that can be printed and encoded, also where a file's name is not valid UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def slug(index: int, name: str | None) -> str:
@@ -67,4 +79,6 @@ def _finite(value: Any) -> Any:
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
+    if isinstance(value, str):
+        return printable(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from egcam_jax.cli._inputs import Failure
+from egcam_jax.cli._output import printable
 
 _INDENT = 18
 _ROUNDING = 1e-4
@@ -31,7 +32,7 @@ def run(out: Console, provenance: Mapping[str, Any]) -> None:
 def picture(out: Console, record: Mapping[str, Any]) -> None:
     """Report a picture: its top classes, then each map."""
     out.print()
-    out.print(Text(record["image"], "bold"), soft_wrap=True)
+    out.print(Text(printable(record["image"]), "bold"), soft_wrap=True)
     for i, found in enumerate(record["top_classes"]):
         _line(out, "" if i else "top classes", f"{100 * found['probability']:5.1f} %  {class_text(found)}")
     for it in record["maps"]:
@@ -46,7 +47,7 @@ def failures(out: Console, failed: Sequence[Failure], count: int) -> None:
     out.print(Text(f"{len(failed)} not explained, {count} explained:", "bold red"))
     for failure in failed:
         reason = failure.reason if failure.path in failure.reason else f"{failure.path}: {failure.reason}"
-        out.print(Text(f"  {reason}"), soft_wrap=True)
+        out.print(Text(f"  {printable(reason)}"), soft_wrap=True)
 
 
 def class_text(found: Mapping[str, Any]) -> str:
@@ -99,4 +100,4 @@ def _map(out: Console, record: Mapping[str, Any]) -> None:
 
 
 def _line(out: Console, label: str, text: str) -> None:
-    out.print(Text.assemble((f"  {label:<{_INDENT - 2}}", "cyan"), text), soft_wrap=True)
+    out.print(Text.assemble((f"  {label:<{_INDENT - 2}}", "cyan"), printable(text)), soft_wrap=True)

@@ -184,7 +184,9 @@ def _write_map(
         files["png"] = f"{base}.png"
         title = f"{_report.class_text(record['target'])}, {record['method']}"
         pair = [picture.crop, render.overlay(picture.crop, np.asarray(explanation.saliency, np.float32))]
-        sheet = render.grid([pair], titles=[picture.source.path.name, title], bar=render.DEFAULT_COLOUR_MAP)
+        sheet = render.grid(
+            [pair], titles=[_output.printable(picture.source.path.name), title], bar=render.DEFAULT_COLOUR_MAP
+        )
         render.save_png(files["png"], sheet)
     if settings.format in ("npz", "both"):
         files["npz"] = f"{base}.npz"

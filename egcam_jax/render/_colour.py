@@ -34,7 +34,7 @@ def overlay(
     saliency: Float[np.ndarray, "H W"],
     *,
     cmap: str = DEFAULT_COLOUR_MAP,
-    alpha: float = 0.75,
+    alpha: float = 0.7,
 ) -> UInt8[np.ndarray, "H W 3"]:
     """Lay a map over its photograph: ``(1 - a) * faded photograph + a * colour``, ``a = alpha * ramp(saliency)``.
 

@@ -201,6 +201,17 @@ def test_pictures_of_the_same_name_get_files_of_their_own(egcam, tiny, photograp
     assert json.loads((out / "0-2.tabby.json").read_text())["image"] == str(other / "0.jpg")
 
 
+def test_long_and_undecodable_names_work(egcam, tiny, photographs, tmp_path):
+    odd = os.fsencode(photographs) + b"/" + b"x" * 240 + b"\xff.png"
+    try:
+        os.rename(photographs / "0.png", odd)
+    except OSError:
+        pytest.skip("this file system refuses names that are not UTF-8")
+    result = egcam("explain", photographs, "--samples", 1, "--target", 1)
+    assert result.exit_code == 0, result.output
+    assert f"{'x' * 180}.tabby.png" in written(tmp_path / "egcam-out")
+
+
 def test_a_file_named_twice_is_explained_once(egcam, tiny, photographs):
     result = egcam("explain", photographs / "0.png", str(photographs / "[01].png"), "--samples", 1, "--json")
     assert [image["image"][-5:] for image in document(result)["images"]] == ["0.png", "1.png"]

@@ -16,9 +16,16 @@ def test_help_lists_the_commands(egcam):
         assert command in result.stdout
 
 
-def test_help_does_not_wait_for_jax():
-    code = "import sys, egcam_jax.cli; sys.exit(bool({'jax', 'flax', 'matplotlib', 'PIL'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_help_waits_for_nothing_that_the_package_itself_does_not_import():
+    code = """
+import sys, egcam_jax
+before = set(sys.modules)
+import egcam_jax.cli
+late = {"jax", "flax", "matplotlib", "PIL", "numpy", "egcam_jax.models", "egcam_jax.data", "egcam_jax.render"}
+sys.exit(f"imported: {late & set(sys.modules) - before}" if late & set(sys.modules) - before else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_version(egcam):

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -13,6 +14,12 @@ from egcam_jax.cli import _output, _progress, _report
 def test_repeated_names_are_numbered_and_never_meet():
     names = ["cat", "dog", "cat", "Cat", "cat-2", "cat"]
     assert _output.distinct(names) == ["cat", "dog", "cat-2", "Cat-3", "cat-2-2", "cat-4"]
+
+
+def test_long_names_are_cut_between_letters():
+    assert _output.stem(Path("photo.of.me.jpg")) == "photo.of.me"
+    assert _output.stem(Path("a" * 250 + ".jpg")) == "a" * 180
+    assert _output.stem(Path("a" + "ä" * 120 + ".jpg")) == "a" + "ä" * 89
 
 
 @pytest.mark.parametrize(
