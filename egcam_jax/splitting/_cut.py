@@ -121,7 +121,7 @@ def evaluate(steps: Iterable[Step], known: dict[int, Any]) -> dict[int, Any]:
     """Return the value of every slot that the steps make, and of those known before."""
     values = dict(known)
     for step in steps:
-        atoms = zip(step.equation.invars, step.inputs)
+        atoms: Any = zip(step.equation.invars, step.inputs)
         operands = [atom.val if slot is None else values[slot] for atom, slot in atoms]
         values.update(zip(step.outputs, apply(step, operands)))
     return values

@@ -20,7 +20,7 @@ def named(program: Program) -> dict[str, int]:
     scopes = _values_of_scopes(program)
     chosen = _default.last_spatial(program)
     root = root_of(program, scopes)
-    found = {"/".join(path[len(root) :]): slot for path, slot in scopes.items()}
+    found = {"/".join(path[len(root) :]): slot for path, slot in scopes.items() if not _is_private(path)}
     found |= _tags(program)
     if chosen is not None and not any(_default.source(program, slot) == chosen for slot in found.values()):
         found[described(program, chosen)] = chosen
@@ -55,6 +55,11 @@ def pieces(name: str) -> Path:
 def shapes(program: Program, layers: dict[str, int]) -> dict[str, tuple[int, ...]]:
     """Shape ``(h, w, K)`` of every layer for one image."""
     return {name: grid(program, slot) or () for name, slot in layers.items()}
+
+
+def _is_private(path: Path) -> bool:
+    """Whether a scope is that of a private method (linen's ``conv1._convolve``): a part of a layer, not a layer."""
+    return any("._" in piece for piece in path)
 
 
 def _values_of_scopes(program: Program) -> dict[Path, int]:

@@ -1,5 +1,6 @@
 """The adapters: the network's own logits, its module names, inference mode, and functions that jit knows again."""
 
+import functools
 import subprocess
 import sys
 
@@ -109,6 +110,7 @@ def nnx_case():
     return model
 
 
+@functools.cache
 def equinox_case():
     model, state = eqx.nn.make_with_state(EquinoxNet)(KEY)
     axis = {"axis_name": "batch", "in_axes": (0, None), "out_axes": (0, None)}
@@ -187,6 +189,8 @@ def test_equinox():
     assert split(apply_fn, params, X).features(params, X).shape == (2, 6, 4, 4)
     composed(params, apply_fn)
     assert_known_again(lambda: from_equinox(*equinox_case()), apply_fn)
+    other = eqx.tree_at(lambda m: m.fc.bias, model, jnp.ones(5))
+    assert from_equinox(other, state)[1] == apply_fn
 
 
 def test_equinox_without_a_state():
@@ -226,11 +230,16 @@ def test_haiku_with_and_without_an_rng(wrap):
 
 
 def composed(params, apply_fn):
-    """The halves give the network's logits at every layer, and gradients reach the float params."""
-    expected = apply_fn(params, X)
-    for layer in layers(apply_fn, params, X):
-        pieces = split(apply_fn, params, X, layer)
-        logits = jax.jit(pieces.head)(params, jax.jit(pieces.features)(params, X))
+    """The halves give the network's logits at every layer."""
+    expected = jax.jit(apply_fn)(params, X)
+    known = [layer for layer in layers(apply_fn, params, X) if "eqx.nn" not in layer]
+
+    @jax.jit
+    def every(params):
+        pieces = {layer: split(apply_fn, params, X, layer) for layer in known}
+        return {layer: each.head(params, each.features(params, X)) for layer, each in pieces.items()}
+
+    for layer, logits in every(params).items():
         np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5, err_msg=layer)
 
 

@@ -166,7 +166,7 @@ def case(name: str) -> Case:
         params = dict(zip(("conv", "dense"), weights((4, 3, 3, 3), (4, 5))))
         return Case(channels_first, params, jax.random.normal(jax.random.key(5), (2, 5, 7, 3)))
     module = MODULES[name]
-    variables = module.init(jax.random.key(1), images())
+    variables = jax.jit(module.init)(jax.random.key(1), images())
     if name == "resnet_train":
         return Case(lambda v, x: module.apply(v, x, mutable=["batch_stats"])[0], variables, images())
     return Case(lambda v, x: module.apply(v, x), _statistics(variables), images())

@@ -64,7 +64,7 @@ def test_a_layer_without_a_grid_says_so():
 
 
 def test_a_layer_inside_a_loop_says_so():
-    assert list(layers(*case("looped")))[0] == "stem"
+    assert next(iter(layers(*case("looped")))) == "stem"
     said = message("loop/conv1", "looped")
     assert "only inside a `scan`" in said
     assert "write the loop over layers in Python" in said
@@ -147,7 +147,7 @@ def test_x_must_be_a_batch_and_apply_fn_a_function():
         ValueError, match=r"x: expected images \(b, H, W, C\), got shape \(8, 8, 3\). One image is x\[None\]"
     ):
         split(plain, plain_params(), images()[0])
-    with pytest.raises(TypeError, match="apply_fn must be a function .* got dict"):
+    with pytest.raises(TypeError, match=r"apply_fn must be a function .* got dict"):
         split(plain_params(), plain, images())
 
 
