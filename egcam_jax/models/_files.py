@@ -68,10 +68,15 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return dict(archive)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: _bfloat16(values) for name, values in archive.items()}
     except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
         raise ValueError(f"weights: {path} is not a readable .npz file: {error}") from error
+
+
+def _bfloat16(values: np.ndarray) -> np.ndarray:
+    """NumPy saves bfloat16 as two raw bytes, which no other dtype of weights becomes."""
+    return values.view(jnp.bfloat16) if values.dtype == np.dtype("V2") else values
 
 
 def _unwrap(tree: Any) -> dict[str, Any]:

@@ -88,6 +88,8 @@ def _fit(
     spatial: Mapping[str, tuple[int, int]],
 ) -> np.ndarray:
     """The tensor in our layout: convolutions (h, w, in, out), matrices (in, out), flattened row by row."""
+    if not np.issubdtype(tensor.dtype, np.floating):
+        raise ValueError(f"{name} in the weights is {tensor.dtype}, floating point wanted")
     values = np.asarray(tensor, np.float32)
     module = "/".join(path[1:-1])
     if values.ndim == 2 and module in spatial and values.shape[1] % np.prod(spatial[module]) == 0:

@@ -33,13 +33,14 @@ class Features(nn.Module):
 class Classifier(nn.Module):
     """Three fully connected layers."""
 
+    hidden: int
     num_classes: int
 
     @nn.compact
     def __call__(self, x: Float[Array, "b n"]) -> Float[Array, "b classes"]:
         """Logits of flattened features."""
-        x = nn.relu(nn.Dense(4096, name="0")(x))
-        x = nn.relu(nn.Dense(4096, name="3")(x))
+        x = nn.relu(nn.Dense(self.hidden, name="0")(x))
+        x = nn.relu(nn.Dense(self.hidden, name="3")(x))
         return nn.Dense(self.num_classes, name="6")(x)
 
 
@@ -47,6 +48,7 @@ class VGG(nn.Module):
     """The network: features, adaptive average pooling to 7×7, classifier."""
 
     counts: tuple[int, ...]
+    hidden: int = 4096
     num_classes: int = 1000
     folded: bool = True
 
@@ -54,7 +56,8 @@ class VGG(nn.Module):
     def __call__(self, x: Images) -> Float[Array, "b classes"]:
         """Logits of ``(b, H, W, 3)`` images."""
         x = Features(self.counts, name="features")(x)
-        return Classifier(self.num_classes, name="classifier")(flatten(adaptive_avg_pool(x, _GRID)))
+        x = flatten(adaptive_avg_pool(x, _GRID))
+        return Classifier(self.hidden, self.num_classes, name="classifier")(x)
 
 
 _TIMM = {"pre_logits.fc1.": "classifier.0.", "pre_logits.fc2.": "classifier.3.", "head.fc.": "classifier.6."}

@@ -1,7 +1,9 @@
 """Published weights without a network: a hub that is simulated, and one that refuses."""
 
+import dataclasses
 import hashlib
 import socket
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from test_models_reference import reference
 
 from egcam_jax import models
 from egcam_jax.models import _fetch
+from egcam_jax.models._load import shapes
+from egcam_jax.models._port import port
 from egcam_jax.models._registry import SPECS
 from egcam_jax.models._spec import Hub, Package, Unpublished, Url
 
@@ -30,37 +34,39 @@ def state(case: str) -> dict[str, np.ndarray]:
     return seeded_weights({key: tuple(shape) for key, shape in reference(case)[0]["shapes"].items()})
 
 
-def timm_vgg(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """As timm stores VGG: two fully connected layers as convolutions."""
-    theirs = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc"}
-    renamed = {}
-    for name, values in tensors.items():
-        module, leaf = name.rsplit(".", 1)
-        if name == "classifier.0.weight":
-            values = values.reshape(4096, 512, 7, 7)
-        if name == "classifier.3.weight":
-            values = values.reshape(4096, 4096, 1, 1)
-        renamed[f"{theirs.get(module, module)}.{leaf}"] = values
-    return renamed
-
-
-def test_vgg_from_the_hub_in_timms_naming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tensors = state("vgg11")
-    save_file(timm_vgg(tensors), tmp_path / "hub.safetensors")
-    save_file(tensors, tmp_path / "torchvision.safetensors")
+def test_resnet_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "model.safetensors"
+    save_file(state("resnet18"), file)
     asked = []
 
-    def download(repository: str, file: str, **options: Any) -> str:
-        asked.append((repository, file))
-        return str(tmp_path / "hub.safetensors")
+    def download(repository: str, filename: str, **options: Any) -> str:
+        asked.append((repository, filename))
+        return str(file)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    fetched = models.load("vgg11")
-    assert asked == [("timm/vgg11.tv_in1k", "model.safetensors")]
-    assert fetched.weights == "timm/vgg11.tv_in1k on the Hugging Face hub"
-    assert fetched.digest == hashlib.sha256((tmp_path / "hub.safetensors").read_bytes()).hexdigest()
-    same = models.load("vgg11", tmp_path / "torchvision.safetensors")
-    jax.tree.map(np.testing.assert_array_equal, fetched.params, same.params)
+    fetched = models.load("resnet18")
+    assert asked == [("timm/resnet18.tv_in1k", "model.safetensors")]
+    assert fetched.weights == "timm/resnet18.tv_in1k on the Hugging Face hub"
+    assert fetched.digest == hashlib.sha256(file.read_bytes()).hexdigest()
+    given = models.load("resnet18", file)
+    jax.tree.map(np.testing.assert_array_equal, fetched.params, given.params)
+
+
+def test_vgg_in_timms_naming() -> None:
+    """Timm stores the first two fully connected layers as convolutions; here they are 8 wide."""
+    spec = dataclasses.replace(SPECS["vgg11"], module=partial(SPECS["vgg11"].module, hidden=8))
+    theirs = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc"}
+    sizes = {"classifier.0.weight": (8, 25088), "classifier.3.weight": (8, 8), "classifier.6.weight": (1000, 8)}
+    sizes |= {"classifier.0.bias": (8,), "classifier.3.bias": (8,)}
+    names = reference("vgg11")[0]["shapes"]
+    torchvision = seeded_weights({name: sizes.get(name, tuple(shape)) for name, shape in names.items()})
+    timm = {}
+    for name, values in torchvision.items():
+        module, leaf = name.rsplit(".", 1)
+        grid = {"classifier.0.weight": (8, 512, 7, 7), "classifier.3.weight": (8, 8, 1, 1)}.get(name, values.shape)
+        timm[f"{theirs.get(module, module)}.{leaf}"] = values.reshape(grid)
+    wanted = shapes(spec, 1000, folded=False)
+    jax.tree.map(np.testing.assert_array_equal, port(timm, wanted, spec), port(torchvision, wanted, spec))
 
 
 @pytest.mark.parametrize("case", ["efficientnet_lite0", "efficientnet_lite2"])
@@ -91,15 +97,9 @@ def timm_lite(case: str, name: str) -> str:
 
 def test_a_refused_connection_says_which_file_to_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     address = f"http://127.0.0.1:{closed_port()}"
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
-    monkeypatch.setattr("huggingface_hub.file_download.constants.ENDPOINT", address)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    download = huggingface_hub.hf_hub_download
-    monkeypatch.setattr(
-        huggingface_hub,
-        "hf_hub_download",
-        lambda repository, file: download(repository, file, endpoint=address, cache_dir=tmp_path),
-    )
+    download = partial(huggingface_hub.hf_hub_download, endpoint=address, cache_dir=tmp_path)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between its tries
     with pytest.raises(OSError, match=r"model\.safetensors of timm/resnet50\.tv_in1k .*weights=") as caught:
         models.load("resnet50")
     assert "\n" not in str(caught.value)

@@ -101,6 +101,18 @@ def test_half_precision_files_become_float32(tmp_path: Path, dtype: Any) -> None
     np.testing.assert_array_equal(found["conv1.weight"], tensors["conv1.weight"].astype(np.float32))
 
 
+def test_bfloat16_in_an_npz(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.array([1.5, -3], jnp.bfloat16))
+    np.testing.assert_array_equal(read_weights(tmp_path / "a.npz")["x"], [1.5, -3])
+
+
+def test_quantised_weights_are_refused(tmp_path: Path) -> None:
+    tensors = state()
+    tensors["conv1.weight"] = tensors["conv1.weight"].astype(np.int8)
+    with pytest.raises(ValueError, match=r"conv1\.weight in the weights is int8, floating point wanted"):
+        models.load(NAME, saved(tmp_path, tensors))
+
+
 def test_bad_files_are_value_errors_that_name_the_file(tmp_path: Path) -> None:
     for file, data in {
         "a.safetensors": b"\xff" * 40,
