@@ -11,6 +11,8 @@ from egcam_jax.cli._inputs import Failure
 from egcam_jax.cli._output import printable
 
 _INDENT = 18
+_WIDE = 0.1
+"""Share of the score difference from which a gap deserves a remedy."""
 _ROUNDING = 1e-4
 """Gaps below this many logits are float32 rounding."""
 
@@ -67,7 +69,8 @@ def completeness(record: Mapping[str, Any]) -> str:
     against = f"the {record['score_difference']:+.3g} logits by which the picture's score differs from the references'"
     if abs(gap) < _ROUNDING:
         return f"no gap: the attributions add up to {against}"
-    return f"gap of {gap:+.3g} logits: {100 * abs(relative):.3g} % of {against}"
+    remedy = " (--path latent, or more --samples, narrows it)" if abs(relative) > _WIDE else ""
+    return f"gap of {gap:+.3g} logits: {100 * abs(relative):.3g} % of {against}{remedy}"
 
 
 def uncertainty(record: Mapping[str, Any]) -> str:

@@ -59,6 +59,11 @@ def record(**changes):
     ("changes", "expected"),
     [
         ({}, r"gap of +0.5 logits: 5 % of the +10 logits by which"),
+        (
+            {"completeness_gap": -8.0, "completeness_gap_relative": -0.8},
+            "gap of -8 logits: 80 % of the +10 logits by which the picture's score differs from the references' "
+            "(--path latent, or more --samples, narrows it)",
+        ),
         ({"completeness_gap": 1e-6}, "no gap: the attributions add up to the +10 logits"),
         ({"completeness_gap": None}, "not defined for this method"),
         ({"completeness_gap": math.nan}, "not finite"),
