@@ -36,8 +36,10 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
 
     Raises:
         ValueError: no such layer, or an ambiguous name, or nothing to choose; logits or x of a wrong shape.
-        TypeError: ``apply_fn`` does not return one floating array.
+        TypeError: ``apply_fn`` does not return one floating array; ``layer`` is not a name.
     """
+    if layer is not None and not isinstance(layer, str):
+        raise TypeError(f"layer: expected a name or None, got {type(layer).__name__}.")
     if isinstance(apply_fn, Split):
         return _by_hand(apply_fn, layer)
     traced = _traced(apply_fn, params, x)

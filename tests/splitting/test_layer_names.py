@@ -147,6 +147,8 @@ def test_x_must_be_a_batch_and_apply_fn_a_function():
         ValueError, match=r"x: expected images \(b, H, W, C\), got shape \(8, 8, 3\). One image is x\[None\]"
     ):
         split(plain, plain_params(), images()[0])
+    with pytest.raises(TypeError, match="layer"):
+        split(plain, plain_params(), images(), 3)
     with pytest.raises(TypeError, match=r"apply_fn must be a function .* got dict"):
         split(plain_params(), plain, images())
 

@@ -199,3 +199,34 @@ def test_remat_stays_whole_where_the_layer_can_be_seen_without_opening_it():
     np.testing.assert_allclose(
         inside.head(params, inside.features(params, x)), apply_fn(params, x), rtol=1e-5, atol=1e-5
     )
+
+
+@jax.custom_vjp
+def straight(y):
+    """Tanh whose derivative is 2, by its own rule."""
+    return jnp.tanh(y)
+
+
+straight.defvjp(lambda y: (jnp.tanh(y), None), lambda _, cotangent: (2 * cotangent,))
+
+
+def test_custom_derivatives_and_control_flow_keep_their_meaning():
+    def network(w, x):
+        with jax.named_scope("conv"):
+            y = conv(w, x)
+        with jax.named_scope("straight"):
+            y = straight(y)
+        with jax.named_scope("doubled"):
+            y = jax.lax.fori_loop(0, 3, lambda _, y: 2 * y, y)
+        with jax.named_scope("signed"):
+            y = jax.lax.cond(y.sum() > 0, lambda y: y, lambda y: -y, y)
+        return y.mean((1, 2))
+
+    w, x = plain_params()["stem"], images(1)
+    assert list(layers(network, w, x)) == ["conv", "straight", "doubled", "signed"]
+    pieces = split(network, w, x, "conv")
+    activations = pieces.features(w, x)
+    gradient = jax.grad(lambda a: pieces.head(w, a)[:, 1].sum())(activations)
+    sign = np.sign(np.tanh(np.asarray(activations)).sum())
+    np.testing.assert_allclose(gradient[..., 1], np.full((1, 8, 8), sign * 2 * 8 / 64), rtol=1e-6)
+    np.testing.assert_allclose(pieces.head(w, activations), network(w, x), rtol=1e-5, atol=1e-6)
