@@ -8,7 +8,6 @@ from typing import TypeAlias
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax.linen.dtypes import promote_dtype
 
 from egcam_jax._numerics import accumulator
@@ -125,16 +124,14 @@ def adaptive_avg_pool(x: Activations, size: Sequence[int]) -> Activations:
     """
     if tuple(x.shape[1:3]) == tuple(size):
         return x
-    rows, columns = (jnp.asarray(_cells(n, m), x.dtype) for n, m in zip(x.shape[1:3], size))
-    return jnp.einsum("ih,jw,bhwk->bijk", rows, columns, x, precision="highest")
+    return _pool_axis(_pool_axis(x, 1, size[0]), 2, size[1])
 
 
-def _cells(n: int, m: int) -> np.ndarray:
-    matrix = np.zeros((m, n))
-    for i in range(m):
-        start, stop = i * n // m, -(-(i + 1) * n // m)
-        matrix[i, start:stop] = 1 / (stop - start)
-    return matrix
+def _pool_axis(x: Activations, axis: int, m: int) -> Activations:
+    n = x.shape[axis]
+    cells = [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
+    parts = [jax.lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in cells]
+    return jnp.concatenate([jnp.mean(part, axis=axis, keepdims=True) for part in parts], axis=axis)
 
 
 def flatten(x: Activations) -> Float[Array, "b n"]:
