@@ -33,7 +33,7 @@ def one_of(argument: str, value: Any, words: Sequence[str]) -> str:
 
 def number(argument: str, value: Any, *, low: float) -> Any:
     """Check that ``value`` is a finite scalar of at least ``low``."""
-    if np.shape(value) != () or not np.issubdtype(jnp.result_type(value), np.number):
+    if np.shape(value) != () or not np.issubdtype(_dtype(value), np.number):
         raise TypeError(f"{argument} must be a single number; got {_describe(value)}.")
     if concrete(value) and not (np.isfinite(value) and value >= low):
         raise ValueError(f"{argument} must be finite and at least {low:g}; got {value}.")
@@ -48,18 +48,14 @@ def positions(argument: str, value: Any, num_samples: int) -> Any:
             f"num_samples={num_samples} samples; got shape {np.shape(value)}."
         )
     if concrete(value) and not (np.all(np.asarray(value) >= 0) and np.all(np.asarray(value) <= 1)):
-        raise ValueError(
-            f"{argument} must lie in [0, 1], from the reference (0) to the image (1); got {value}."
-        )
+        raise ValueError(f"{argument} must lie in [0, 1], from the reference (0) to the image (1); got {value}.")
     return jnp.asarray(value, jnp.float32)
 
 
 def count(argument: str, value: Any) -> int:
     """Check a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(
-            f"{argument} must be a whole number, known before compilation; got {_describe(value)}."
-        )
+        raise TypeError(f"{argument} must be a whole number, known before compilation; got {_describe(value)}.")
     if value < 1:
         raise ValueError(f"{argument} must be at least 1; got {value}.")
     return int(value)
@@ -72,9 +68,7 @@ def images(x: Any) -> Any:
         raise ValueError(f"x must have shape (B, H, W, C), or (H, W, C) for one image; got shape {x.shape}.")
     _picture("x", x)
     if 0 in x.shape:
-        raise ValueError(
-            f"x is empty: its shape is {x.shape}. Pass at least one image of at least one pixel."
-        )
+        raise ValueError(f"x is empty: its shape is {x.shape}. Pass at least one image of at least one pixel.")
     finite("x", x)
     return x
 
@@ -90,9 +84,7 @@ def references(refs: Any, x: Any, method: str) -> Any:
         )
     refs = _array("refs", refs)
     if refs.ndim == 3:
-        raise ValueError(
-            f"refs must have shape (R, H, W, C); got {refs.shape}. For one reference pass refs[None]."
-        )
+        raise ValueError(f"refs must have shape (R, H, W, C); got {refs.shape}. For one reference pass refs[None].")
     if refs.ndim != 4 or tuple(refs.shape[1:]) != size:
         raise ValueError(
             f"refs must have shape (R, {size[0]}, {size[1]}, {size[2]}), the size of the images in x; got "
@@ -107,9 +99,7 @@ def references(refs: Any, x: Any, method: str) -> Any:
 def key(value: Any, method: str) -> Any:
     """Check a PRNG key, new style or raw."""
     if value is None:
-        raise ValueError(
-            f"key is None, but method {method!r} draws samples: pass a key such as jax.random.key(0)."
-        )
+        raise ValueError(f"key is None, but method {method!r} draws samples: pass a key such as jax.random.key(0).")
     dtype = getattr(value, "dtype", None)
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and value.shape == ()
     if not typed and not (dtype == jnp.uint32 and value.shape == (2,)):
@@ -119,7 +109,7 @@ def key(value: Any, method: str) -> Any:
 
 def indices(value: Any, num_images: int) -> Any:
     """The images' indices: a first index to count from, or one for each image."""
-    if not jnp.issubdtype(jnp.result_type(value), jnp.integer):
+    if not jnp.issubdtype(_dtype(value), jnp.integer):
         raise TypeError(f"index must be whole numbers; got {_describe(value)}.")
     if np.shape(value) not in ((), (num_images,)):
         raise ValueError(
@@ -133,9 +123,7 @@ def target(value: Any, num_images: int) -> Any:
     """Check the form of ``target``: None, a whole number, ``(B,)`` whole numbers or a callable."""
     if value is None or callable(value):
         return value
-    if not hasattr(value, "dtype") and not isinstance(value, int):
-        value = np.asarray(value)
-    if isinstance(value, bool) or not jnp.issubdtype(jnp.result_type(value), jnp.integer):
+    if isinstance(value, bool) or not jnp.issubdtype(_dtype(value), jnp.integer):
         raise TypeError(
             f"target must be None (each image's top class), a class index, one index for each image, or a "
             f"function from logits to a scalar; got {_describe(value)}."
@@ -159,6 +147,29 @@ def classes(value: Any, num_classes: int) -> None:
         )
 
 
+def floating_dtype(argument: str, value: Any) -> Any:
+    """Check the name or type of a floating dtype."""
+    dtype = jnp.dtype(value)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"{argument} must be a floating dtype such as jnp.bfloat16; got {dtype}.")
+    return dtype
+
+
+def call(name: str, function: Any, params: Any, x: Any) -> Any:
+    """Call the model's function; where it fails on what it was given, say what that was.
+
+    Raises:
+        ValueError: From the function's own error, whatever that is.
+    """
+    try:
+        return function(params, x)
+    except Exception as error:
+        raise ValueError(
+            f"{name}(params, x) failed on x of shape {x.shape} and dtype {x.dtype} ({type(error).__name__}: {error}). "
+            f"Does the tree of params fit the model, and x the size and channels that it takes?"
+        ) from error
+
+
 def finite(argument: str, value: Any) -> None:
     """Check that an array that is at hand has no NaN or infinity."""
     if concrete(value) and not bool(jnp.isfinite(value).all()):
@@ -174,12 +185,15 @@ def concrete(value: Any) -> bool:
     return not isinstance(value, jax.core.Tracer) and getattr(value, "is_fully_addressable", True)
 
 
+def _dtype(value: Any) -> Any:
+    """The dtype that a value has or would have as an array."""
+    return value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+
+
 def _array(argument: str, value: Any) -> Any:
     """The argument as a floating array, or an error that says what to pass."""
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
-        raise TypeError(
-            f"{argument} must be a JAX or NumPy array of floating numbers; got {_describe(value)}."
-        )
+        raise TypeError(f"{argument} must be a JAX or NumPy array of floating numbers; got {_describe(value)}.")
     if not _numerics.is_floating(value):
         raise TypeError(
             f"{argument} must be floating, preprocessed as the model expects; got dtype {value.dtype}. "

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from egcam_jax import _numerics
+from egcam_jax import _checks, _numerics
 from egcam_jax._types import Activation, Image, Logits, Params, Scalar
 
 DEFAULT_CHUNK_SIZE = 32
@@ -49,7 +49,7 @@ def network(pieces: Any, params: Params, dtype: Any) -> Network:
     bypass = pieces.bypass or (lambda params, x: (pieces.features(params, x), None))
 
     def encode(x: Image) -> Code:
-        activation, carried = bypass(params, _numerics.cast_floating(x, dtype)[None])
+        activation, carried = _checks.call("features", bypass, params, _numerics.cast_floating(x, dtype)[None])
         return Code(_numerics.accumulate(activation[0]), jax.tree.map(lambda leaf: leaf[0], carried))
 
     def decode(code: Code) -> Logits:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _checks, _numerics, kernel, maps, perturb
+from egcam_jax import _checks, _numerics, kernel, maps, perturb, sharding
 from egcam_jax._types import ApplyFn, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _options
@@ -110,7 +110,7 @@ def explain(
         "score": target if callable(target) else None,
         "num_samples": num_samples,
         "chunk_size": chunk_size,
-        "compute_dtype": None if compute_dtype is None else np.dtype(compute_dtype),
+        "compute_dtype": None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
         "static": static,
     }
     shapes = _explain.eval_shape(*arguments, **settings)
@@ -152,49 +152,53 @@ def _explain(
     static: tuple[tuple[str, Any], ...],
 ) -> Explanation:
     """Explain a checked batch: one trace for each shape and set of static options."""
+
+    def run(x: Any, params: Params, refs: Any, key: Any, target: Any, index: Any, traced: Any) -> Explanation:
+        params = _numerics.cast_floating(params, compute_dtype)
+        pieces = split(apply_fn, params, _numerics.cast_floating(x[:1], compute_dtype), layer)
+        network = kernel.network(pieces, params, compute_dtype)
+        options = dict(static) | traced
+        images, samples = kernel.plan(len(x), num_samples if chosen.sampled else 1, chunk_size)
+        references = estimator.prepare(network, refs, images * samples, options) if estimator.prepare else None
+
+        def one(image: tuple[Any, Any, Any]) -> Explanation:
+            x, index, target = image
+            code = network.encode(x)
+            logits = network.decode(code)
+            target = _explained(logits, target, score)
+            problem = Problem(
+                network=network,
+                x=x,
+                code=code,
+                score=score or (lambda logits: logits[target]),
+                aggregate=lambda field: maps.weighted_sum(aggregate(field, code.activation), code.activation),
+                references=references,
+                key=None if key is None else perturb.image_key(key, index),
+                num_samples=num_samples,
+                block=samples,
+            )
+            estimate = estimator.estimate(problem, options)
+            weights = aggregate(estimate.gradients, code.activation)
+            cam = jax.nn.relu(maps.weighted_sum(weights, code.activation))
+            saliency = maps.saliency(cam, x.shape[:-1])
+            return Explanation(
+                cam=cam,
+                saliency=jnp.where(jnp.isfinite(logits).all(), saliency, jnp.nan),
+                weights=weights if weights.ndim == 1 else None,
+                logits=logits,
+                target=target,
+                stderr=estimate.stderr,
+                completeness_gap=estimate.completeness_gap,
+                method=method,
+                layer=pieces.layer,
+                passes=estimator.passes(num_samples, options),
+            )
+
+        return kernel.map_images(one, (x, index, target), images)
+
     chosen = METHODS[method]
     estimator, aggregate = ESTIMATORS[chosen.estimator], AGGREGATORS[chosen.aggregator]
-    options = dict(static) | traced
-    params = _numerics.cast_floating(params, compute_dtype)
-    pieces = split(apply_fn, params, _numerics.cast_floating(x[:1], compute_dtype), layer)
-    network = kernel.network(pieces, params, compute_dtype)
-    images, samples = kernel.plan(len(x), num_samples if chosen.sampled else 1, chunk_size)
-    references = estimator.prepare(network, refs, images * samples, options) if estimator.prepare else None
-
-    def one(image: tuple[Any, Any, Any]) -> Explanation:
-        x, index, target = image
-        code = network.encode(x)
-        logits = network.decode(code)
-        target = _explained(logits, target, score)
-        problem = Problem(
-            network=network,
-            x=x,
-            code=code,
-            score=score or (lambda logits: logits[target]),
-            aggregate=lambda gradients: maps.weighted_sum(aggregate(gradients, code.activation), code.activation),
-            references=references,
-            key=None if key is None else perturb.image_key(key, index),
-            num_samples=num_samples,
-            block=samples,
-        )
-        estimate = estimator.estimate(problem, options)
-        weights = aggregate(estimate.gradients, code.activation)
-        cam = jax.nn.relu(maps.weighted_sum(weights, code.activation))
-        saliency = maps.saliency(cam, x.shape[:-1])
-        return Explanation(
-            cam=cam,
-            saliency=jnp.where(jnp.isfinite(logits).all(), saliency, jnp.nan),
-            weights=weights if weights.ndim == 1 else None,
-            logits=logits,
-            target=target,
-            stderr=estimate.stderr,
-            completeness_gap=estimate.completeness_gap,
-            method=method,
-            layer=pieces.layer,
-            passes=estimator.passes(num_samples, options),
-        )
-
-    return kernel.map_images(one, (x, index, target), images)
+    return sharding.automatic(run, x, params, refs, key, target, index, traced)
 
 
 def _explained(logits: Any, target: Any, score: Any) -> Any:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from .. import _checks
 from .._types import ApplyFn, Params
 from ._scopes import MARKER
 
@@ -34,7 +35,7 @@ def trace(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
 
     def marked(params: Params, x: Any) -> Any:
         with jax.named_scope(MARKER):
-            return apply_fn(params, x)
+            return _checks.call("apply_fn", apply_fn, params, x)
 
     leaves, tree = jax.tree.flatten(specification(params))
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), specification(x).dtype)

@@ -1,0 +1,160 @@
+"""Derivatives, dtypes, traces and devices."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import networks
+import numpy as np
+import pytest
+
+from egcam_jax import METHODS, Split, explain
+
+PARAMS = networks.parameters()
+IMAGES, REFS = jnp.asarray(networks.images(3)), jnp.asarray(networks.images(5, seed=2))
+KEY = jax.random.key(3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "gradcam"},
+        {"chunk_size": 4},
+        {"difference": "tangent", "noise": "gaussian"},
+        {"difference": "encoded", "normalizer": "elementwise"},
+        {"path": "latent", "noise": "none"},
+    ],
+)
+def test_the_derivative_of_a_saliency_matches_finite_differences(options):
+    """In the head's smooth parameters, in float64, along a random direction."""
+    with jax.enable_x64(True):
+        params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), PARAMS)
+        x, refs = jnp.asarray(IMAGES, jnp.float64), jnp.asarray(REFS, jnp.float64)
+        ramp = jnp.arange(networks.SIZE**2, dtype=jnp.float64).reshape(networks.SIZE, networks.SIZE)
+        direction = jax.tree.map(lambda leaf: jnp.zeros_like(leaf), params)
+        draw = np.random.default_rng(0).standard_normal
+        direction |= {
+            "hidden": jnp.asarray(draw(params["hidden"].shape)),
+            "out": jnp.asarray(draw(params["out"].shape)),
+        }
+
+        def prior(params):
+            got = explain(params, networks.SPLIT, x, refs, KEY, target=1, num_samples=6, **options)
+            return jnp.sum(got.saliency * ramp)
+
+        gradient = jax.grad(prior)(params)
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+        analytic = sum(
+            jnp.vdot(g, d) for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True)
+        )
+        step = 1e-6
+        moved = [prior(jax.tree.map(lambda p, d: p + s * step * d, params, direction)) for s in (1, -1)]  # noqa: B023
+        numeric = (moved[0] - moved[1]) / (2 * step)
+        assert abs(numeric) > 1e-3
+        np.testing.assert_allclose(analytic, numeric, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_the_derivative_is_finite_where_the_map_is_empty(method):
+    dead = dict(PARAMS) | {"bias": PARAMS["bias"] - 100}
+    run = lambda params: explain(params, networks.SPLIT, IMAGES, REFS, KEY, num_samples=4, method=method)
+    got = run(dead)
+    np.testing.assert_array_equal(got.cam, 0)
+    np.testing.assert_array_equal(got.saliency, 0)
+    for leaf in jax.tree.leaves(jax.grad(lambda params: run(params).saliency.sum())(dead)):
+        assert np.isfinite(leaf).all()
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_bfloat16_goes_through_the_network_and_sums_stay_float32(method):
+    seen = set()
+
+    def features(params, x):
+        seen.add((x.dtype, params["kernel"].dtype))
+        return networks.features(params, x)
+
+    low = explain(
+        PARAMS, Split(features, networks.head), IMAGES, REFS, KEY, method=method, compute_dtype=jnp.bfloat16,
+        num_samples=64,
+    )  # fmt: skip
+    full = explain(PARAMS, networks.SPLIT, IMAGES, REFS, KEY, method=method, num_samples=64)
+    assert seen == {(jnp.dtype("bfloat16"), jnp.dtype("bfloat16"))}
+    for name in ("cam", "saliency", "weights", "logits"):
+        assert getattr(low, name).dtype == jnp.float32
+        scale = np.abs(getattr(full, name)).max()
+        np.testing.assert_allclose(getattr(low, name), getattr(full, name), atol=0.05 * scale)
+    assert np.abs(low.cam - full.cam).max() > 0
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+def test_one_trace_for_a_shape_and_a_set_of_options(method):
+    """The user's function is called by Python once in all: for the checks, the split and the kernel together."""
+    calls = []
+
+    def apply_fn(params, x):
+        calls.append(x.shape)
+        return networks.apply_fn(params, x)
+
+    def run(count=3, **options):
+        return explain(PARAMS, apply_fn, IMAGES[:count], REFS, KEY, method=method, num_samples=4, **options)
+
+    run()
+    assert len(calls) == 1
+    run()
+    explain(
+        jax.tree.map(lambda leaf: leaf * 0.5, PARAMS), apply_fn, IMAGES + 1, REFS - 1, jax.random.key(9),
+        method=method, num_samples=4, index=40,
+    )  # fmt: skip
+    if method == "expected_gradcam":
+        run(noise_scale=0.3)
+        run(noise_scale=0.4)
+    assert len(calls) == 1
+    run(target=2)
+    run(target=jnp.array([0, 1, 2]))
+    assert len(calls) == 2
+    run(count=2)
+    assert len(calls) == 3
+
+
+SCRIPT = """
+import json, sys
+import jax, numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+sys.path.insert(0, sys.argv[1])
+import networks
+from egcam_jax import explain
+
+params, refs = networks.parameters(), networks.images(5, seed=2)
+x, key = networks.images(8), jax.random.key(3)
+results = []
+for kind in (AxisType.Auto, AxisType.Explicit):
+    mesh = jax.make_mesh((len(jax.devices()),), ("images",), axis_types=(kind,))
+    x = jax.device_put(x, NamedSharding(mesh, PartitionSpec("images")))
+    for chunk in (8, 16, 64):
+        got = explain(params, networks.SPLIT, x, refs, key, num_samples=6, chunk_size=chunk)
+        results.append([np.asarray(v).tolist() for v in (got.cam, got.saliency, got.stderr, got.completeness_gap)])
+print(json.dumps({"devices": len(x.sharding.device_set), "results": results}))
+"""
+
+
+def test_the_same_on_one_two_and_four_devices():
+    got = {}
+    for count in (1, 2, 4):
+        flags = f"--xla_force_host_platform_device_count={count} --xla_backend_optimization_level=0"
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, os.path.dirname(__file__)],
+            env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        got[count] = json.loads(done.stdout)
+        assert got[count]["devices"] == count
+    for count in (1, 2, 4):
+        for result in got[count]["results"]:
+            for a, b in zip(result, got[1]["results"][0], strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
