@@ -47,14 +47,14 @@ def of_picture(picture: Picture, logits: np.ndarray, class_names: Sequence[str] 
 
 
 def of_map(
-    explanation: Any, class_names: Sequence[str] | None, samples: int | None, reference_score: float | None
+    explanation: Any, class_names: Sequence[str] | None, provenance: Mapping[str, Any], reference_score: float | None
 ) -> dict[str, Any]:
     """What is known of one map.
 
     Args:
         explanation: Of one image, with NumPy's arrays.
         class_names: By index, or ``None``.
-        samples: How many were drawn, or ``None`` where none are.
+        provenance: What the run's pictures share: its ``samples`` and ``options`` are used.
         reference_score: Mean score of the references for the target, or ``None`` where there are none.
 
     Returns:
@@ -75,7 +75,8 @@ def of_map(
         "map_maximum": peak,
         "empty": peak <= 0,
         "constant": bool(explanation.cam.min() == peak),
-        "samples": samples,
+        "samples": provenance["samples"],
+        "complete": _complete(provenance["options"]),
         "passes": int(explanation.passes),
         "completeness_gap": gap,
         "score_difference": difference,
@@ -83,6 +84,12 @@ def of_map(
         "stderr_mean": stderr,
         "stderr_relative": stderr / peak if stderr is not None and peak > 0 else None,
     }
+
+
+def _complete(options: Mapping[str, Any]) -> bool:
+    """Whether the completeness gap tends to 0 as samples are added (eq. 14): not for every reading of the paper."""
+    difference, path = options.get("difference"), options.get("path")
+    return difference == "tangent" or (difference == "latent" and path == "latent")
 
 
 def arrays(explanation: Any) -> Mapping[str, Any]:

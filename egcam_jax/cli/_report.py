@@ -69,8 +69,9 @@ def completeness(record: Mapping[str, Any]) -> str:
     against = f"the {record['score_difference']:+.3g} logits by which the picture's score differs from the references'"
     if abs(gap) < _ROUNDING:
         return f"no gap: the attributions add up to {against}"
-    remedy = " (--path latent, or more --samples, narrows it)" if abs(relative) > _WIDE else ""
-    return f"gap of {gap:+.3g} logits: {100 * abs(relative):.3g} % of {against}{remedy}"
+    remedy = "more --samples narrow it" if record["complete"] else "--path latent would narrow it"
+    text = f"gap of {gap:+.3g} logits: {100 * abs(relative):.3g} % of {against}"
+    return f"{text} ({remedy})" if abs(relative) > _WIDE else text
 
 
 def uncertainty(record: Mapping[str, Any]) -> str:

@@ -165,8 +165,7 @@ def _write(session: Session, picture: _inputs.Picture, explanations: Sequence[An
     """Write the files of a picture's maps, and return its record."""
     names = session.model.class_names
     record = _records.of_picture(picture, explanations[0].logits, names)
-    samples = session.provenance["samples"]
-    maps = [_records.of_map(e, names, samples, _reference_score(session, e)) for e in explanations]
+    maps = [_records.of_map(e, names, session.provenance, _reference_score(session, e)) for e in explanations]
     slugs = _output.distinct(_output.slug(m["target"]["index"], m["target"]["name"]) for m in maps)
     for explanation, it, slug in zip(explanations, maps, slugs):
         base = session.settings.out / f"{picture.source.stem}.{slug}"

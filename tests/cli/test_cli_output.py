@@ -50,6 +50,7 @@ def record(**changes):
         "completeness_gap": 0.5,
         "completeness_gap_relative": 0.05,
         "score_difference": 10.0,
+        "complete": False,
         "stderr_mean": 0.2,
         "stderr_relative": 0.04,
     } | changes
@@ -62,7 +63,12 @@ def record(**changes):
         (
             {"completeness_gap": -8.0, "completeness_gap_relative": -0.8},
             "gap of -8 logits: 80 % of the +10 logits by which the picture's score differs from the references' "
-            "(--path latent, or more --samples, narrows it)",
+            "(--path latent would narrow it)",
+        ),
+        (
+            {"completeness_gap": 2.0, "completeness_gap_relative": 0.2, "complete": True},
+            "gap of +2 logits: 20 % of the +10 logits by which the picture's score differs from the references' "
+            "(more --samples narrow it)",
         ),
         ({"completeness_gap": 1e-6}, "no gap: the attributions add up to the +10 logits"),
         ({"completeness_gap": None}, "not defined for this method"),
