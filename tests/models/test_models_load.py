@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from egcam_jax import models
+from egcam_jax import data, models
 from egcam_jax.models._layers import adaptive_avg_pool, depthwise, max_pool, relu6
 from egcam_jax.models._load import shapes
 from egcam_jax.models._registry import SPECS
+from egcam_jax.splitting import split
 
 # torchvision's published counts; He et al. (2016), table 6, has the CIFAR ones rounded to 0.27 M ... 0.85 M.
 PARAMETERS = {
@@ -89,6 +90,31 @@ def test_shapes_of_logits_and_default_layer(name: str) -> None:
     assert logits.shape == (2, classes(name))
     assert spec.layer == layer
     assert state["intermediates"][layer]["__call__"][0].shape == (2, *shape)
+
+
+@pytest.mark.parametrize("name", ["cifar_resnet20", "squeezenet1_1"])
+def test_a_layer_is_what_its_module_returns(name: str) -> None:
+    model = models.init(name, jax.random.key(0), num_classes=10)
+    x = jax.random.normal(jax.random.key(1), (2, 48, 48, 3))
+    _, state = model.apply_fn.module.apply(model.params, x, capture_intermediates=True, mutable=["intermediates"])
+    halves = split(model.apply_fn, model.params, x, layer=model.layer)
+    activation = halves.features(model.params, x)
+    np.testing.assert_allclose(activation, state["intermediates"][model.layer]["__call__"][0], rtol=1e-5)
+    assert float(activation.min()) == 0  # after the ReLU
+    logits = model.apply_fn(model.params, x)
+    np.testing.assert_allclose(halves.head(model.params, activation), logits, rtol=1e-5, atol=1e-5)
+
+
+def test_preprocessing_is_what_the_host_side_takes() -> None:
+    assert all(isinstance(spec.preprocess, data.Preprocess) for spec in SPECS.values())
+    assert all(spec.preprocess.size <= spec.preprocess.resize for spec in SPECS.values())
+
+
+def test_the_first_resnet_has_the_epsilon_of_its_weights() -> None:
+    """Too small a difference for the comparison of outputs to see."""
+    for name, eps in {"resnet50_v1": 1.001e-5, "resnet50": 1e-5, "efficientnet_lite0": 1e-3}.items():
+        assert SPECS[name].eps == eps
+    assert SPECS["resnet50_v1"].module(num_classes=10, folded=False).eps == 1.001e-5
 
 
 def test_lite0_with_its_published_weights() -> None:

@@ -183,6 +183,12 @@ def test_truncated_anywhere_is_an_error(tmp_path: Path, write: Writer) -> None:
             read(tmp_path, data[:stop])
 
 
+def test_a_member_longer_than_its_tensors_say_is_not_read(tmp_path: Path) -> None:
+    body = w.mapping(weight=w.tensor(store("0", "float32", 12, w.zipped), 0, (12,), (1,)))
+    with pytest.raises(TorchFileError, match="longer than the 48 bytes expected"):
+        read(tmp_path, w.zipped(body, {"0": np.zeros(10_000, np.float32)}))
+
+
 def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:
     data = w.zipped(w.mapping(), {}, compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(TorchFileError, match="compressed"):
