@@ -3,18 +3,37 @@
 Ask an image classifier where it looked:
 
     explanation = egcam_jax.explain(params, apply_fn, x, refs, key)
+
+Names are imported when they are first used, so that ``import egcam_jax`` costs nothing, not even JAX.
 """
 
 import importlib
 from importlib.metadata import version as _version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from egcam_jax.adapters import from_equinox, from_haiku, from_linen, from_nnx
-from egcam_jax.explanation import Explanation
-from egcam_jax.methods import METHODS, explain
-from egcam_jax.splitting import Split, layers, split
+if TYPE_CHECKING:
+    from egcam_jax.adapters import from_equinox, from_haiku, from_linen, from_nnx
+    from egcam_jax.explanation import Explanation
+    from egcam_jax.methods import METHODS, explain
+    from egcam_jax.splitting import Split, layers, split
 
 __version__ = _version("egcam-jax")
+
+_HOMES = {
+    "METHODS": "methods",
+    "Explanation": "explanation",
+    "Split": "splitting",
+    "explain": "methods",
+    "from_equinox": "adapters",
+    "from_haiku": "adapters",
+    "from_linen": "adapters",
+    "from_nnx": "adapters",
+    "layers": "splitting",
+    "split": "splitting",
+}
+"""The module that each public name lives in."""
+
+_MODULES = ("data", "models", "render")
 
 __all__ = [
     "METHODS",
@@ -32,15 +51,14 @@ __all__ = [
     "split",
 ]
 
-_LAZY = ("data", "models", "render")
-"""Parts that only some programs need; each is imported when its name is first used."""
-
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
+    if name in _MODULES:
         return importlib.import_module(f"egcam_jax.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"egcam_jax.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'egcam_jax' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted([*globals(), *__all__])

@@ -5,7 +5,6 @@ import os
 # Most of the suite's time is compilation of small programs: ask for less optimisation, unless told otherwise.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
-from jaxtyping import install_import_hook  # noqa: E402
+from jaxtyping import install_import_hook
 
-with install_import_hook("egcam_jax", "beartype.beartype"):
-    import egcam_jax  # noqa: F401
+install_import_hook("egcam_jax", "beartype.beartype")

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from egcam_jax import kernel
-from egcam_jax._types import Activation, Image, PRNGKey, References
+from egcam_jax._types import Activation, Image, References
 from egcam_jax.methods._options import Option
 
 
@@ -20,7 +20,7 @@ class EncodedReferences(NamedTuple):
     """
 
     images: References
-    codes: kernel.Code | None
+    codes: Any
     logits: Any
 
 
@@ -44,8 +44,8 @@ class Problem(NamedTuple):
     code: kernel.Code
     score: Callable[..., Any]
     aggregate: Callable[[Activation], Any]
-    references: EncodedReferences | None
-    key: PRNGKey | None
+    references: Any
+    key: Any
     num_samples: int
     block: int
 

@@ -130,10 +130,10 @@ from egcam_jax import explain
 params, refs = networks.parameters(), networks.images(5, seed=2)
 x, key = networks.images(8), jax.random.key(3)
 results = []
-for kind in (AxisType.Auto, AxisType.Explicit):
+for kind, chunks in ((AxisType.Auto, (8, 16, 64)), (AxisType.Explicit, (16,))):
     mesh = jax.make_mesh((len(jax.devices()),), ("images",), axis_types=(kind,))
     x = jax.device_put(x, NamedSharding(mesh, PartitionSpec("images")))
-    for chunk in (8, 16, 64):
+    for chunk in chunks:
         got = explain(params, networks.SPLIT, x, refs, key, num_samples=6, chunk_size=chunk)
         results.append([np.asarray(v).tolist() for v in (got.cam, got.saliency, got.stderr, got.completeness_gap)])
 print(json.dumps({"devices": len(x.sharding.device_set), "results": results}))

@@ -1,0 +1,141 @@
+"""What an explanation costs, in passes of the network that it explains.
+
+    python tests/benchmarks/cost.py
+
+Every figure is a ratio of two programs timed in turn in one run (A B A B ...), the median of the pairs with their
+range; on an accelerator images per second are printed too. Weights are random: times do not depend on them.
+"""
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import egcam_jax
+from egcam_jax import kernel, models
+
+LIMITS = {"input": 1.25, "latent": 1.5, "gradcam": 1.15}
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    jax.block_until_ready(run())
+    return time.perf_counter() - start
+
+
+def pairs(a: Callable[[], Any], b: Callable[[], Any], repeats: int) -> tuple[list[float], float]:
+    """Ratios a/b of runs in turn, after one warm-up of each, and the median time of a."""
+    seconds(a), seconds(b)
+    times = [(seconds(a), seconds(b)) for _ in range(repeats)]
+    return [x / y for x, y in times], statistics.median(x for x, _ in times)
+
+
+def row(what: str, ratios: list[float], limit: float, note: str = "") -> None:
+    middle = statistics.median(ratios)
+    mark = "" if middle <= limit else "  OVER"
+    print(
+        f"{what:58s} {middle:5.2f}  ({min(ratios):.2f} to {max(ratios):.2f})  limit {limit:.2f}{mark}  {note}",
+        flush=True,
+    )
+
+
+def throughput(images: int, median: float) -> str:
+    return f"{images / median:.1f} images/s" if jax.default_backend() != "cpu" else ""
+
+
+def pictures(model: models.Model, count: int) -> jax.Array:
+    size = model.preprocess.size
+    return jax.random.normal(jax.random.key(1), (count, size, size, 3))
+
+
+def cast(params: Any, dtype: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+
+
+def input_path(model: models.Model, samples: int, chunk: int, dtype: Any, repeats: int) -> None:
+    """Explain with all defaults against as many forward passes of ``features`` as it reports."""
+    x, key = pictures(model, 1), jax.random.key(0)
+    params = cast(model.params, dtype)
+    run = lambda: egcam_jax.explain(
+        model.params, model.apply_fn, x, -x, key, num_samples=samples, chunk_size=chunk, layer=model.layer,
+        compute_dtype=dtype,
+    )  # fmt: skip
+    passes = run().passes
+    features = egcam_jax.split(model.apply_fn, params, x.astype(dtype), model.layer).features
+    batch = pictures(model, passes).astype(dtype)
+    encode = jax.jit(
+        lambda params, batch: kernel.map_images(
+            lambda image: features(params, image[None])[0].astype(jnp.float32).sum(), batch, chunk
+        )
+    )
+    ratios, median = pairs(run, lambda: encode(params, batch), repeats)
+    name = f"{model.name}, input path, n={samples}, {passes} passes of features"
+    row(name, ratios, LIMITS["input"], throughput(1, median))
+
+
+def latent_path(model: models.Model, dtype: Any, repeats: int) -> None:
+    x, key = pictures(model, 8), jax.random.key(0)
+    common = {"layer": model.layer, "compute_dtype": dtype}
+    gradcam = lambda: egcam_jax.explain(model.params, model.apply_fn, x, method="gradcam", **common)
+    latent = lambda: egcam_jax.explain(
+        model.params, model.apply_fn, x, -x[:1], key, path="latent", noise="none", num_samples=32, **common
+    )
+    ratios, median = pairs(latent, gradcam, repeats)
+    row(f"{model.name}, latent path, n=32, batch 8 / Grad-CAM", ratios, LIMITS["latent"], throughput(8, median))
+    params, images = cast(model.params, dtype), x.astype(dtype)
+    forward = jax.jit(model.apply_fn)
+    ratios, median = pairs(gradcam, lambda: forward(params, images), repeats)
+    row(f"{model.name}, Grad-CAM, batch 8 / forward pass", ratios, LIMITS["gradcam"], throughput(8, median))
+
+
+def memory(model: models.Model) -> None:
+    """What the compiled program allocates beside its arguments and results, in MiB."""
+    x = pictures(model, 1)
+    key = jax.random.key(0)
+    print(f"\nTemporary memory of the compiled program, {model.name}, one image, MiB; and seconds to compile")
+    for chunk in (4, 8, 16, 32):
+        cells = []
+        for samples in (16, 256):
+            run = jax.jit(
+                lambda params, x, samples=samples, chunk=chunk: egcam_jax.explain(
+                    params, model.apply_fn, x, -x, key, num_samples=samples, chunk_size=chunk
+                )
+            )
+            lowered = run.lower(model.params, x)
+            start = time.perf_counter()
+            compiled = lowered.compile()
+            took = time.perf_counter() - start
+            cells.append(
+                f"n={samples}: {compiled.memory_analysis().temp_size_in_bytes / 2**20:7.1f} MiB, {took:4.1f} s"
+            )
+        print(f"  chunk_size={chunk:<3d} " + "   ".join(cells), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", nargs="+", default=["efficientnet_lite0", "resnet50", "vgg16"])
+    parser.add_argument("--samples", nargs="+", type=int, default=[8, 32])
+    parser.add_argument("--chunk", type=int, default=kernel.DEFAULT_CHUNK_SIZE)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    dtype = jnp.dtype(arguments.dtype)
+    print(
+        f"egcam_jax {egcam_jax.__version__}, jax {jax.__version__}, Python {platform.python_version()}, "
+        f"{jax.devices()[0].device_kind}, {dtype}, chunk_size {arguments.chunk}, {arguments.repeats} pairs"
+    )
+    for name in arguments.networks:
+        model = models.init(name, jax.random.key(0))
+        for samples in arguments.samples:
+            input_path(model, samples, arguments.chunk, dtype, arguments.repeats)
+        latent_path(model, dtype, arguments.repeats)
+    memory(models.init(arguments.networks[0], jax.random.key(0)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The package as a whole: quick to import, and its names where they are said to be."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+import egcam_jax
+
+PACKAGE = pathlib.Path(egcam_jax.__file__).parent
+
+
+def test_every_public_name_is_there_and_documented():
+    assert set(egcam_jax.__all__) == set(egcam_jax._HOMES) | set(egcam_jax._MODULES)
+    for name in egcam_jax.__all__:
+        assert name in dir(egcam_jax)
+        value = getattr(egcam_jax, name)
+        assert name == "METHODS" or value.__doc__
+
+
+def test_importing_the_package_imports_no_extra_and_using_it_only_what_it_needs():
+    code = """
+import sys, egcam_jax
+assert "jax" not in sys.modules
+egcam_jax.explain, egcam_jax.layers, egcam_jax.from_nnx, egcam_jax.METHODS
+heavy = {"flax", "equinox", "haiku", "optax", "PIL", "matplotlib", "typer", "rich", "safetensors", "huggingface_hub"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_registry_is_read_only():
+    with pytest.raises(TypeError, match="mappingproxy"):
+        egcam_jax.METHODS["mine"] = None
+
+
+RANKS = {
+    "_types": 0, "_checks": 1, "_numerics": 0, "explanation": 1,
+    "perturb": 2, "splitting": 2, "maps": 2, "uncertainty": 2, "sharding": 2,
+    "kernel": 3,
+    "methods": 4, "models": 4, "adapters": 4,
+    "data": 5, "render": 5,
+    "cli": 6,
+}  # fmt: skip
+SIBLINGS = {"methods", "models", "adapters"}
+
+
+def imported(path):
+    """The top-level modules of the package that a file imports, relative imports included."""
+    depth = len(path.relative_to(PACKAGE).parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and (node.level == depth or (node.module and not node.level)):
+            prefix = "egcam_jax." * bool(node.level) + (node.module or "")
+            names = [f"{prefix.rstrip('.')}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name.split(".")[1] for name in names if name.startswith("egcam_jax."))
+
+
+def test_imports_only_point_down():
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        if parts == ("__init__",):
+            continue
+        for name in set(imported(path)) & set(RANKS):
+            assert RANKS[name] <= RANKS[parts[0]], f"{path} imports {name}"
+            assert name == parts[0] or not {name, parts[0]} <= SIBLINGS, f"{path} imports its sibling {name}"
