@@ -14,7 +14,7 @@ from rich.console import Console
 from egcam_jax import _checks, data, models, render
 from egcam_jax.cli import _inputs, _output, _progress, _records, _report, _targets
 from egcam_jax.methods import METHODS, _options, explain
-from egcam_jax.methods.explain import DEFAULT_NUM_SAMPLES
+from egcam_jax.methods._explain import DEFAULT_NUM_SAMPLES
 
 _REFERENCES = 32
 _REFERENCE_BATCH = 8

@@ -2,6 +2,6 @@
 
 from egcam_jax.methods import aggregators, expected, vanilla
 from egcam_jax.methods._registry import METHODS, Method
-from egcam_jax.methods.explain import explain
+from egcam_jax.methods._explain import explain
 
 __all__ = ["METHODS", "Method", "aggregators", "expected", "explain", "vanilla"]

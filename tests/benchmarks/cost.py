@@ -7,6 +7,7 @@ range; on an accelerator images per second are printed too. Weights are random: 
 """
 
 import argparse
+import dataclasses
 import platform
 import statistics
 import time
@@ -70,11 +71,11 @@ def input_path(model: models.Model, samples: int, chunk: int, dtype: Any, repeat
     batch = pictures(model, passes).astype(dtype)
     encode = jax.jit(
         lambda params, batch: kernel.map_images(
-            lambda image: features(params, image[None])[0].astype(jnp.float32).sum(), batch, chunk
+            lambda image: features(params, image[None])[0].astype(jnp.float32).sum(), batch, min(chunk, samples)
         )
     )
     ratios, median = pairs(run, lambda: encode(params, batch), repeats)
-    name = f"{model.name}, input path, n={samples}, {passes} passes of features"
+    name = f"{model.name} {model.layer}, input path, n={samples}, {passes} passes of features"
     row(name, ratios, LIMITS["input"], throughput(1, median))
 
 
@@ -86,11 +87,21 @@ def latent_path(model: models.Model, dtype: Any, repeats: int) -> None:
         model.params, model.apply_fn, x, -x[:1], key, path="latent", noise="none", num_samples=32, **common
     )
     ratios, median = pairs(latent, gradcam, repeats)
-    row(f"{model.name}, latent path, n=32, batch 8 / Grad-CAM", ratios, LIMITS["latent"], throughput(8, median))
+    row(
+        f"{model.name} {model.layer}, latent path, n=32, batch 8 / Grad-CAM",
+        ratios,
+        LIMITS["latent"],
+        throughput(8, median),
+    )
     params, images = cast(model.params, dtype), x.astype(dtype)
     forward = jax.jit(model.apply_fn)
     ratios, median = pairs(gradcam, lambda: forward(params, images), repeats)
-    row(f"{model.name}, Grad-CAM, batch 8 / forward pass", ratios, LIMITS["gradcam"], throughput(8, median))
+    row(
+        f"{model.name} {model.layer}, Grad-CAM, batch 8 / forward pass",
+        ratios,
+        LIMITS["gradcam"],
+        throughput(8, median),
+    )
 
 
 def memory(model: models.Model) -> None:
@@ -118,7 +129,12 @@ def memory(model: models.Model) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", default=["efficientnet_lite0", "resnet50", "vgg16"])
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        default=["efficientnet_lite0", "resnet50", "resnet50:layer3/4", "vgg16"],
+        help="names, each with :LAYER where not its default",
+    )
     parser.add_argument("--samples", nargs="+", type=int, default=[8, 32])
     parser.add_argument("--chunk", type=int, default=kernel.DEFAULT_CHUNK_SIZE)
     parser.add_argument("--dtype", default="float32")
@@ -129,12 +145,15 @@ def main() -> None:
         f"egcam_jax {egcam_jax.__version__}, jax {jax.__version__}, Python {platform.python_version()}, "
         f"{jax.devices()[0].device_kind}, {dtype}, chunk_size {arguments.chunk}, {arguments.repeats} pairs"
     )
-    for name in arguments.networks:
+    for case in arguments.networks:
+        name, _, layer = case.partition(":")
         model = models.init(name, jax.random.key(0))
+        model = dataclasses.replace(model, layer=layer or model.layer)
         for samples in arguments.samples:
             input_path(model, samples, arguments.chunk, dtype, arguments.repeats)
-        latent_path(model, dtype, arguments.repeats)
-    memory(models.init(arguments.networks[0], jax.random.key(0)))
+        if not layer:
+            latent_path(model, dtype, arguments.repeats)
+    memory(models.init(arguments.networks[0].partition(":")[0], jax.random.key(0)))
 
 
 if __name__ == "__main__":
