@@ -37,13 +37,10 @@ def pairs(a: Callable[[], Any], b: Callable[[], Any], repeats: int) -> tuple[lis
     return [x / y for x, y in times], statistics.median(x for x, _ in times)
 
 
-def row(what: str, ratios: list[float], limit: float, note: str = "") -> None:
+def row(what: str, ratios: list[float], limit: float | None, note: str = "") -> None:
     middle = statistics.median(ratios)
-    mark = "" if middle <= limit else "  OVER"
-    print(
-        f"{what:58s} {middle:5.2f}  ({min(ratios):.2f} to {max(ratios):.2f})  limit {limit:.2f}{mark}  {note}",
-        flush=True,
-    )
+    bound = "" if limit is None else f"limit {limit:.2f}" + ("  OVER" if middle > limit else "")
+    print(f"{what:60s} {middle:5.2f}  ({min(ratios):.2f} to {max(ratios):.2f})  {bound}  {note}".rstrip(), flush=True)
 
 
 def throughput(images: int, median: float) -> str:
@@ -89,12 +86,7 @@ def latent_path(model: models.Model, dtype: Any, repeats: int) -> None:
     )
     limit = LIMITS["latent"] if model.name == LATENT_LIMIT_FOR else None
     ratios, median = pairs(latent, gradcam, repeats)
-    row(
-        f"{model.name} {model.layer}, latent path, n=32, batch 8 / Grad-CAM",
-        ratios,
-        LIMITS["latent"],
-        throughput(8, median),
-    )
+    row(f"{model.name} {model.layer}, latent path, n=32, batch 8 / Grad-CAM", ratios, limit, throughput(8, median))
     params, images = cast(model.params, dtype), x.astype(dtype)
     forward = jax.jit(model.apply_fn)
     ratios, median = pairs(gradcam, lambda: forward(params, images), repeats)
