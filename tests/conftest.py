@@ -5,6 +5,17 @@ import os
 # Most of the suite's time is compilation of small programs: ask for less optimisation, unless told otherwise.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
-from jaxtyping import install_import_hook
+import jaxtyping
+import pytest
 
-install_import_hook("egcam_jax", "beartype.beartype")
+# The parts that handle arrays. Those that handle files, pictures and options are left to the type checker.
+ARRAYS = "_checks _numerics adapters explanation kernel maps methods models perturb sharding splitting uncertainty"
+jaxtyping.install_import_hook([f"egcam_jax.{part}" for part in ARRAYS.split()], "beartype.beartype")
+
+
+@pytest.fixture
+def unannotated():
+    """What users get: their mistakes reach the library's own checks, not those of the annotations."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

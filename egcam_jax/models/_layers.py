@@ -11,7 +11,10 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
 from egcam_jax._numerics import accumulator
-from egcam_jax._types import Activations, Array, Float
+from egcam_jax._types import Array, Float
+
+Values: TypeAlias = Float[Array, "_ _ _ _"]
+"""Activations of any size: (b, h, w, K), of which a layer may change all but b."""
 
 Activation: TypeAlias = Callable[[Array], Array]
 Padding: TypeAlias = int | str
@@ -51,7 +54,7 @@ class ConvUnit(nn.Module):
     gain: float = 2.0
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the layer: ``(b, h, w, K)`` to ``(b, h', w', features)``."""
         y = self._normalise(self._convolve(x))
         return y if self.activation is None else self.activation(y)
@@ -82,7 +85,7 @@ class ConvUnit(nn.Module):
         return (y - mean) * (scale * jax.lax.rsqrt(var + self.eps)) + bias
 
 
-def depthwise(x: Activations, kernel: Float[Array, "k k 1 K"], stride: int) -> Activations:
+def depthwise(x: Values, kernel: Float[Array, "k k 1 K"], stride: int) -> Values:
     """Filter each channel by itself, with TensorFlow's "SAME" padding, as a sum of shifted products.
 
     The same sum in the same order as ``lax.conv_general_dilated`` with one channel per group, whose code for
@@ -102,7 +105,7 @@ def depthwise(x: Activations, kernel: Float[Array, "k k 1 K"], stride: int) -> A
     return reduce(operator.add, terms).astype(x.dtype)
 
 
-def max_pool(x: Activations, window: int, stride: int, *, padding: int = 0, ceil: bool = False) -> Activations:
+def max_pool(x: Values, window: int, stride: int, *, padding: int = 0, ceil: bool = False) -> Values:
     """Largest value of each window; ``ceil`` keeps a last window that is only partly inside."""
     extra = [_overhang(n, window, stride, padding) if ceil else 0 for n in x.shape[1:3]]
     pads = [(padding, padding + more) for more in extra]
@@ -117,7 +120,7 @@ def _overhang(n: int, window: int, stride: int, padding: int) -> int:
     return max((count - 1) * stride + window - n - 2 * padding, 0)
 
 
-def adaptive_avg_pool(x: Activations, size: Sequence[int]) -> Activations:
+def adaptive_avg_pool(x: Values, size: Sequence[int]) -> Values:
     """Means over ``size`` equal cells, which may overlap by a pixel; nothing to do where the size matches.
 
     Cell ``i`` of ``m`` over ``n`` pixels is ``[floor(i n / m), ceil((i + 1) n / m))``.
@@ -127,13 +130,13 @@ def adaptive_avg_pool(x: Activations, size: Sequence[int]) -> Activations:
     return _pool_axis(_pool_axis(x, 1, size[0]), 2, size[1])
 
 
-def _pool_axis(x: Activations, axis: int, m: int) -> Activations:
+def _pool_axis(x: Values, axis: int, m: int) -> Values:
     n = x.shape[axis]
     cells = [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
     parts = [jax.lax.slice_in_dim(x, start, stop, axis=axis) for start, stop in cells]
     return jnp.concatenate([jnp.mean(part, axis=axis, keepdims=True) for part in parts], axis=axis)
 
 
-def flatten(x: Activations) -> Float[Array, "b n"]:
+def flatten(x: Values) -> Float[Array, "b n"]:
     """One vector for each image, in the order row, column, channel."""
     return x.reshape(x.shape[0], -1)

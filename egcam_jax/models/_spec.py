@@ -28,8 +28,8 @@ class Preprocess:
     size: int = 224
     resize: int = 256
     interpolation: str = "bilinear"
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mean: tuple[float | int, float | int, float | int] = (0.485, 0.456, 0.406)
+    std: tuple[float | int, float | int, float | int] = (0.229, 0.224, 0.225)
     scale: float = 1.0
     bgr: bool = False
 

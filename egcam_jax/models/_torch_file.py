@@ -16,10 +16,13 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
+
+Readable: TypeAlias = Any
+"""An open file of bytes: a file on disk or a member of a zip archive, which share no registered type."""
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -130,7 +133,7 @@ def load_torch(path: Path) -> Any:
         raise TorchFileError(f"{path}: containers in it are nested too deeply") from error
 
 
-def _unpickle(file: IO[bytes], storage: Callable[[Any], _Storage]) -> Any:
+def _unpickle(file: Readable, storage: Callable[[Any], _Storage]) -> Any:
     """One pickle; ``file`` is left at its end."""
     start = file.tell()
     try:
@@ -163,7 +166,7 @@ def _declared(pid: Any) -> tuple[_StorageType, str, int]:
     raise TorchFileError(f"a storage is described by {pid!r:.80}, which is not what torch.save writes")
 
 
-def _load_zip(file: IO[bytes]) -> Any:
+def _load_zip(file: Readable) -> Any:
     try:
         archive = zipfile.ZipFile(file)
     except zipfile.BadZipFile as error:
@@ -199,7 +202,7 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
         raise TorchFileError(f"{name} in it is missing or damaged: {error}") from error
 
 
-def _load_legacy(file: IO[bytes]) -> Any:
+def _load_legacy(file: Readable) -> Any:
     if _unpickle(file, _no_storage) != _MAGIC or _unpickle(file, _no_storage) != _PROTOCOL:
         raise TorchFileError("not a file that torch.save wrote")
     system = _unpickle(file, _no_storage)
@@ -219,7 +222,7 @@ def _load_legacy(file: IO[bytes]) -> Any:
     return _materialise(tree)
 
 
-def _fill(file: IO[bytes], storage: _Storage) -> None:
+def _fill(file: Readable, storage: _Storage) -> None:
     header = file.read(8)
     if len(header) != 8 or struct.unpack("<q", header)[0] != storage.count:
         raise TorchFileError("truncated, or a storage has not the length that its tensors say")
@@ -227,7 +230,7 @@ def _fill(file: IO[bytes], storage: _Storage) -> None:
     storage.values = _values(data, storage.dtype, storage.count)
 
 
-def _remaining(file: IO[bytes]) -> int:
+def _remaining(file: Readable) -> int:
     position = file.tell()
     end = file.seek(0, io.SEEK_END)
     file.seek(position)

@@ -2,8 +2,8 @@
 
 import flax.linen as nn
 
-from egcam_jax._types import Activations, Array, Float, Images
-from egcam_jax.models._layers import ConvUnit, adaptive_avg_pool, flatten, max_pool
+from egcam_jax._types import Array, Float, Images
+from egcam_jax.models._layers import ConvUnit, Values, adaptive_avg_pool, flatten, max_pool
 from egcam_jax.models._spec import Spec, Url
 
 _GRID = (6, 6)
@@ -13,7 +13,7 @@ class Features(nn.Module):
     """Five convolutions and three poolings; layers are numbered as in torchvision."""
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the convolutions: ``(b, 224, 224, 3)`` to ``(b, 6, 6, 256)``."""
         x = max_pool(ConvUnit(64, 11, stride=4, padding=2, name="0")(x), 3, 2)
         x = max_pool(ConvUnit(192, 5, padding=2, name="3")(x), 3, 2)

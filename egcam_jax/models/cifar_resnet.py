@@ -9,8 +9,8 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
-from egcam_jax._types import Activations, Array, Float, Images
-from egcam_jax.models._layers import ConvUnit
+from egcam_jax._types import Array, Float, Images
+from egcam_jax.models._layers import ConvUnit, Values
 from egcam_jax.models._spec import Preprocess, Spec, Unpublished
 
 EPS = 1e-5
@@ -24,7 +24,7 @@ class Block(nn.Module):
     folded: bool
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the block."""
         unit = partial(ConvUnit, self.width, 3, padding=1, eps=EPS, folded=self.folded)
         y = unit(stride=self.stride, name="conv1")(x)
@@ -34,7 +34,7 @@ class Block(nn.Module):
         return nn.relu(x + y)
 
 
-def shortcut(x: Activations, width: int, stride: int) -> Activations:
+def shortcut(x: Values, width: int, stride: int) -> Values:
     """Every ``stride``-th pixel, with zeros for new channels, as many before as after the old ones."""
     before = (width - x.shape[-1]) // 2
     after = width - x.shape[-1] - before
@@ -50,7 +50,7 @@ class Stage(nn.Module):
     folded: bool
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the stage."""
         for i in range(self.count):
             x = Block(self.width, self.stride if i == 0 else 1, self.folded, name=str(i))(x)

@@ -10,8 +10,8 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
-from egcam_jax._types import Activations, Array, Float, Images
-from egcam_jax.models._layers import ConvUnit, relu6
+from egcam_jax._types import Array, Float, Images
+from egcam_jax.models._layers import ConvUnit, Values, relu6
 from egcam_jax.models._spec import Package, Preprocess, Spec
 
 EPS = 1e-3
@@ -37,7 +37,7 @@ class Block(nn.Module):
     folded: bool
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the block."""
         unit = partial(ConvUnit, eps=EPS, folded=self.folded, padding="SAME", activation=relu6)
         wide = x.shape[-1] * self.expansion
@@ -58,7 +58,7 @@ class Stage(nn.Module):
     folded: bool
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the stage."""
         for i in range(self.blocks):
             stride = self.stride if i == 0 else 1
@@ -74,7 +74,7 @@ class Blocks(nn.Module):
     folded: bool
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the stages."""
         for i, (_, kernel, stride, expansion, features) in enumerate(_STAGES):
             channels = round_channels(features, self.width)

@@ -10,8 +10,8 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
-from egcam_jax._types import Activations, Array, Float, Images
-from egcam_jax.models._layers import ConvUnit, max_pool
+from egcam_jax._types import Array, Float, Images
+from egcam_jax.models._layers import ConvUnit, Values, max_pool
 from egcam_jax.models._spec import Hub, Preprocess, Spec, Unpublished
 
 _RESIDUAL_GAIN = 0.1  # of random kernels that end a residual branch, so that deep networks stay in range
@@ -27,7 +27,7 @@ class BasicBlock(nn.Module):
     folded: bool
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the block."""
         unit = partial(ConvUnit, eps=self.eps, folded=self.folded)
         y = unit(self.width, 3, stride=self.stride, padding=1, name="conv1")(x)
@@ -47,7 +47,7 @@ class Bottleneck(nn.Module):
     folded: bool
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the block."""
         unit = partial(ConvUnit, eps=self.eps, folded=self.folded)
         first, second = (self.stride, 1) if self.stride_first else (1, self.stride)
@@ -72,7 +72,7 @@ class Stage(nn.Module):
     folded: bool
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the stage."""
         for i in range(self.count):
             stride = self.stride if i == 0 else 1

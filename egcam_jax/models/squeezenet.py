@@ -9,8 +9,8 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
-from egcam_jax._types import Activations, Array, Float, Images
-from egcam_jax.models._layers import ConvUnit, max_pool
+from egcam_jax._types import Array, Float, Images
+from egcam_jax.models._layers import ConvUnit, Values, max_pool
 from egcam_jax.models._spec import Preprocess, Spec, Unpublished, Url
 
 # Squeezed channels of each fire module by torchvision's number of the layer; None is a pooling.
@@ -24,7 +24,7 @@ class Fire(nn.Module):
     squeezed: int
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the module: ``(b, h, w, K)`` to ``(b, h, w, 8 * squeezed)``."""
         x = ConvUnit(self.squeezed, 1, name="squeeze")(x)
         small = ConvUnit(4 * self.squeezed, 1, name="expand1x1")(x)
@@ -40,7 +40,7 @@ class Features(nn.Module):
     layers: tuple[tuple[int, int | None], ...]
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the layers: ``(b, H, W, 3)`` to ``(b, h, w, 512)``, h and w about a sixteenth."""
         x = ConvUnit(self.width, self.kernel, stride=2, name="0")(x)
         for number, squeezed in self.layers:
@@ -55,7 +55,7 @@ class Classifier(nn.Module):
     padding: int
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Class maps."""
         return ConvUnit(self.num_classes, 1, padding=self.padding, name="1")(x)
 

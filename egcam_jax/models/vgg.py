@@ -4,8 +4,8 @@ from functools import partial
 
 import flax.linen as nn
 
-from egcam_jax._types import Activations, Array, Float, Images
-from egcam_jax.models._layers import ConvUnit, adaptive_avg_pool, flatten, max_pool
+from egcam_jax._types import Array, Float, Images
+from egcam_jax.models._layers import ConvUnit, Values, adaptive_avg_pool, flatten, max_pool
 from egcam_jax.models._spec import Hub, Spec
 
 _WIDTHS = (64, 128, 256, 512, 512)
@@ -18,7 +18,7 @@ class Features(nn.Module):
     counts: tuple[int, ...]
 
     @nn.compact
-    def __call__(self, x: Activations) -> Activations:
+    def __call__(self, x: Values) -> Values:
         """Apply the convolutions: ``(b, H, W, 3)`` to ``(b, H / 32, W / 32, 512)``."""
         number = 0
         for count, width in zip(self.counts, _WIDTHS):

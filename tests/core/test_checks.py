@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import networks
 import numpy as np
 import pytest
@@ -13,12 +12,7 @@ PARAMS = networks.parameters()
 X, REFS, KEY = networks.images(3), networks.images(4, seed=2), jax.random.key(0)
 
 
-@pytest.fixture(autouse=True)
-def _unannotated():
-    """What users get: their mistakes reach the library's own checks, not those of the annotations."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+pytestmark = pytest.mark.usefixtures("unannotated")
 
 
 def never(params, x):

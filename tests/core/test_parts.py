@@ -13,14 +13,14 @@ def test_division_by_zero_has_a_value_and_a_derivative():
     assert quotient(jnp.array(3.0), jnp.array(2.0)) == 1.5
     assert quotient(jnp.array(3.0), jnp.array(0.0)) == 0.0
     for argument in (0, 1):
-        assert jax.grad(quotient, argument)(3.0, 0.0) == 0.0
+        assert jax.grad(quotient, argument)(jnp.array(3.0), jnp.array(0.0)) == 0.0
     assert jnp.isnan(quotient(jnp.array(jnp.nan), jnp.array(2.0)))
     assert jnp.isnan(quotient(jnp.array(1.0), jnp.array(jnp.nan)))
 
 
 def test_square_root_at_zero_below_it_and_of_nan():
     np.testing.assert_array_equal(_numerics.sqrt(jnp.array([4.0, 0.0, -1e-9])), [2.0, 0.0, 0.0])
-    assert jax.grad(_numerics.sqrt)(0.0) == 0.0
+    assert jax.grad(_numerics.sqrt)(jnp.array(0.0)) == 0.0
     assert jnp.isnan(_numerics.sqrt(jnp.array(jnp.nan)))
 
 

@@ -72,6 +72,7 @@ def test_the_picture_is_seen_through_the_hot_end():
     assert (light - dark >= 50).all()
 
 
+@pytest.mark.usefixtures("unannotated")
 @pytest.mark.parametrize(
     ("saliency", "message"),
     [
@@ -91,6 +92,7 @@ def test_nan_is_refused_on_a_photograph_too():
         render.overlay(np.zeros((2, 2, 3), np.uint8), np.full((2, 2), np.nan))
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_other_sizes_are_refused():
     with pytest.raises(ValueError, match=r"\(4, 4, 3\) and \(2, 2\) came"):
         render.overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((2, 2)))
@@ -165,6 +167,7 @@ def test_a_png_holds_every_pixel(tmp_path):
         np.testing.assert_array_equal(np.asarray(saved), image)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_only_8_bit_rgb_is_saved(tmp_path):
     with pytest.raises(ValueError, match="float64"):
         render.save_png(tmp_path / "a.png", np.zeros((2, 2, 3)))
