@@ -33,7 +33,7 @@ def one_of(argument: str, value: Any, words: Sequence[str]) -> str:
 
 def number(argument: str, value: Any, *, low: float) -> Any:
     """Check that ``value`` is a finite scalar of at least ``low``."""
-    if np.shape(value) != () or not np.issubdtype(_dtype(value), np.number):
+    if np.shape(value) != () or not jnp.issubdtype(_dtype(value), jnp.number):
         raise TypeError(f"{argument} must be a single number; got {_describe(value)}.")
     if concrete(value) and not (np.isfinite(value) and value >= low):
         raise ValueError(f"{argument} must be finite and at least {low:g}; got {value}.")
@@ -42,6 +42,8 @@ def number(argument: str, value: Any, *, low: float) -> Any:
 
 def positions(argument: str, value: Any, num_samples: int) -> Any:
     """Check positions on the path: a scalar or one for each sample, in [0, 1]."""
+    if not jnp.issubdtype(_dtype(value), jnp.number):
+        raise TypeError(f"{argument} must be a number or one for each sample; got {_describe(value)}.")
     if np.shape(value) not in ((), (num_samples,)):
         raise ValueError(
             f"{argument} must be a number or have shape ({num_samples},), one position for each of the "
@@ -93,7 +95,7 @@ def references(refs: Any, x: Any, method: str) -> Any:
     if refs.shape[0] < 1:
         raise ValueError("refs is empty: at least one reference is needed (16 or more make a distribution).")
     finite("refs", refs)
-    return refs
+    return refs.astype(x.dtype)
 
 
 def key(value: Any, method: str) -> Any:
@@ -102,7 +104,7 @@ def key(value: Any, method: str) -> Any:
         raise ValueError(f"key is None, but method {method!r} draws samples: pass a key such as jax.random.key(0).")
     dtype = getattr(value, "dtype", None)
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and value.shape == ()
-    if not typed and not (dtype == jnp.uint32 and value.shape == (2,)):
+    if not typed and not (dtype == jnp.uint32 and value.shape in ((2,), (4,))):
         raise TypeError(f"key must be one PRNG key such as jax.random.key(0); got {_describe(value)}.")
     return value
 
@@ -133,6 +135,12 @@ def target(value: Any, num_images: int) -> Any:
             f"target must be one class index or have shape ({num_images},), one for each image in x; "
             f"got shape {np.shape(value)}."
         )
+    if concrete(value):
+        wrong = [int(c) for c in np.ravel(value) if not 0 <= int(c) < 2**31]
+        if wrong:
+            raise ValueError(
+                f"target {wrong[0]} is out of range: classes are counted from 0 up to one less than there are."
+            )
     return jnp.broadcast_to(jnp.asarray(value, jnp.int32), (num_images,))
 
 
@@ -145,6 +153,23 @@ def classes(value: Any, num_classes: int) -> None:
         raise ValueError(
             f"target {wrong[0]} is out of range: the model has {num_classes} classes, 0 to {num_classes - 1}."
         )
+
+
+def scalar_score(function: Any, logits: Any) -> Any:
+    """Call a ``target`` that is a function, on one image's logits, and check that a scalar comes back."""
+    score = function(logits)
+    if jnp.shape(score) != () or not jnp.issubdtype(_dtype(score), jnp.floating):
+        raise TypeError(
+            f"target is a function that must return a floating scalar for logits of shape {logits.shape}, such as "
+            f"lambda logits: logits[3] - logits[5]; it returned {_describe(score)}."
+        )
+    return score
+
+
+def rank(part: str, value: Any, wanted: str, ndim: int) -> None:
+    """Check how many axes a part of a split network returns for one image."""
+    if len(value.shape) != ndim or value.shape[0] != 1:
+        raise ValueError(f"{part} must return {wanted} for one image; it returned shape {value.shape}.")
 
 
 def floating_dtype(argument: str, value: Any) -> Any:
@@ -172,8 +197,11 @@ def call(name: str, function: Any, params: Any, x: Any) -> Any:
 
 def finite(argument: str, value: Any) -> None:
     """Check that an array that is at hand has no NaN or infinity."""
-    if concrete(value) and not bool(jnp.isfinite(value).all()):
+    if not concrete(value):
+        return
+    with jax.ensure_compile_time_eval():  # under shard_map too, where operations on what is at hand are traced
         bad = int(jnp.size(value) - jnp.isfinite(value).sum())
+    if bad:
         raise ValueError(
             f"{argument} has {bad} entries that are NaN or infinite, of {jnp.size(value)}; they would spread to "
             f"every map. Look at the preprocessing, or replace them."
@@ -204,8 +232,9 @@ def _array(argument: str, value: Any) -> Any:
 
 def _picture(argument: str, value: Any) -> None:
     """Refuse channels-first images, by the one axis that is as short as channels are."""
-    first, last = value.shape[-3], value.shape[-1]
-    if first in _CHANNELS and last not in _CHANNELS and value.shape[-2] not in _CHANNELS:
+    first, middle, last = value.shape[-3:]
+    tall = middle not in _CHANNELS and last not in _CHANNELS
+    if tall and (first == 3 or (first in _CHANNELS and middle == last)):
         wanted = "(B, H, W, C)" if value.ndim == 4 else "(H, W, C)"
         raise ValueError(
             f"{argument} has shape {value.shape}, which looks channels-first; wanted {wanted}. "

@@ -23,7 +23,7 @@ Activations: TypeAlias = Float[Array, "b h w K"]
 Logits: TypeAlias = Float[Array, " classes"]
 Map: TypeAlias = Float[Array, "h w"]
 Scalar: TypeAlias = Float[Array, ""]
-PRNGKey: TypeAlias = Key[Array, ""] | UInt32[Array, "2"]
+PRNGKey: TypeAlias = Key[Array, ""] | UInt32[Array, " words"]
 
 Target: TypeAlias = int | Int[Array, " b"] | Callable[..., Any] | None
 """What is explained: see ``explain``."""

@@ -38,26 +38,31 @@ class Network(NamedTuple):
     decode: Callable[[Code], Logits]
 
 
-def network(pieces: Any, params: Params, dtype: Any) -> Network:
-    """View a ``Split`` as functions of one image that compute in ``dtype`` and return float32.
+def network(pieces: Any, params: Params, image: jax.ShapeDtypeStruct) -> Network:
+    """View a ``Split`` as functions of one image that take and return float32, whatever it computes in.
 
     Args:
         pieces: ``features``, ``head`` and ``bypass``, as in ``egcam_jax.Split``.
-        params: The model's parameters, already in ``dtype``.
-        dtype: What images are cast to before the network; ``None`` leaves them alone.
+        params: The model's parameters.
+        image: Shape ``(1, H, W, C)`` and the dtype that the network takes images in.
+
+    Raises:
+        ValueError: The network fails on such an image, or its parts do not return ``(1, h, w, K)`` and
+            ``(1, classes)``.
     """
     bypass = pieces.bypass or (lambda params, x: (pieces.features(params, x), None))
+    layer = jax.eval_shape(lambda x: _checks.call("features", bypass, params, x), image)[0]
+    _checks.rank("features", layer, "(1, h, w, K)", 4)
 
     def encode(x: Image) -> Code:
-        activation, carried = _checks.call("features", bypass, params, _numerics.cast_floating(x, dtype)[None])
+        activation, carried = bypass(params, x.astype(image.dtype)[None])
         return Code(_numerics.accumulate(activation[0]), jax.tree.map(lambda leaf: leaf[0], carried))
 
     def decode(code: Code) -> Logits:
-        activation = _numerics.cast_floating(code.activation, dtype)[None]
-        if pieces.bypass is None:
-            logits = pieces.head(params, activation)
-        else:
-            logits = pieces.head(params, activation, jax.tree.map(lambda leaf: leaf[None], code.carried))
+        carried = () if pieces.bypass is None else (jax.tree.map(lambda leaf: leaf[None], code.carried),)
+        head = lambda params, activation: pieces.head(params, activation, *carried)
+        logits = _checks.call("head", head, params, code.activation.astype(layer.dtype)[None])
+        _checks.rank("head", logits, "(1, classes)", 2)
         return _numerics.accumulate(logits[0])
 
     return Network(encode, decode)
@@ -130,7 +135,9 @@ def map_images(function: Callable[..., Any], images: Any, block: int) -> Any:
     return jax.tree.map(unfold, jax.lax.map(jax.vmap(function), jax.tree.map(fold, images)))
 
 
-def mean_over_samples(sample: Callable[..., tuple[Any, Any]], num_samples: int, block: int) -> tuple[Any, Any]:
+def mean_over_samples(
+    sample: Callable[..., tuple[Any, Any]], num_samples: int, block: int, origins: Any = ()
+) -> tuple[Any, Any]:
     """Average a function of the sample's number over ``range(num_samples)``, ``block`` samples at a time.
 
     The body is rematerialised under differentiation, so that memory stays bounded by the block there too.
@@ -139,6 +146,7 @@ def mean_over_samples(sample: Callable[..., tuple[Any, Any]], num_samples: int, 
         sample: ``s -> (averaged, kept)``, two pytrees.
         num_samples: n.
         block: How many samples are ``vmap``ped into one pass.
+        origins: Floating arrays that ``sample`` computes from; the sums start out varying over devices as these do.
 
     Returns:
         The mean of ``averaged``, in float32, and ``kept`` for each sample, stacked.
@@ -159,7 +167,8 @@ def mean_over_samples(sample: Callable[..., tuple[Any, Any]], num_samples: int, 
         totals, kept = body(jnp.arange(num_samples))
     else:
         numbers = jnp.arange(steps * block).reshape(steps, block)
-        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(body, numbers[0])[0])
+        zero, shapes = _varying_zero(origins), jax.eval_shape(body, numbers[0])[0]
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype) + zero.astype(leaf.dtype), shapes)
 
         def step(totals: Any, numbers: Array) -> tuple[Any, Any]:
             more, kept = body(numbers)
@@ -168,3 +177,9 @@ def mean_over_samples(sample: Callable[..., tuple[Any, Any]], num_samples: int, 
         totals, kept = jax.lax.scan(step, zeros, numbers)
         kept = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num_samples], kept)
     return jax.tree.map(lambda leaf: leaf / num_samples, totals), kept
+
+
+def _varying_zero(origins: Any) -> Array:
+    """Zero that is computed from the origins, and so varies over the same axes of a ``shard_map`` as they do."""
+    firsts = [_numerics.accumulate(leaf.ravel()[0]) for leaf in jax.tree.leaves(origins)]
+    return sum((jnp.where(first == first, 0, 0) for first in firsts), jnp.asarray(0))

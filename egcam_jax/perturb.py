@@ -47,7 +47,7 @@ def draw(
         num_samples: n.
         num_references: R.
         sampling: ``"stratified"`` or ``"iid"``.
-        alpha: Positions to use instead of drawing them: a scalar or ``(n,)``.
+        alpha: Positions to use instead of drawing them: a scalar or ``(n,)``, taken in ascending order.
 
     Returns:
         The draws, a function of ``key`` and the sizes alone.
@@ -57,12 +57,14 @@ def draw(
         reference = jax.random.randint(key_reference, (num_samples,), 0, num_references)
     else:
         reference = _balanced(key_reference, num_samples, num_references)
-    if alpha is None:
-        alpha = jax.random.uniform(key_alpha, (num_samples,))
+    if alpha is not None:
+        alpha = jnp.sort(jnp.broadcast_to(alpha, (num_samples,)))
+    else:
+        alpha = jax.random.uniform(key_alpha, (num_samples,), jnp.float32)
         if sampling == "stratified":
             alpha = (jnp.arange(num_samples) + alpha) / num_samples
     noise = jax.vmap(jax.random.fold_in, (None, 0))(key_noise, jnp.arange(num_samples))
-    return Draws(reference, jnp.broadcast_to(alpha, (num_samples,)), noise)
+    return Draws(reference, alpha, noise)
 
 
 def _balanced(key: PRNGKey, num_samples: int, num_references: int) -> Int[Array, " n"]:
@@ -87,4 +89,4 @@ def noise(key: PRNGKey, x: Image, *, kind: str, scale: Scalar | float) -> Image:
         scale: Fraction of the image's own range of values.
     """
     sampler = {"uniform": jax.random.uniform, "gaussian": jax.random.normal}[kind]
-    return scale * (x.max() - x.min()) * sampler(key, x.shape, x.dtype)
+    return (scale * (x.max() - x.min()) * sampler(key, x.shape, x.dtype)).astype(x.dtype)

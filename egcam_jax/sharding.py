@@ -18,9 +18,11 @@ def automatic(function: Callable[..., Any], x: Any, *arguments: Any) -> Any:
         x: The images, sharded along their leading axis or not.
         *arguments: Pytrees of arrays.
     """
-    sharding = jax.typeof(x).sharding
-    if AxisType.Explicit not in sharding.mesh.axis_types:
+    shardings = [jax.typeof(leaf).sharding for leaf in jax.tree.leaves((x, arguments))]
+    meshes = [sharding.mesh for sharding in shardings if AxisType.Explicit in sharding.mesh.axis_types]
+    if not meshes:
         return function(x, *arguments)
-    leading = NamedSharding(sharding.mesh, PartitionSpec(sharding.spec[0]))
-    run = jax.sharding.auto_axes(function, axes=sharding.mesh.axis_names, out_sharding=leading)
+    spec = shardings[0].spec
+    leading = NamedSharding(meshes[0], PartitionSpec(spec[0] if len(spec) else None))
+    run = jax.sharding.auto_axes(function, axes=meshes[0].axis_names, out_sharding=leading)
     return run(x, *arguments)

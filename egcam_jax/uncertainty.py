@@ -25,7 +25,8 @@ def stratified_standard_error(
     Neither the trend over the strata nor, where each group is drawn several times, the groups' own levels
     move such a mean from draw to draw, so neither may count. Second differences ``v[i-1] - 2 v[i] + v[i+1]``
     cancel a trend that is locally linear; the groups' levels are fitted to them by least squares; the residual
-    sum of squares over its expectation per unit of variance estimates the variance of one draw.
+    sum of squares over its expectation per unit of variance estimates the variance of one draw. (With D the
+    second differences and P the fit, that is tr(D D') - tr(P D D'), and tr(D D') = 6 (n - 2).)
 
     With fewer than two draws of each group its level cannot be told from noise, and counts: the groups are
     then a sample of their distribution, and the error is that of the mean over the distribution.
@@ -41,14 +42,18 @@ def stratified_standard_error(
     count = values.shape[0]
     if count < 3:
         return standard_error(values)
-    second = jnp.diff(values.reshape(count, -1), n=2, axis=0)
-    operator = jnp.diff(jnp.eye(count, dtype=second.dtype), n=2, axis=0)
-    residual_maker = jnp.eye(count - 2, dtype=second.dtype)
+    residual = jnp.diff(values.reshape(count, -1), n=2, axis=0)
+    unit = jnp.asarray(6.0 * (count - 2), residual.dtype)
     if count >= 2 * num_groups:
-        design = operator @ jax.nn.one_hot(group, num_groups, dtype=second.dtype)
-        normal = design.T @ design + _RIDGE * jnp.eye(num_groups, dtype=second.dtype)
-        residual_maker -= design @ jnp.linalg.solve(normal, design.T)
-    residual = residual_maker @ second
-    unit = jnp.sum((residual_maker @ operator) ** 2)
+        design = jnp.diff(jax.nn.one_hot(group, num_groups, dtype=residual.dtype), n=2, axis=0)
+        normal = _dot(design.T, design) + _RIDGE * jnp.eye(num_groups, dtype=residual.dtype)
+        residual -= _dot(design, jnp.linalg.solve(normal, _dot(design.T, residual)))
+        spread = jnp.diff(jnp.pad(design, ((2, 2), (0, 0))), n=2, axis=0)
+        unit -= jnp.trace(jnp.linalg.solve(normal, _dot(spread.T, spread)))
     variance = jnp.sum(residual**2, axis=0) / unit
     return _numerics.sqrt(variance / count).reshape(values.shape[1:])
+
+
+def _dot(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Matrix product in full float32, which accelerators must be asked for."""
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)

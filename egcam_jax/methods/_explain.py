@@ -50,15 +50,15 @@ def explain(
             need none.
         key: PRNG key; each image's own key is folded from it by the image's index.
         target: What to explain: ``None`` each image's top class, a class, ``(B,)`` classes, or a function from one
-            image's logits ``(classes,)`` to a scalar.
+            image's logits ``(classes,)`` to a scalar; keep one function object here too.
         method: Name in ``METHODS``.
         layer: Name of the target layer, see ``layers``; ``None`` the last activation with spatial extent that every
             path from the input to the logits goes through.
         num_samples: n, samples of references, positions and noise; 32 by default. Ignored by methods that draw none.
         chunk_size: How many samples times images go through the network in one pass, which bounds the memory;
             32 by default. Results do not depend on it, but for rounding.
-        index: Index of the first image, or ``(B,)`` indices: an image has the same draws in any batch if it has the
-            same index.
+        index: Index of the first image, or ``(B,)`` indices, in the whole that the batches come from: an image has the
+            same draws, and so the same map, in any batch if it has the same index. Map it too under ``vmap``.
         compute_dtype: Dtype of the network's arithmetic, such as ``jnp.bfloat16``; sums are float32 all the same.
             ``None`` leaves ``params`` and ``x`` as they are.
         **options: The method's own options, see ``METHODS[method].options``.
@@ -71,7 +71,8 @@ def explain(
             does not have. Raised before anything is computed.
 
     Warns:
-        RuntimeWarning: Where logits are NaN or infinite; the saliency of these images is NaN.
+        RuntimeWarning: Where logits are NaN or infinite; the saliency of these images is NaN. Looking for them waits
+            for the result; call ``explain`` under ``jit`` to dispatch asynchronously.
 
     Example:
         >>> explanation = egcam_jax.explain(params, model.apply, x, refs, jax.random.key(0))
@@ -93,6 +94,8 @@ def explain(
     static, traced = _options.resolve(method, chosen.schema, options, num_samples)
     target = _checks.target(target, len(batch))
     _hashable(apply_fn)
+    if callable(target):
+        _hashable(target, "target")
 
     arguments = (
         params,
@@ -116,7 +119,7 @@ def explain(
     shapes = _explain.eval_shape(*arguments, **settings)
     _checks.classes(target, shapes.logits.shape[-1])
     explanation = _explain(*arguments, **settings)
-    _warn_of_nonfinite(explanation.logits)
+    _warn_of_nonfinite(explanation.saliency)
     return jax.tree.map(lambda leaf: leaf[0], explanation) if single else explanation
 
 
@@ -155,14 +158,16 @@ def _explain(
 
     def run(x: Any, params: Params, refs: Any, key: Any, target: Any, index: Any, traced: Any) -> Explanation:
         params = _numerics.cast_floating(params, compute_dtype)
-        pieces = split(apply_fn, params, _numerics.cast_floating(x[:1], compute_dtype), layer)
-        network = kernel.network(pieces, params, compute_dtype)
+        image = jax.ShapeDtypeStruct((1, *x.shape[1:]), compute_dtype or x.dtype)
+        pieces = split(apply_fn, params, image, layer)
+        network = kernel.network(pieces, params, image)
         options = dict(static) | traced
         images, samples = kernel.plan(len(x), num_samples if chosen.sampled else 1, chunk_size)
         references = estimator.prepare(network, refs, images * samples, options) if estimator.prepare else None
 
         def one(image: tuple[Any, Any, Any]) -> Explanation:
             x, index, target = image
+            x = _numerics.accumulate(x)
             code = network.encode(x)
             logits = network.decode(code)
             target = _explained(logits, target, score)
@@ -170,7 +175,7 @@ def _explain(
                 network=network,
                 x=x,
                 code=code,
-                score=score or (lambda logits: logits[target]),
+                score=lambda logits: _checks.scalar_score(score, logits) if score else logits[target],
                 aggregate=lambda field: maps.weighted_sum(aggregate(field, code.activation), code.activation),
                 references=references,
                 key=None if key is None else perturb.image_key(key, index),
@@ -208,29 +213,32 @@ def _explained(logits: Any, target: Any, score: Any) -> Any:
     return jnp.argmax(logits).astype(jnp.int32) if target is None else target
 
 
-def _hashable(apply_fn: Any) -> None:
+def _hashable(function: Any, argument: str = "apply_fn") -> None:
     """Refuse what cannot be a static argument of ``jit``, with what to pass instead."""
+    if not callable(function) and not (hasattr(function, "features") and hasattr(function, "head")):
+        raise TypeError(
+            f"{argument} must be a function (params, x) -> logits or a Split; got {type(function).__name__}."
+        )
     try:
-        hash(apply_fn)
+        hash(function)
     except TypeError as error:
         raise TypeError(
-            f"apply_fn must be hashable, since it is a static argument of the compiled kernel; got "
-            f"{type(apply_fn).__name__}. Pass a plain function (params, x) -> logits, or wrap the model with "
-            f"from_equinox, from_nnx, from_linen or from_haiku."
+            f"{argument} must be hashable, since it is a static argument of the compiled kernel; got "
+            f"{type(function).__name__}. Pass a plain function, or wrap a model with from_equinox, from_nnx, "
+            f"from_linen or from_haiku."
         ) from error
-    if not callable(apply_fn) and not (hasattr(apply_fn, "features") and hasattr(apply_fn, "head")):
-        raise TypeError(f"apply_fn must be a function (params, x) -> logits or a Split; got {type(apply_fn).__name__}.")
 
 
-def _warn_of_nonfinite(logits: Any) -> None:
-    """Report images whose logits are NaN or infinite, where the values are at hand."""
-    if not _checks.concrete(logits):
+def _warn_of_nonfinite(saliency: Any) -> None:
+    """Report images whose maps are NaN, which they are where the logits are not finite; waits for the result."""
+    if not _checks.concrete(saliency):
         return
-    bad = np.flatnonzero(~np.isfinite(np.asarray(logits)).all(axis=-1))
+    with jax.ensure_compile_time_eval():
+        bad = np.flatnonzero(np.asarray(jnp.isnan(saliency).any(axis=(-2, -1))))
     if len(bad):
         warnings.warn(
-            f"the logits of image(s) {bad[:10].tolist()} are NaN or infinite, so their saliency is NaN: look at "
-            f"params, the preprocessing, or compute_dtype.",
+            f"the logits of image(s) {bad[:10].tolist()} are NaN or infinite, or overflow on the way from the "
+            f"references, so their saliency is NaN: look at params, the preprocessing, or compute_dtype.",
             RuntimeWarning,
             stacklevel=3,
         )

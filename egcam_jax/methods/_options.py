@@ -47,7 +47,7 @@ class Positions:
     static = False
 
     def check(self, name: str, value: Any, num_samples: int) -> Any:
-        return _checks.positions(name, value, num_samples)
+        return None if value is None else _checks.positions(name, value, num_samples)
 
 
 Option: TypeAlias = Choice | Number | Positions
@@ -76,10 +76,7 @@ def resolve(
         has = ", ".join(schema) or "none"
         raise TypeError(f"method {method!r} has no option {', '.join(map(repr, unknown))}; its options: {has}.")
     values = {name: given.get(name, option.default) for name, option in schema.items()}
-    checked = {
-        name: None if values[name] is None else option.check(name, values[name], num_samples)
-        for name, option in schema.items()
-    }
+    checked = {name: option.check(name, values[name], num_samples) for name, option in schema.items()}
     static = tuple((name, checked[name]) for name, option in schema.items() if option.static)
     traced = {name: checked[name] for name, option in schema.items() if not option.static}
     return static, {name: np.float32(v) if isinstance(v, float) else v for name, v in traced.items()}

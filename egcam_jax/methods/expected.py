@@ -62,10 +62,11 @@ def _encode_references(
         code = network.encode(reference)
         return code if needs_codes else None, network.decode(code)
 
+    images = _numerics.accumulate(refs)
     if not (needs_codes or needs_logits):
-        return EncodedReferences(refs, None, None)
-    codes, logits = kernel.map_images(encode, refs, block)
-    return EncodedReferences(refs, codes, logits if needs_logits else None)
+        return EncodedReferences(images, None, None)
+    codes, logits = kernel.map_images(encode, images, block)
+    return EncodedReferences(images, codes, logits if needs_logits else None)
 
 
 @estimator(
@@ -129,7 +130,8 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Estimate:
         magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else jnp.ones(())
         return Sample(delta * gradient, *scores), Kept(problem.aggregate(field), magnitude)
 
-    mean, kept = kernel.mean_over_samples(sample, problem.num_samples, problem.block)
+    origins = (problem.code.activation, problem.references.images, draws.alpha)
+    mean, kept = kernel.mean_over_samples(sample, problem.num_samples, problem.block, origins)
     size = kept.magnitude.mean()
     signed = _numerics.divide(kept.map.mean(axis=0), size)
     residuals = _numerics.divide(kept.map - signed * jnp.expand_dims(kept.magnitude, (1, 2)), size)
@@ -170,7 +172,7 @@ def _elementwise(problem: Problem, options: Mapping[str, Any], draws: perturb.Dr
             code = problem.network.encode(noisy) if code is None else code
             return jnp.abs(code.activation), None
 
-        mean, _ = kernel.mean_over_samples(magnitude, problem.num_samples, problem.block)
+        mean, _ = kernel.mean_over_samples(magnitude, problem.num_samples, problem.block, problem.code.activation)
     return _numerics.divide(jnp.ones(()), jnp.maximum(mean, FLOOR * mean.mean()))
 
 

@@ -71,6 +71,28 @@ NAN[1, 2, 2, 0] = np.nan
         ({"apply_fn": 3}, TypeError, ["apply_fn must be a function", "int"]),
         ({"apply_fn": lambda params, x: x}, ValueError, ["logits"]),
         ({"compute_dtype": "int8"}, TypeError, ["compute_dtype", "int8"]),
+        *(
+            ({name: None}, (TypeError, ValueError), [f"{name} must be"])
+            for name in (
+                "difference",
+                "normalizer",
+                "noise",
+                "path",
+                "sampling",
+                "noise_scale",
+            )
+        ),
+        ({"alpha": "a"}, TypeError, ["alpha must be a number"]),
+        ({"target": np.array([2**32 + 1] * 3)}, ValueError, ["target 4294967297 is out of range"]),
+        ({"target": 2**40}, ValueError, ["target 1099511627776 is out of range"]),
+        ({"target": lambda logits: logits}, TypeError, ["target", "floating scalar", "(4,)"]),
+        ({"apply_fn": Split(networks.features, lambda params, a: a)}, ValueError, ["head must return (1, classes)"]),
+        ({"apply_fn": Split(lambda params, x: x[0], networks.head)}, ValueError, ["features must return (1, h, w, K)"]),
+        (
+            {"apply_fn": networks.SPLIT, "params": {k: v for k, v in PARAMS.items() if k != "out"}},
+            ValueError,
+            ["head(params, x) failed", "out"],
+        ),
     ],
 )
 def test_bad_input_is_refused(changed, error, words):
@@ -105,3 +127,21 @@ def test_values_are_not_looked_at_under_a_transformation():
     got = jax.jit(lambda x: explain(PARAMS, networks.SPLIT, x, REFS, KEY, num_samples=4).saliency)(NAN)
     assert np.isnan(got[1]).all()
     assert np.isfinite(np.asarray(got)[[0, 2]]).all()
+
+
+def test_a_low_and_wide_picture_of_many_channels_is_not_taken_for_channels_first():
+    x = np.random.default_rng(0).standard_normal((2, 1, 16, 64)).astype(np.float32)
+    got = explain({}, Split(lambda params, x: x, lambda params, a: a.sum(axis=(1, 2))), x, method="gradcam")
+    assert got.saliency.shape == (2, 1, 16)
+
+
+def test_references_of_another_dtype_are_taken_in_that_of_the_images():
+    low = explain(PARAMS, networks.SPLIT, X, REFS.astype(np.float16), KEY, num_samples=4)
+    full = explain(PARAMS, networks.SPLIT, X, REFS.astype(np.float16).astype(np.float32), KEY, num_samples=4)
+    np.testing.assert_array_equal(low.cam, full.cam)
+
+
+def test_a_raw_key_of_another_generator_is_accepted():
+    raw = jax.random.key_data(jax.random.key(0, impl="rbg"))
+    with jax.default_prng_impl("rbg"):
+        assert explain(PARAMS, networks.SPLIT, X, REFS, raw, num_samples=4).cam.shape == (3, 3, 3)

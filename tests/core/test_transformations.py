@@ -158,3 +158,99 @@ def test_the_same_on_one_two_and_four_devices():
         for result in got[count]["results"]:
             for a, b in zip(result, got[1]["results"][0], strict=True):
                 np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def in_bfloat16(params, x):
+    """A network that computes in bfloat16 whatever it is given, and returns float32 logits."""
+    low = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), params)
+    with jax.named_scope("layer"):
+        a = networks.features(low, x.astype(jnp.bfloat16))
+    return networks.head(low, a).astype(jnp.float32)
+
+
+def named(params, x):
+    with jax.named_scope("layer"):
+        a = networks.features(params, x)
+    return networks.head(params, a)
+
+
+LOW = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), PARAMS)
+
+
+@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("difference", ["latent", "tangent"])
+@pytest.mark.parametrize(
+    ("params", "apply_fn", "dtype", "compute_dtype"),
+    [
+        (LOW, named, "bfloat16", None),
+        (PARAMS, in_bfloat16, "float32", None),
+        (PARAMS, in_bfloat16, "float32", "bfloat16"),
+        (PARAMS, named, "float32", "bfloat16"),
+        (LOW, networks.SPLIT, "bfloat16", None),
+    ],
+)
+def test_a_layer_of_any_dtype_can_be_explained(method, difference, params, apply_fn, dtype, compute_dtype):
+    """Close to the same network in float32, through the cut jaxpr and through a split by hand."""
+    if method == "gradcam" and difference == "tangent":
+        pytest.skip("gradcam has no difference")
+    options = {"difference": difference} if method == "expected_gradcam" else {}
+    layer = None if apply_fn is networks.SPLIT else "layer"
+    x, refs = IMAGES.astype(dtype), REFS.astype(dtype)
+    got = explain(
+        params,
+        apply_fn,
+        x,
+        refs,
+        KEY,
+        method=method,
+        num_samples=16,
+        layer=layer,
+        compute_dtype=compute_dtype,
+        **options,
+    )
+    want = explain(PARAMS, networks.SPLIT, IMAGES, REFS, KEY, method=method, num_samples=16, **options)
+    assert got.cam.dtype == got.saliency.dtype == jnp.float32
+    np.testing.assert_allclose(got.cam, want.cam, atol=0.08 * np.abs(want.cam).max())
+
+
+def test_float32_images_and_a_float64_option_under_x64():
+    with jax.enable_x64(True):
+        got = explain(PARAMS, networks.SPLIT, IMAGES, REFS, KEY, num_samples=4, noise_scale=jnp.float64(0.1))
+    want = explain(PARAMS, networks.SPLIT, IMAGES, REFS, KEY, num_samples=4)
+    assert got.cam.dtype == jnp.float32
+    np.testing.assert_allclose(got.cam, want.cam, rtol=1e-4, atol=1e-5)
+
+
+SHARD_MAP = """
+import sys
+import jax, numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+sys.path.insert(0, sys.argv[1])
+import networks
+from egcam_jax import explain
+
+params, refs = networks.parameters(), networks.images(5, seed=2)
+x, key = networks.images(8), jax.random.key(3)
+run = lambda x, index: explain(params, networks.SPLIT, x, refs, key, num_samples=6, chunk_size=4, index=index).cam
+want = np.asarray(run(x, np.arange(8)))
+mesh = jax.make_mesh((4,), ("d",), axis_types=(AxisType.Auto,))
+mapped = jax.jit(jax.shard_map(run, mesh=mesh, in_specs=(P("d"), P("d")), out_specs=P("d")))
+np.testing.assert_allclose(np.asarray(mapped(x, np.arange(8))), want, rtol=1e-5, atol=1e-6)
+explicit = jax.make_mesh((4,), ("d",), axis_types=(AxisType.Explicit,))
+spread = jax.device_put(networks.images(4, seed=2), NamedSharding(explicit, P("d")))
+one = explain(params, networks.SPLIT, x, spread, key, num_samples=6).cam
+two = explain(params, networks.SPLIT, x, networks.images(4, seed=2), key, num_samples=6).cam
+np.testing.assert_allclose(np.asarray(one), np.asarray(two), rtol=1e-5, atol=1e-6)
+"""
+
+
+def test_under_shard_map_and_with_references_spread_over_an_explicit_mesh():
+    flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
+    done = subprocess.run(
+        [sys.executable, "-c", SHARD_MAP, os.path.dirname(__file__)],
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
