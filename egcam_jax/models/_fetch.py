@@ -8,6 +8,10 @@ from egcam_jax.models._files import digest
 from egcam_jax.models._spec import Hub, Package, Source, Unpublished, Url
 
 
+_TIMEOUT = 3.0
+"""Seconds to wait for the hub's first answer."""
+
+
 def fetch(name: str, source: Source) -> tuple[Path, str]:
     """Find a network's published weight file, downloading it the first time.
 
@@ -42,11 +46,14 @@ def _from_hub(name: str, repository: str) -> Path:
         import huggingface_hub
     except ImportError as error:
         raise ImportError(_missing(name, "huggingface_hub")) from error
+    cached = huggingface_hub.try_to_load_from_cache(repository, "model.safetensors")
+    if isinstance(cached, str):
+        return Path(cached)
     try:
-        return Path(huggingface_hub.hf_hub_download(repository, "model.safetensors"))
+        return Path(huggingface_hub.hf_hub_download(repository, "model.safetensors", etag_timeout=_TIMEOUT))
     except Exception as error:  # its errors come from three libraries and share no base class
         advice = f"download model.safetensors of {repository} elsewhere and pass its path as weights="
-        raise OSError(f"the weights of {name} could not be fetched ({_brief(error)}): {advice}") from error
+        raise OSError(f"the weights of {name} could not be fetched ({type(error).__name__}): {advice}") from error
 
 
 def _from_url(name: str, url: str) -> Path:
@@ -59,17 +66,16 @@ def _from_url(name: str, url: str) -> Path:
         path = Path(pooch.retrieve(url, known_hash=None, fname=file, path=cache, progressbar=False))
     except Exception as error:  # its own errors and its transport's share no base class
         advice = f"put {file} into {cache}, or pass its path as weights="
-        raise OSError(f"the weights of {name} could not be fetched ({_brief(error)}): {advice}") from error
+        raise OSError(f"the weights of {name} could not be fetched ({type(error).__name__}): {advice}") from error
     _check_digest(path)
     return path
 
 
 def _check_digest(path: Path) -> None:
-    """The first digits of the SHA-256 stand in the file's name; a file that differs is not kept."""
+    """The first digits of the SHA-256 stand in the file's name; the file may be the user's, so it stays."""
     found = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
     if found is None or not digest(path).startswith(found[1]):
-        path.unlink()
-        raise OSError(f"{path.name} came damaged, its SHA-256 does not begin with its name's digits: try again")
+        raise OSError(f"{path} is damaged, its SHA-256 does not begin with its name's digits: remove it and try again")
 
 
 def _from_package(name: str, distribution: str) -> Path:
@@ -85,7 +91,3 @@ def _from_package(name: str, distribution: str) -> Path:
 
 def _missing(name: str, library: str) -> str:
     return f'the published weights of {name} are fetched with {library}: pip install "egcam-jax[data]"'
-
-
-def _brief(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no details'}"

@@ -1,7 +1,6 @@
 """Weight files of any supported format, as a dict from names to NumPy arrays."""
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from egcam_jax.models._pickle import TorchFileError
 from egcam_jax.models._torch_file import load_torch
 
-_TORCH = (".pth", ".pt", ".th")
+_FORMATS = (".safetensors", ".npz", ".pth", ".pt", ".th")
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 _PARALLEL = "module."
 
@@ -31,7 +31,15 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"weights: there is no file {path}")
-    tensors = _unwrap(_read(path))
+    if path.suffix.lower() not in _FORMATS:
+        raise ValueError(f"weights: {path} came, a {', '.join(_FORMATS)} file wanted")
+    try:
+        tensors = _unwrap(_read(path))
+    except (TorchFileError, ImportError):
+        raise
+    except Exception as error:  # a damaged file can fail anywhere in three libraries, with no common error
+        message = f"{type(error).__name__}: {str(error)[:80]!r}"
+        raise ValueError(f"weights: {path} is damaged or not a readable file of its format ({message})") from error
     if not tensors or not all(isinstance(value, np.ndarray) for value in tensors.values()):
         raise ValueError(f"weights: {path} holds no flat dict of tensors; save the model's state_dict() alone")
     return {name: _float32(value) for name, value in tensors.items()}
@@ -49,29 +57,20 @@ def _read(path: Path) -> Any:
         return _read_safetensors(path)
     if suffix == ".npz":
         return _read_npz(path)
-    if suffix in _TORCH:
-        return load_torch(path)
-    raise ValueError(f"weights: {path} came, a .safetensors, .npz, .pth or .pt file wanted")
+    return load_torch(path)
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
-        from safetensors import SafetensorError
         from safetensors.numpy import load_file
     except ImportError as error:
         raise ImportError(f'{path} needs safetensors: pip install "egcam-jax[data]"') from error
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"weights: {path} is not a readable .safetensors file: {error}") from error
+    return load_file(path)
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {name: _bfloat16(values) for name, values in archive.items()}
-    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        raise ValueError(f"weights: {path} is not a readable .npz file: {error}") from error
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        return {name: _bfloat16(values) for name, values in archive.items()}
 
 
 def _bfloat16(values: np.ndarray) -> np.ndarray:
@@ -90,4 +89,4 @@ def _unwrap(tree: Any) -> dict[str, Any]:
 
 
 def _float32(values: np.ndarray) -> np.ndarray:
-    return values.astype(np.float32) if jnp.issubdtype(values.dtype, jnp.floating) else values
+    return values.astype(np.float32, copy=False) if jnp.issubdtype(values.dtype, jnp.floating) else values

@@ -9,6 +9,7 @@ from egcam_jax.models._spec import Spec
 
 _LEAVES = {"weight": "kernel", "running_mean": "mean", "running_var": "var"}
 _STATISTICS = ("mean", "var")
+_COUNTER = "num_batches_tracked"  # of batches seen in training, by each batch norm
 Tree = dict[str, Any]
 
 
@@ -29,9 +30,9 @@ def port(tensors: Mapping[str, np.ndarray], shapes: Tree, spec: Spec) -> Tree:
     wanted = dict(_leaves(shapes))
     found: dict[tuple[str, ...], np.ndarray] = {}
     for name, tensor in tensors.items():
-        if name.endswith("num_batches_tracked"):
-            continue
         path = _path(spec.rename(name))
+        if path[-1] == _COUNTER and ("batch_stats", *path[1:-1], "mean") in wanted:
+            continue
         if path not in wanted or path in found:
             raise ValueError(f"{name} in the weights has no place in this network: {_inventory(wanted, path)}")
         found[path] = _fit(name, tensor, path, wanted[path].shape, spec.spatial)

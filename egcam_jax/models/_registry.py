@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from egcam_jax._checks import nearest
 from egcam_jax.models import alexnet, cifar_resnet, efficientnet_lite, resnet, squeezenet, vgg
 from egcam_jax.models._spec import Spec
 
@@ -23,5 +24,5 @@ def spec(name: str) -> Spec:
         ValueError: There is no network of that name.
     """
     if name not in SPECS:
-        raise ValueError(f"name: {name!r} came, one of {', '.join(names())} wanted")
+        raise ValueError(f"name: {name!r} is no network. {nearest(name, names())}")
     return SPECS[name]

@@ -1,25 +1,24 @@
 """Tensors from a ``.pth`` file without PyTorch, and without running anything that the file says.
 
-Such a file is a pickle, and a pickle is a program: this reader lets it name the functions that rebuild
-tensors, the types of storage, and ``OrderedDict``, all of which are our own here; any other name is refused.
-Tensors are rebuilt after the pickle has been read, with every offset and stride checked. Both formats are
-read: the zip archive (PyTorch 1.6 and later), and the legacy one, in which storages follow the pickle.
+Such a file is a pickle, and a pickle is a program: it is read by ``_pickle``, which lets it name the functions
+that rebuild tensors, the types of storage, and ``OrderedDict``, all of which are our own here. Tensors are
+rebuilt after the pickle has been read, with every offset and stride checked. Both formats are read: the zip
+archive (PyTorch 1.6 and later), and the legacy one, in which storages follow the pickle.
 """
 
 import dataclasses
 import io
 import math
-import pickle
-import pickletools
 import struct
 import zipfile
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
+
+from egcam_jax.models._pickle import TorchFileError, ordered_dict, run
 
 Readable: TypeAlias = Any
 """An open file of bytes: a file on disk or a member of a zip archive, which share no registered type."""
@@ -27,12 +26,9 @@ Readable: TypeAlias = Any
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _MAX_PICKLE = 64 * 2**20
-_MAX_MEMO = 10**6
 _MAX_AXES = 8
-
-
-class TorchFileError(pickle.UnpicklingError, ValueError):
-    """A file that is damaged, or that would do more than hold tensors."""
+_MAX_EXTENT = 2**48
+_MAX_SHARING = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,11 +51,6 @@ class _Tensor:
     stride: Any
 
 
-class _Dict(OrderedDict[Any, Any]):
-    def __setstate__(self, state: Any) -> None:
-        """Ignore attributes, such as the ``_metadata`` of a state dict."""
-
-
 def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _Tensor:
     return _Tensor(storage, offset, size, stride)
 
@@ -80,33 +71,13 @@ _STORAGES = {
     "ByteStorage": np.uint8,
     "BoolStorage": np.bool_,
 }
-_ADMITTED: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): _Dict,
+_ADMITTED: Mapping[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): ordered_dict,
     ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
     ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
     **{("torch", name): _StorageType(np.dtype(dtype)) for name, dtype in _STORAGES.items()},
 }
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, data: bytes, storage: Callable[[Any], _Storage]) -> None:
-        super().__init__(io.BytesIO(data))
-        self._storage = storage
-
-    def find_class(self, module: str, name: str) -> Any:
-        """The admitted object of that exact name."""
-        try:
-            return _ADMITTED[module, name]
-        except KeyError:
-            raise TorchFileError(
-                f"it asks for {module}.{name}, and only tensors and plain containers are admitted: reading it "
-                "with PyTorch would run that code; save its state_dict() as .safetensors where you trust it"
-            ) from None
-
-    def persistent_load(self, pid: Any) -> _Storage:
-        """The storage that a tensor refers to."""
-        return self._storage(pid)
 
 
 def load_torch(path: Path) -> Any:
@@ -136,20 +107,9 @@ def load_torch(path: Path) -> Any:
 def _unpickle(file: Readable, storage: Callable[[Any], _Storage]) -> Any:
     """One pickle; ``file`` is left at its end."""
     start = file.tell()
-    try:
-        for op, argument, _ in pickletools.genops(file):
-            # A memo index far beyond the pickle's length would make the unpickler allocate that much.
-            if "PUT" in op.name and int(argument or 0) > _MAX_MEMO:
-                raise TorchFileError("its pickle's memo is out of bounds")
-        stop = file.tell()
-        if stop - start > _MAX_PICKLE:
-            raise TorchFileError(f"its pickle of {stop - start} bytes is longer than {_MAX_PICKLE}")
-        file.seek(start)
-        return _Unpickler(file.read(stop - start), storage).load()
-    except TorchFileError:
-        raise
-    except Exception as error:  # a malformed program can fail in any way; nothing of it is kept
-        raise TorchFileError(f"not a readable file of PyTorch: {error}") from error
+    value, length = run(file.read(_MAX_PICKLE), _ADMITTED, storage)
+    file.seek(start + length)
+    return value
 
 
 def _no_storage(pid: Any) -> _Storage:
@@ -163,18 +123,20 @@ def _declared(pid: Any) -> tuple[_StorageType, str, int]:
             if any(item is not None for item in rest):
                 raise TorchFileError("it holds views of storages, as PyTorch before 0.4 wrote them")
             return kind, key, count
-    raise TorchFileError(f"a storage is described by {pid!r:.80}, which is not what torch.save writes")
+    raise TorchFileError(f"a storage is described by a {type(pid).__name__}, which is not what torch.save writes")
 
 
 def _load_zip(file: Readable) -> Any:
     try:
         archive = zipfile.ZipFile(file)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
         raise TorchFileError(f"damaged zip archive: {error}") from error
     with archive:
         pickles = [name for name in archive.namelist() if name.split("/")[1:] == ["data.pkl"]]
         if len(pickles) != 1:
             raise TorchFileError("a zip archive, but not one that torch.save wrote: it has no single data.pkl")
+        if sum(info.file_size for info in archive.infolist()) > file.seek(0, io.SEEK_END):
+            raise TorchFileError("its members are compressed or overlap, which torch.save never writes")
         root = pickles[0].removesuffix("data.pkl")
         if f"{root}byteorder" in archive.namelist():
             _check_little(_member(archive, f"{root}byteorder", 6) == b"little")
@@ -188,7 +150,7 @@ def _load_zip(file: Readable) -> Any:
             return storages[key]
 
         program = io.BytesIO(_member(archive, pickles[0], _MAX_PICKLE))
-        return _materialise(_unpickle(program, storage))
+        return _arrays(_unpickle(program, storage), storages)
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -198,8 +160,8 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
         if info.compress_type != zipfile.ZIP_STORED or info.file_size > limit:
             raise TorchFileError(f"{name} in it is compressed, or longer than the {limit} bytes expected")
         return archive.read(info)
-    except (KeyError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise TorchFileError(f"{name} in it is missing or damaged: {error}") from error
+    except (KeyError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, ValueError) as error:
+        raise TorchFileError(f"{name} in it is missing or damaged: {str(error)[:80]!r}") from error
 
 
 def _load_legacy(file: Readable) -> Any:
@@ -219,7 +181,7 @@ def _load_legacy(file: Readable) -> Any:
         raise TorchFileError("its list of storages does not fit its tensors")
     for key in keys:
         _fill(file, storages[key])
-    return _materialise(tree)
+    return _arrays(tree, storages)
 
 
 def _fill(file: Readable, storage: _Storage) -> None:
@@ -248,22 +210,41 @@ def _check_little(little: bool) -> None:
         raise TorchFileError("written on a big-endian machine, which is not supported")
 
 
-def _materialise(tree: Any) -> Any:
-    if isinstance(tree, _Tensor):
-        return _array(tree)
-    if isinstance(tree, dict):
-        return {key: _materialise(value) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return [_materialise(value) for value in tree]
-    return tree
+def _arrays(tree: Any, storages: Mapping[str, _Storage]) -> Any:
+    """Copy each tensor out of its storage; a small file must not become a large tree."""
+    left = _MAX_SHARING * sum(storage.count for storage in storages.values())
+    done: dict[int, Any] = {}  # a container that is shared stays shared: written out, it could double at each level
+
+    def build(node: Any) -> Any:
+        nonlocal left
+        if isinstance(node, _Tensor):
+            array = _view(node)
+            left -= array.size
+            if left < 0:
+                raise TorchFileError(f"its tensors repeat its storages more than {_MAX_SHARING} times")
+            return array.copy()
+        if not isinstance(node, dict | list | tuple):
+            return node
+        if id(node) not in done:
+            done[id(node)] = (
+                {key: build(value) for key, value in node.items()}
+                if isinstance(node, dict)
+                else [build(value) for value in node]
+            )
+        return done[id(node)]
+
+    return build(tree)
 
 
-def _array(tensor: _Tensor) -> np.ndarray:
+def _view(tensor: _Tensor) -> np.ndarray:
     storage, offset, size, stride = tensor.storage, tensor.offset, tensor.size, tensor.stride
     _check_view(storage, offset, size, stride)
     values = storage.values[offset:]
     strides = [step * storage.dtype.itemsize for step in stride]
-    return np.lib.stride_tricks.as_strided(values, size, strides, writeable=False).copy()
+    try:
+        return np.lib.stride_tricks.as_strided(values, size, strides, writeable=False)
+    except (ValueError, OverflowError) as error:  # an empty tensor with axes too long to multiply
+        raise TorchFileError(f"a tensor of size {size}, stride {stride} cannot be") from error
 
 
 def _check_view(storage: Any, offset: Any, size: Any, stride: Any) -> None:
@@ -272,9 +253,10 @@ def _check_view(storage: Any, offset: Any, size: Any, stride: Any) -> None:
     if not plain or not len(size) == len(stride) <= _MAX_AXES or not all(_natural(n) for n in (offset, *size, *stride)):
         raise TorchFileError("a tensor is described by something else than storage, offset, size and stride")
     last = offset + sum((n - 1) * step for n, step in zip(size, stride))
-    if math.prod(size) > storage.count or (math.prod(size) and last >= storage.count):
+    count = len(storage.values)
+    if math.prod(size) > count or (math.prod(size) and last >= count):
         raise TorchFileError(f"a tensor of size {size}, stride {stride} reaches outside its storage")
 
 
 def _natural(n: Any) -> bool:
-    return type(n) is int and n >= 0
+    return type(n) is int and 0 <= n < _MAX_EXTENT

@@ -43,6 +43,7 @@ def test_resnet_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         asked.append((repository, filename))
         return str(file)
 
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *arguments: None)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     fetched = models.load("resnet18")
     assert asked == [("timm/resnet18.tv_in1k", "model.safetensors")]
@@ -105,6 +106,12 @@ def test_a_refused_connection_says_which_file_to_pass(tmp_path: Path, monkeypatc
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_in_the_hubs_cache_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *arguments: str(tmp_path / "x"))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", None)
+    assert _fetch.fetch("net", Hub("a/b"))[0] == tmp_path / "x"
+
+
 def test_the_hub_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
@@ -120,7 +127,9 @@ def test_a_refused_download_says_where_to_put_the_file(tmp_path: Path, monkeypat
     assert "\n" not in str(caught.value)
 
 
-def test_a_cached_file_is_used_and_a_damaged_one_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_file_is_used_and_a_damaged_one_is_refused_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path)
     data = b"weights"
     good = tmp_path / f"net-{hashlib.sha256(data).hexdigest()[:8]}.pth"
@@ -129,10 +138,10 @@ def test_a_cached_file_is_used_and_a_damaged_one_is_not_kept(tmp_path: Path, mon
     bad.write_bytes(data)
     url = f"http://127.0.0.1:{closed_port()}/"
     assert _fetch.fetch("net", Url(url + good.name)) == (good, url + good.name)
-    with pytest.raises(OSError, match="came damaged"):
+    with pytest.raises(OSError, match="is damaged, .* remove it and try again"):
         _fetch.fetch("net", Url(url + bad.name))
     assert good.exists()
-    assert not bad.exists()
+    assert bad.read_bytes() == data
 
 
 def test_a_package_that_is_not_installed() -> None:

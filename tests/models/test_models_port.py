@@ -66,6 +66,12 @@ def test_counters_of_batch_norm_are_ignored(tmp_path: Path) -> None:
     assert models.load(NAME, saved(tmp_path, tensors)).name == NAME
 
 
+def test_a_counter_of_an_unknown_layer_is_named(tmp_path: Path) -> None:
+    tensors = state() | {"bn9.num_batches_tracked": np.array(5)}
+    with pytest.raises(ValueError, match=r"bn9\.num_batches_tracked in the weights has no place"):
+        models.load(NAME, saved(tmp_path, tensors))
+
+
 def write_pth(path: Path, tensors: dict[str, np.ndarray], writer: Any, prefix: str) -> None:
     keys = {name: str(i) for i, name in enumerate(tensors)}
 
@@ -125,6 +131,50 @@ def test_bad_files_are_value_errors_that_name_the_file(tmp_path: Path) -> None:
             read_weights(tmp_path / file)
     with pytest.raises(FileNotFoundError, match=r"there is no file .*nowhere\.pth"):
         read_weights(tmp_path / "nowhere.pth")
+
+
+@pytest.mark.parametrize("suffix", ["pth", "npz", "safetensors"])
+def test_a_damaged_file_is_one_kind_of_error(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    values = np.arange(500, dtype=np.float32)
+    if suffix == "npz":
+        np.savez_compressed(path, x=values)
+    elif suffix == "pth":
+        write_pth(path, {"x": values}, w.zipped, "")
+    else:
+        save_file({"x": values}, path)
+    good, rng = path.read_bytes(), np.random.default_rng(0)
+    messages = []
+    for _ in range(300):
+        data = bytearray(good)
+        for at in rng.integers(0, min(len(data), 300), 4):
+            data[-at] = rng.integers(256) if at % 2 else 255
+            data[at] = rng.integers(256)
+        path.write_bytes(data)
+        try:
+            read_weights(path)
+        except ValueError as error:
+            messages.append(str(error))
+    assert len(messages) > 100
+    assert all(path.name in message and "\n" not in message for message in messages)
+
+
+def test_a_method_of_compression_that_is_unknown_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.arange(50.0))
+    data = path.read_bytes()
+    central = data.index(b"PK\x01\x02")
+    path.write_bytes(data[: central + 10] + b"\x63\x00" + data[central + 12 :])
+    with pytest.raises(ValueError, match=r"a\.npz is damaged .*NotImplementedError"):
+        read_weights(path)
+
+
+def test_an_eight_bit_float_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    header = b'{"x":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
+    with pytest.raises(ValueError, match=r"a\.safetensors"):
+        read_weights(path)
 
 
 def test_an_npz_with_pickled_objects_is_refused(tmp_path: Path) -> None:
