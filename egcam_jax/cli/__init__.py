@@ -3,6 +3,8 @@
 Nothing here imports JAX before a command runs, so that `egcam --help` and shell completion answer at once.
 """
 
+import io
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
@@ -42,4 +44,7 @@ def _root(
 
 def main() -> None:
     """Run the command line: the entry point `egcam`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter shows "?" for it
+            stream.reconfigure(errors="replace")
     app()

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from pathlib import Path
 from typing import NamedTuple
 
 _NEEDED = ("jax", "jaxlib", "flax", "numpy", "jaxtyping", "pillow", "matplotlib", "scikit-image")
@@ -81,18 +82,29 @@ def _weights() -> str:
 
 def _cached() -> Iterator[Check]:
     """Published weights that need no download any more."""
+    from egcam_jax.models import names
+    from egcam_jax.models._registry import spec
+
+    for name in names():
+        source = spec(name).source
+        if _on_hub(getattr(source, "repository", None)) or _by_pooch(getattr(source, "url", None)):
+            yield Check(True, "weights", f"{name}, downloaded")
+
+
+def _on_hub(repository: str | None) -> bool:
     try:
         from huggingface_hub import try_to_load_from_cache
-
-        from egcam_jax.models import names
-        from egcam_jax.models._registry import spec
     except ImportError:
-        return
-    for name in names():
-        repository = getattr(spec(name).source, "repository", None)
-        path = repository and try_to_load_from_cache(repository, "model.safetensors")
-        if isinstance(path, str):
-            yield Check(True, "weights", f"{name}, downloaded")
+        return False
+    return repository is not None and isinstance(try_to_load_from_cache(repository, "model.safetensors"), str)
+
+
+def _by_pooch(url: str | None) -> bool:
+    try:
+        import pooch
+    except ImportError:
+        return False
+    return url is not None and Path(pooch.os_cache("egcam_jax"), url.rsplit("/", 1)[1]).is_file()
 
 
 def _demonstration() -> str:

@@ -27,11 +27,11 @@ def one_line(debug: bool) -> Iterator[None]:
     except (ValueError, TypeError, LookupError, OSError, ImportError) as error:
         if debug:
             raise
-        stop(_text(error), REFUSED)
+        stop(text(error), REFUSED)
     except Exception as error:
         if debug:
             raise
-        stop(f"{type(error).__name__}: {_text(error)} (unexpected: --debug shows where)", FAILED)
+        stop(f"{type(error).__name__}: {text(error)} (unexpected: --debug shows where)", FAILED)
 
 
 def stop(message: str, status: int) -> NoReturn:
@@ -41,7 +41,8 @@ def stop(message: str, status: int) -> NoReturn:
     raise typer.Exit(status)
 
 
-def _text(error: Exception) -> str:
+def text(error: Exception) -> str:
+    """What an exception says, on one line."""
     # str(KeyError) is the repr of its argument
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    return " ".join(said.split()) or type(error).__name__

@@ -1,10 +1,14 @@
 """The pictures that a run is about: found, checked, and read batch by batch, none stopping the rest."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from egcam_jax.cli import _output
+from egcam_jax.cli import _errors, _output
+
+TROUBLE = (OSError, ValueError, RuntimeError, MemoryError, FloatingPointError)
+"""What may go wrong with one picture, and must not stop the others."""
 
 
 class Input(NamedTuple):
@@ -23,12 +27,16 @@ class Failure(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture of ``shape`` (H, W), as the network sees it (``crop``, 8-bit) and takes it (``x``, float32)."""
+    """A picture of ``shape`` (H, W), as the network sees it (``crop``, 8-bit) and takes it (``x``, float32).
+
+    ``digest`` is the SHA-256 of its file.
+    """
 
     source: Input
     shape: tuple[int, int]
     crop: Any
     x: Any
+    digest: str
 
 
 def find(arguments: Sequence[str]) -> tuple[list[Input], list[Failure]]:
@@ -38,23 +46,28 @@ def find(arguments: Sequence[str]) -> tuple[list[Input], list[Failure]]:
     """
     from egcam_jax import data
 
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     failures = []
     for argument in arguments:
         try:
             for path in data.expand(argument):
-                found.setdefault(path.resolve(), path)
-        except OSError as error:
-            failures.append(Failure(argument, str(error)))
+                found.setdefault(os.path.realpath(path), path)  # unlike Path.resolve, leaves loops alone
+        except TROUBLE as error:
+            failures.append(Failure(argument, _errors.text(error)))
     paths = list(found.values())
     inputs = [Input(*it) for it in zip(paths, range(len(paths)), _output.distinct(map(_output.stem, paths)))]
     unreadable = {}
     for item in inputs:
         try:
             data.probe(item.path)
-        except OSError as error:
-            unreadable[item] = Failure(str(item.path), str(error))
+        except TROUBLE as error:
+            unreadable[item] = failure(item, error)
     return [item for item in inputs if item not in unreadable], [*failures, *unreadable.values()]
+
+
+def failure(item: Input, error: Exception) -> Failure:
+    """Say which picture it is that failed."""
+    return Failure(str(item.path), _errors.text(error))
 
 
 def batches(inputs: Sequence[Input], size: int) -> Iterator[Sequence[Input]]:
@@ -64,15 +77,18 @@ def batches(inputs: Sequence[Input], size: int) -> Iterator[Sequence[Input]]:
 
 def load(batch: Sequence[Input], settings: Any) -> tuple[list[Picture], list[Failure]]:
     """Read and preprocess a batch's pictures, setting aside those that turn out to be damaged."""
-    from egcam_jax import data
-
     pictures, failures = [], []
     for item in batch:
         try:
-            image = data.read(item.path)
-        except OSError as error:
-            failures.append(Failure(str(item.path), str(error)))
-        else:
-            crop = data.crop(image, settings)
-            pictures.append(Picture(item, image.shape[:2], crop, data.normalise(crop, settings)))
+            pictures.append(_picture(item, settings))
+        except TROUBLE as error:
+            failures.append(failure(item, error))
     return pictures, failures
+
+
+def _picture(item: Input, settings: Any) -> Picture:
+    from egcam_jax import data
+
+    image, digest = data.read(item.path), _output.sha256(item.path)
+    crop = data.crop(image, settings)
+    return Picture(item, image.shape[:2], crop, data.normalise(crop, settings), digest)

@@ -6,12 +6,14 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 _SLUG_LENGTH = 40
 _STEM_BYTES = 180
+SUFFIXES = (".png", ".npz", ".json")
+"""Of the files written for a map."""
 
 
 def prepare(folder: Path) -> Path:
@@ -26,18 +28,39 @@ def prepare(folder: Path) -> Path:
         ) from error
 
 
-def distinct(names: Iterable[str]) -> list[str]:
-    """Number the repeated among names, ``cat``, ``cat-2``, ``cat-3``; upper and lower case count as the same."""
+def distinct(names: Iterable[str], free: Callable[[str], bool] = lambda name: True) -> list[str]:
+    """Number the repeated among names, ``cat``, ``cat-2``, ``cat-3``; upper and lower case count as the same.
+
+    Names that are not ``free`` are passed over.
+    """
     taken: set[str] = set()
     result = []
     for name in names:
         candidate, number = name, 1
-        while candidate.casefold() in taken:
+        while candidate.casefold() in taken or not free(candidate):
             number += 1
             candidate = f"{name}-{number}"
         taken.add(candidate.casefold())
         result.append(candidate)
     return result
+
+
+def identities(paths: Iterable[str | Path]) -> frozenset[tuple[int, int]]:
+    """What tells files apart whatever they are called; what is not there has no identity."""
+    return frozenset(filter(None, map(_identity, paths)))
+
+
+def clear(base: str, kept: Collection[tuple[int, int]]) -> bool:
+    """Whether the files of this name are none of those to be kept, which they would overwrite."""
+    return not any(_identity(base + suffix) in kept for suffix in SUFFIXES)
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def stem(path: Path) -> str:
@@ -63,9 +86,12 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
     np.savez_compressed(path, **{name: value for name, value in arrays.items() if value is not None})
 
 
-def dump(document: Any) -> str:
-    """JSON that every reader accepts: NaN and infinity, which JSON lacks, become null."""
-    return json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False)
+def dump(document: Any, *, ascii: bool = False) -> str:
+    """JSON that every reader accepts: NaN and infinity, which JSON lacks, become null.
+
+    With ``ascii``, other letters are escaped, so that any terminal or pipe can carry it.
+    """
+    return json.dumps(_finite(document), indent=2, ensure_ascii=ascii, allow_nan=False)
 
 
 def sha256(path: Path) -> str:

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from egcam_jax.cli import _output
 from egcam_jax.cli._inputs import Picture
 
 _TOP = 5
 
 
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    packages = ("egcam-jax", "jax", "jaxlib", "flax", "numpy", "pillow")
+def versions(*others: str) -> dict[str, str]:
+    """Versions of what the numbers depend on, be it in every run or, as ``others``, in this one."""
+    packages = ("egcam-jax", "jax", "jaxlib", "flax", "numpy", "pillow", *others)
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
 
 
@@ -38,7 +37,7 @@ def of_picture(picture: Picture, logits: np.ndarray, class_names: Sequence[str] 
     height, width = picture.shape
     return {
         "image": str(picture.source.path),
-        "sha256": _output.sha256(picture.source.path),
+        "sha256": picture.digest,
         "width": width,
         "height": height,
         "index": picture.source.place,
@@ -46,26 +45,23 @@ def of_picture(picture: Picture, logits: np.ndarray, class_names: Sequence[str] 
     }
 
 
-def of_map(
-    explanation: Any, class_names: Sequence[str] | None, provenance: Mapping[str, Any], reference_score: float | None
-) -> dict[str, Any]:
+def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapping[str, Any]) -> dict[str, Any]:
     """What is known of one map.
 
     Args:
         explanation: Of one image, with NumPy's arrays.
         class_names: By index, or ``None``.
         provenance: What the run's pictures share: its ``samples`` and ``options`` are used.
-        reference_score: Mean score of the references for the target, or ``None`` where there are none.
 
     Returns:
-        ``completeness_gap`` in logits, and relative to ``score_difference``, the score of the picture less that of
-        the references; ``stderr_relative``, the mean standard error over the map's maximum.
+        ``completeness_gap`` in logits, and relative to the explained logit; ``completeness_remedy``, what narrows it;
+        ``stderr_relative``, the mean standard error over the map's maximum.
     """
     logits = np.asarray(explanation.logits, np.float64)
     target = named(int(explanation.target), logits, class_names)
     peak = float(explanation.cam.max())
     gap = None if explanation.completeness_gap is None else float(explanation.completeness_gap)
-    difference = None if reference_score is None else target["logit"] - reference_score
+    score = abs(target["logit"])
     stderr = None if explanation.stderr is None else float(np.mean(explanation.stderr))
     return {
         "target": target,
@@ -76,20 +72,22 @@ def of_map(
         "empty": peak <= 0,
         "constant": bool(explanation.cam.min() == peak),
         "samples": provenance["samples"],
-        "complete": _complete(provenance["options"]),
         "passes": int(explanation.passes),
         "completeness_gap": gap,
-        "score_difference": difference,
-        "completeness_gap_relative": gap / abs(difference) if gap is not None and difference else None,
+        "completeness_gap_relative": gap / score if gap is not None and score else None,
+        "completeness_remedy": None if gap is None else remedy(provenance["options"]),
         "stderr_mean": stderr,
         "stderr_relative": stderr / peak if stderr is not None and peak > 0 else None,
     }
 
 
-def _complete(options: Mapping[str, Any]) -> bool:
-    """Whether the completeness gap tends to 0 as samples are added (eq. 14): not for every reading of the paper."""
-    difference, path = options.get("difference"), options.get("path")
-    return difference == "tangent" or (difference == "latent" and path == "latent")
+def remedy(options: Mapping[str, Any]) -> str:
+    """Which options narrow the completeness gap: it tends to 0 (eq. 14) not for every reading of the paper."""
+    difference, path = options["difference"], options["path"]
+    if difference == "tangent" or (difference == "latent" and path == "latent"):
+        return "more --samples"
+    wanted = [("--path", path), ("--difference", difference)]
+    return " ".join(f"{option} latent" for option, value in wanted if value != "latent")
 
 
 def arrays(explanation: Any) -> Mapping[str, Any]:

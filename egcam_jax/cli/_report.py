@@ -12,9 +12,9 @@ from egcam_jax.cli._output import printable
 
 _INDENT = 18
 _WIDE = 0.1
-"""Share of the score difference from which a gap deserves a remedy."""
+"""Share of the explained logit from which a gap deserves a remedy."""
 _ROUNDING = 1e-4
-"""Gaps below this many logits are float32 rounding."""
+"""Gaps below this share of the explained logit are float32 rounding."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -58,20 +58,19 @@ def class_text(found: Mapping[str, Any]) -> str:
 
 
 def completeness(record: Mapping[str, Any]) -> str:
-    """How far the map's attributions are from accounting for the score."""
+    """How far what is attributed in all is from the score difference that it should add up to."""
     gap, relative = record["completeness_gap"], record["completeness_gap_relative"]
     if gap is None:
         return "not defined for this method with these options"
     if not math.isfinite(gap):
         return "not finite: the network's values overflow; try --dtype float32"
-    if relative is None or not math.isfinite(relative):
+    if relative is None:
         return f"gap of {gap:+.3g} logits"
-    against = f"the {record['score_difference']:+.3g} logits by which the picture's score differs from the references'"
-    if abs(gap) < _ROUNDING:
-        return f"no gap: the attributions add up to {against}"
-    remedy = "more --samples narrow it" if record["complete"] else "--path latent would narrow it"
-    text = f"gap of {gap:+.3g} logits: {100 * abs(relative):.3g} % of {against}"
-    return f"{text} ({remedy})" if abs(relative) > _WIDE else text
+    against = f"the {record['target']['logit']:+.3g} logits explained"
+    if abs(relative) < _ROUNDING:
+        return f"no gap to rounding, beside {against}"
+    text = f"gap of {gap:+.3g} logits, {100 * abs(relative):.3g} % of {against}"
+    return f"{text} ({record['completeness_remedy']} would narrow it)" if abs(relative) > _WIDE else text
 
 
 def uncertainty(record: Mapping[str, Any]) -> str:

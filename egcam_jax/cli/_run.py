@@ -13,11 +13,11 @@ from rich.console import Console
 
 from egcam_jax import _checks, data, models, render
 from egcam_jax.cli import _inputs, _output, _progress, _records, _report, _targets
+from egcam_jax.kernel import DEFAULT_CHUNK_SIZE
 from egcam_jax.methods import METHODS, _options, explain
 from egcam_jax.methods._explain import DEFAULT_NUM_SAMPLES
 
 _REFERENCES = 32
-_REFERENCE_BATCH = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Settings:
 
 
 class Session(NamedTuple):
-    """All that the pictures of a run share."""
+    """All that the pictures of a run share; ``kept`` are the identities of files that no output may replace."""
 
     settings: Settings
     model: Any
     target: int | _targets.Top
     refs: Any
-    reference_logits: np.ndarray | None
     provenance: dict[str, Any]
+    kept: frozenset[tuple[int, int]] = frozenset()
 
 
 class Outcome(NamedTuple):
@@ -72,7 +72,7 @@ def run(settings: Settings) -> int:
     if inputs:
         with _progress.bar(out if speak.is_terminal and not speak.quiet else err, len(inputs)) as step:
             step(f"loading {settings.model}", 0)
-            session = prepare(settings)
+            session = prepare(settings, [*(it.path for it in inputs), *(it.path for it in failures)])
             provenance = session.provenance
             _report.run(speak, provenance)
             step("compiling", 0)
@@ -86,18 +86,19 @@ def run(settings: Settings) -> int:
     _report.failures(err, failures, len(records))
     if settings.json:
         problems = [failure._asdict() for failure in failures]
-        print(_output.dump({**provenance, "images": records, "failures": problems}))
+        print(_output.dump({**provenance, "images": records, "failures": problems}, ascii=True))
     return len(failures)
 
 
-def prepare(settings: Settings) -> Session:
-    """Load the model, the target and the references."""
+def prepare(settings: Settings, named: Sequence[str | Path] = ()) -> Session:
+    """Load the model, the target and the references; the files ``named`` are not to be replaced."""
     model = models.load(settings.model, weights=settings.weights)
     target = _targets.parse(settings.target, model.class_names)
-    refs, source = None, None
+    refs, origin = None, None
     if METHODS[settings.method].needs_refs:
-        refs, source = _references(settings, model.preprocess)
-    return Session(settings, model, target, refs, _logits(model, refs), _provenance(settings, model, refs, source))
+        refs, origin = _references(settings, model.preprocess)
+    kept = _output.identities([*named, *(origin["files"] if origin else ())])
+    return Session(settings, model, target, refs, _provenance(settings, model, origin), kept)
 
 
 def explain_batch(session: Session, batch: Sequence[_inputs.Input], size: int) -> Outcome:
@@ -114,16 +115,29 @@ def explain_batch(session: Session, batch: Sequence[_inputs.Input], size: int) -
     records = []
     for i, picture in enumerate(pictures):
         own = [jax.tree.map(lambda leaf: leaf[i], explanation) for explanation in explanations]  # noqa: B023
-        if np.isfinite(own[0].logits).all():
+        try:
+            _check_finite(own)
             records.append(_write(session, picture, own))
-        else:
-            failures.append(_inputs.Failure(str(picture.source.path), _NOT_FINITE))
+        except _inputs.TROUBLE as error:
+            failures.append(_inputs.failure(picture.source, error))
     return Outcome(records, failures)
 
 
 _NOT_FINITE = (
     "the network's output is NaN or infinite, so there is nothing to draw; check --weights, or try --dtype float32"
 )
+_MAP_NOT_FINITE = (
+    "the map is NaN or infinite though the network's output is not: gradients overflow; try --dtype float32, or "
+    "another --layer"
+)
+
+
+def _check_finite(explanations: Sequence[Any]) -> None:
+    for explanation in explanations:
+        if not np.isfinite(explanation.logits).all():
+            raise FloatingPointError(_NOT_FINITE)
+        if not np.isfinite(np.asarray(explanation.saliency, np.float32)).all():
+            raise FloatingPointError(_MAP_NOT_FINITE)
 
 
 def _explain(session: Session, x: Any, index: Any) -> Iterator[Any]:
@@ -165,11 +179,14 @@ def _write(session: Session, picture: _inputs.Picture, explanations: Sequence[An
     """Write the files of a picture's maps, and return its record."""
     names = session.model.class_names
     record = _records.of_picture(picture, explanations[0].logits, names)
-    maps = [_records.of_map(e, names, session.provenance, _reference_score(session, e)) for e in explanations]
-    slugs = _output.distinct(_output.slug(m["target"]["index"], m["target"]["name"]) for m in maps)
+    maps = [_records.of_map(explanation, names, session.provenance) for explanation in explanations]
+    start = f"{session.settings.out / picture.source.stem}."
+    slugs = _output.distinct(
+        (_output.slug(it["target"]["index"], it["target"]["name"]) for it in maps),
+        lambda slug: _output.clear(start + slug, session.kept),
+    )
     for explanation, it, slug in zip(explanations, maps, slugs):
-        base = session.settings.out / f"{picture.source.stem}.{slug}"
-        it["files"] = _write_map(session.settings, picture, explanation, it, str(base))
+        it["files"] = _write_map(session.settings, picture, explanation, it, start + slug)
         document = {**session.provenance, **record, "map": it}
         Path(it["files"]["json"]).write_text(_output.dump(document) + "\n", encoding="utf-8")
     return {**record, "maps": maps}
@@ -199,44 +216,40 @@ def _check_method(settings: Settings) -> None:
         nearest = _checks.nearest(settings.method, METHODS)
         raise ValueError(f"--method {settings.method!r} is unknown. {nearest}")
     method = METHODS[settings.method]
+    unused = [("--refs", settings.refs, method.needs_refs), ("--samples", settings.samples, method.sampled)]
+    for option, value, used in unused:
+        if value is not None and not used:
+            raise ValueError(f"{option} {value}: the method {method.name!r} does not use it; leave it out")
     _options.resolve(method.name, method.schema, settings.options, settings.samples or 1)
 
 
-def _references(settings: Settings, preprocess: Any) -> tuple[np.ndarray, str]:
+def _references(settings: Settings, preprocess: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    """The references, and where they come from."""
     if settings.refs is None:
-        return data.demo_references(preprocess), "scikit-image's photographs (--refs for your own)"
-    count = max(_REFERENCES, settings.samples or 0)
-    return data.references(settings.refs, preprocess, count=count, seed=settings.seed), str(settings.refs)
+        refs = data.demo_references(preprocess)
+        source, files = "scikit-image's photographs (--refs for your own)", []
+    else:
+        drawn: dict[str, Any] = {"count": max(_REFERENCES, settings.samples or 0), "seed": settings.seed}
+        refs = data.references(settings.refs, preprocess, **drawn)
+        source, files = settings.refs, [str(path) for path in data.draw(settings.refs, **drawn)]
+    return refs, {"source": source, "count": len(refs), "files": files}
 
 
-def _logits(model: Any, refs: np.ndarray | None) -> np.ndarray | None:
-    """The references' logits, against which the completeness gap is measured."""
-    if refs is None:
-        return None
-    forward = jax.jit(model.apply_fn)
-    parts = (refs[i : i + _REFERENCE_BATCH] for i in range(0, len(refs), _REFERENCE_BATCH))
-    return np.concatenate([np.asarray(forward(model.params, part), np.float64) for part in parts])
-
-
-def _reference_score(session: Session, explanation: Any) -> float | None:
-    if session.reference_logits is None or explanation.completeness_gap is None:
-        return None
-    return float(session.reference_logits[:, int(explanation.target)].mean())
-
-
-def _provenance(settings: Settings, model: Any, refs: Any, source: str | None) -> dict[str, Any]:
+def _provenance(settings: Settings, model: Any, references: dict[str, Any] | None) -> dict[str, Any]:
     device = jax.devices()[0]
+    demo = references is not None and settings.refs is None
     return {
-        "versions": _records.versions(),
+        "versions": _records.versions(*(["scikit-image"] if demo else [])),
         "device": f"{device.platform} ({device.device_kind})",
         "model": {"name": model.name, "weights": str(model.weights), "digest": model.digest},
+        "preprocessing": dataclasses.asdict(model.preprocess),
         "method": settings.method,
         "options": {**METHODS[settings.method].options, **settings.options},
         "samples": (settings.samples or DEFAULT_NUM_SAMPLES) if METHODS[settings.method].sampled else None,
         "seed": settings.seed,
         "key": f"fold_in(key({settings.seed}), index)",
         "dtype": settings.dtype,
-        "chunk": settings.chunk,
+        "chunk": settings.chunk or DEFAULT_CHUNK_SIZE,
         "batch": settings.batch,
-        "references": None if refs is None else {"source": source, "count": len(refs)},
+        "references": references,
     }

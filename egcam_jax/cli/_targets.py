@@ -33,6 +33,8 @@ def parse(text: str | None, class_names: Sequence[str] | None) -> int | Top:
     if text is None:
         return Top(1)
     text = text.strip()
+    if not text:
+        raise ValueError("--target '': a class wanted, by index or name, or top:k; leave it out for the top class")
     if match := re.fullmatch(r"top:(.*)", text, re.IGNORECASE):
         return _top(match[1], class_names)
     if re.fullmatch(r"[+-]?\d+", text):

@@ -85,7 +85,7 @@ def explain(
         typer.Option(help="input (images) or latent (activations).", rich_help_panel=_METHOD),
     ] = None,
     sampling: Annotated[str | None, typer.Option(help="stratified or iid.", rich_help_panel=_METHOD)] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all that is random.", rich_help_panel=_RUN)] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of all that is random.", rich_help_panel=_RUN)] = 0,
     dtype: Annotated[Dtype, typer.Option(help="Arithmetic of the network.", rich_help_panel=_RUN)] = Dtype.float32,
     chunk: Annotated[
         int | None,

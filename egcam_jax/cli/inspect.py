@@ -19,12 +19,18 @@ def layers(model: _Model = "efficientnet_lite0", weights: _Weights = None, debug
         import jax.numpy as jnp
 
         from egcam_jax import models, splitting
+        from egcam_jax.models._registry import spec
 
-        network = models.load(model, weights=weights)
-        x = jax.ShapeDtypeStruct((1, *network.input_shape), jnp.float32)
-        found = splitting.layers(network.apply_fn, network.params, x)
+        known = spec(model)
+        if weights is None:
+            apply_fn, params = _shapes(known)
+        else:
+            loaded = models.load(model, weights=weights)
+            apply_fn, params = loaded.apply_fn, loaded.params
+        size = known.preprocess.size
+        found = splitting.layers(apply_fn, params, jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32))
         rows = [
-            (name, " × ".join(map(str, shape)), "default" if name == network.layer else "")
+            (name, " × ".join(map(str, shape)), "default" if name == known.layer else "")
             for name, shape in found.items()
         ]
         _table(("layer", "height × width × channels", ""), rows)
@@ -65,9 +71,23 @@ def doctor(debug: _errors.Debug = False) -> None:
         bad = [check for check in checks if not check.good]
         for check in bad:
             typer.echo(f"\n{check.name}: {check.remedy}")
-        typer.echo("\nAll is well: `egcam explain` will run." if not bad else "")
-        if any(check.needed for check in bad):
+        broken = any(check.needed for check in bad)
+        verdict = (
+            "Something needed is missing" if broken else "All is well" if not bad else "All that is needed is there"
+        )
+        typer.echo(f"\n{verdict}: `egcam explain` {'may not' if broken else 'will'} run.")
+        if broken:
             raise typer.Exit(_errors.FAILED)
+
+
+def _shapes(known: Any) -> tuple[Any, Any]:
+    """A network as a function and the shapes of its variables: its layers are known without its weights."""
+    from egcam_jax.models import Apply
+    from egcam_jax.models._classes import class_names
+    from egcam_jax.models._load import shapes
+
+    classes = len(class_names(known.classes))
+    return Apply(known.module(num_classes=classes, folded=True)), shapes(known, classes, folded=True)
 
 
 def _source(source: Any) -> str:

@@ -1,7 +1,7 @@
 """Host side: pictures from files to the arrays that a network takes, and reference distributions."""
 
 from egcam_jax.data._demo import demo_path, demo_references
-from egcam_jax.data._files import expand, references
+from egcam_jax.data._files import draw, expand, references
 from egcam_jax.data._preprocess import Preprocess, crop, normalise, preprocess
 from egcam_jax.data._read import ImageFileError, probe, read
 
@@ -11,6 +11,7 @@ __all__ = [
     "crop",
     "demo_path",
     "demo_references",
+    "draw",
     "expand",
     "normalise",
     "preprocess",

@@ -15,7 +15,8 @@ def expand(argument: str | os.PathLike[str]) -> list[Path]:
     """List the files that an argument stands for, sorted.
 
     A folder stands for the images right in it, known by their suffix, hidden ones left out; a pattern with
-    ``*``, ``?`` or ``[...]`` for the files that match; anything else for itself, be it there or not.
+    ``*``, ``?`` or ``[...]`` for the files that match, ``**`` for folders at any depth; anything else for itself,
+    be it there or not.
 
     Args:
         argument: A file, a folder or a pattern; ``~`` is the home folder.
@@ -24,14 +25,14 @@ def expand(argument: str | os.PathLike[str]) -> list[Path]:
         The files, each once.
 
     Raises:
-        FileNotFoundError: The folder holds no image, or nothing matches the pattern.
+        FileNotFoundError: The folder holds no image, nothing matches the pattern, or no user has this home folder.
     """
-    path = Path(argument).expanduser()
+    path = _at_home(argument)
     if path.is_dir():
         return _images(path)
     if path.exists() or not glob.has_magic(str(path)):
         return [path]
-    matches = sorted(Path(match) for match in glob.glob(str(path)) if not os.path.isdir(match))
+    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if not os.path.isdir(match))
     if not matches:
         raise FileNotFoundError(f"{argument}: no file matches the pattern; check it with `ls`")
     return matches
@@ -55,11 +56,36 @@ def references(
         ValueError: ``count`` is less than 1.
         OSError: No images, or one of those drawn cannot be read.
     """
+    return np.stack([preprocess(read(path), settings) for path in draw(folder, count=count, seed=seed)])
+
+
+def draw(folder: str | os.PathLike[str], *, count: int = 32, seed: int = 0) -> list[Path]:
+    """Draw the files that ``references`` reads.
+
+    Args:
+        folder: A folder or a pattern, as ``expand`` takes.
+        count: How many at most.
+        seed: Of the draw.
+
+    Returns:
+        The files, sorted.
+
+    Raises:
+        ValueError: ``count`` is less than 1.
+        OSError: As ``expand``.
+    """
     if count < 1:
         raise ValueError(f"count: {count} came, at least 1 wanted")
     files = expand(folder)
     drawn = np.random.default_rng(seed).permutation(len(files))[:count]
-    return np.stack([preprocess(read(files[i]), settings) for i in sorted(drawn)])
+    return [files[i] for i in sorted(drawn)]
+
+
+def _at_home(argument: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(argument).expanduser()
+    except RuntimeError as error:
+        raise FileNotFoundError(f"{argument}: no user of this name has a home folder; write ./~ for a file") from error
 
 
 def _images(folder: Path) -> list[Path]:
@@ -68,9 +94,7 @@ def _images(folder: Path) -> list[Path]:
     except PermissionError as error:
         raise PermissionError(f"{folder}: no permission to list it; try `chmod +rx`, or a copy") from error
     images = [
-        path
-        for path in entries
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+        path for path in entries if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
     ]
     if not images:
         raise FileNotFoundError(

@@ -1,5 +1,6 @@
 """What a network was trained to see: the shortest side resized, the centre cropped, the values normalised."""
 
+import math
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,6 +13,8 @@ _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+_SUPPORT = 3
+"""Radius of the widest filter, in pixels of the smaller of the two pictures."""
 
 
 @runtime_checkable
@@ -69,9 +72,11 @@ def crop(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Preprocess) 
         )
     picture = _picture(image)
     width, height = _resized(picture.size, settings.resize)
-    left, top = round((width - settings.size) / 2), round((height - settings.size) / 2)
-    resized = picture.resize((width, height), _filter(settings.interpolation))
-    return np.asarray(resized.crop((left, top, left + settings.size, top + settings.size)))
+    across = _extent(picture.width, width, settings.size)
+    down = _extent(picture.height, height, settings.size)
+    part = picture.crop((across[0], down[0], across[1], down[1]))
+    box = (across[2], down[2], across[3], down[3])
+    return np.asarray(part.resize((settings.size, settings.size), _filter(settings.interpolation), box=box))
 
 
 def preprocess(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Preprocess) -> Float32[np.ndarray, "h w 3"]:
@@ -124,6 +129,20 @@ def _resized(size: tuple[int, int], shortest: int) -> tuple[int, int]:
     if width <= height:
         return shortest, int(shortest * height / width)
     return int(shortest * width / height), shortest
+
+
+def _extent(length: int, resized: int, kept: int) -> tuple[int, int, float, float]:
+    """Where the centre of a resized side comes from, so that no more is resized, however long the side is.
+
+    Returns:
+        The pixels that the filter touches, first and past the last, and the centre's ends, counted from the first.
+    """
+    scale = length / resized
+    start = round((resized - kept) / 2) * scale
+    end = min(start + kept * scale, length)
+    margin = _SUPPORT * max(1.0, scale) + 1
+    first, last = max(0, math.floor(start - margin)), min(length, math.ceil(end + margin))
+    return first, last, start - first, end - first
 
 
 def _filter(name: str) -> Image.Resampling:

@@ -75,6 +75,8 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
 
 
 def _stream(path: Path):  # type: ignore[no-untyped-def]  # a binary file; typeshed's name for it is private
+    if path.exists() and not path.is_file() and not path.is_dir():  # opening a pipe would wait for ever
+        raise ImageFileError(f"{path}: not a regular file but a pipe, a socket or a device; name an image file")
     try:
         return path.open("rb")
     except FileNotFoundError as error:

@@ -51,9 +51,15 @@ def overlay(
         ``(H, W, 3)`` 8-bit RGB picture.
 
     Raises:
+        TypeError: The photograph is not 8-bit.
         ValueError: As ``colour_map``; the sizes differ; ``alpha`` is outside [0, 1].
     """
-    saliency = np.asarray(saliency)
+    image, saliency = np.asarray(image), np.asarray(saliency)
+    if image.dtype != np.uint8:
+        raise TypeError(
+            f"image: {image.dtype} values came, 8-bit (uint8) wanted, as egcam_jax.data.crop returns; a picture in "
+            "[0, 1] becomes one by (image * 255).round().astype('uint8')"
+        )
     if image.shape != (*saliency.shape, 3):
         raise ValueError(
             f"image and saliency: shapes {image.shape} and {saliency.shape} came, (H, W, 3) and (H, W) wanted; "

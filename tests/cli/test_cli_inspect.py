@@ -1,12 +1,16 @@
 """`--help`, `--version`, `layers`, `models`, `methods`, `doctor`."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
 
+import pytest
+
 from egcam_jax import models
 from egcam_jax.cli import _doctor
 from egcam_jax.methods import METHODS
+from egcam_jax.models._registry import spec
 
 
 def test_help_lists_the_commands(egcam):
@@ -32,10 +36,18 @@ def test_version(egcam):
     assert egcam("--version").stdout == f"egcam {version('egcam-jax')}\n"
 
 
-def test_layers_shows_shapes_and_the_default(egcam, tiny):
-    result = egcam("layers")
-    (line,) = [line for line in result.stdout.splitlines() if line.startswith("features")]
-    assert line.split() == ["features", "4", "×", "4", "×", "6", "default"]
+def test_layers_shows_shapes_and_the_default_and_needs_no_weights(egcam, monkeypatch):
+    monkeypatch.setattr("egcam_jax.models.load", lambda *args, **kwargs: pytest.fail("loaded"))
+    lines = [line.split() for line in egcam("layers", "--model", "alexnet").stdout.splitlines()]
+    (default,) = [line for line in lines if line[-1:] == ["default"]]
+    assert default[0] == spec("alexnet").layer
+    assert default[1:] == ["6", "×", "6", "×", "256", "default"]
+
+
+def test_layers_of_weights_that_are_given_are_those_of_the_file(egcam, tmp_path):
+    result = egcam("layers", "--model", "alexnet", "--weights", tmp_path / "none.npz")
+    assert result.exit_code == 2
+    assert "none.npz" in result.stderr
 
 
 def test_models_are_listed_with_layer_and_source(egcam):
@@ -64,13 +76,31 @@ def test_the_doctor_finds_what_is_missing_and_says_what_to_do(egcam, monkeypatch
     assert result.exit_code == 1
     assert "MISSING" in result.stdout
     assert "weights: install them" in result.stdout
-    assert "All is well" not in result.stdout
+    assert "Something needed is missing: `egcam explain` may not run." in result.stdout
 
 
 def test_the_doctor_lets_an_optional_package_be_missing(egcam, monkeypatch):
     checks = [_doctor.Check(False, "pooch", "not installed", "install it", needed=False)]
     monkeypatch.setattr("egcam_jax.cli._doctor.examine", lambda: checks)
-    assert egcam("doctor").exit_code == 0
+    result = egcam("doctor")
+    assert result.exit_code == 0
+    assert "All that is needed is there: `egcam explain` will run." in result.stdout
+
+
+def test_the_doctor_lists_weights_that_pooch_keeps(tmp_path, monkeypatch):
+    source = spec("alexnet").source
+    monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path)
+    assert not _doctor._by_pooch(source.url)
+    (tmp_path / source.url.rsplit("/", 1)[1]).touch()
+    assert _doctor._by_pooch(source.url)
+
+
+def test_terminals_that_lack_letters_get_question_marks():
+    code = "import sys; sys.argv = ['egcam', 'layers', '--model', 'alexnet']; from egcam_jax.cli import main; main()"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"6 ? 6 ? 256" in done.stdout
 
 
 def test_a_package_that_is_not_installed_is_found_out():

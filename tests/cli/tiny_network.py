@@ -1,5 +1,6 @@
 """A classifier small enough to compile at once, in place of the real ones."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,27 +9,40 @@ from egcam_jax import models
 
 NAMES = ("crane, bird", "tabby, tabby cat", "Persian cat", "crane", "catamaran")
 PREPROCESS = models.Preprocess(size=16, resize=16, mean=(0, 0, 0), std=(1, 1, 1), scale=1.0)
+TRACES: list[str] = []
+"""The names of the networks traced, one for each trace."""
 
 
-def tiny_apply(params, x):
-    """Patches of 4 by 4 pixels, a layer of 6 channels named `features`, and a head that is not linear."""
-    patches = x.reshape(len(x), 4, 4, 4, 4, 3).swapaxes(2, 3).reshape(len(x), 4, 4, 48)
-    with jax.named_scope("features"):
-        a = jax.nn.relu(patches @ params["features"])
-    return jnp.tanh(a.mean((1, 2))) @ params["head"]
+class Features(nn.Module):
+    """Patches of 4 by 4 pixels to 6 channels."""
+
+    @nn.compact
+    def __call__(self, x):
+        patches = x.reshape(len(x), 4, 4, 4, 4, 3).swapaxes(2, 3).reshape(len(x), 4, 4, 48)
+        return jax.nn.relu(nn.Dense(6, use_bias=False, name="dense")(patches))
 
 
-def tiny_model(scale=1.0):
-    """The tiny classifier with fixed random weights, times ``scale``."""
+class Tiny(nn.Module):
+    """A layer named `features`, and a head that is not linear; networks of other labels compile anew."""
+
+    label: str = "tiny"
+
+    @nn.compact
+    def __call__(self, x):
+        TRACES.append(self.label)
+        a = Features(name="features")(x)
+        return nn.Dense(5, use_bias=False, name="head")(jnp.tanh(a.mean((1, 2))))
+
+
+def tiny_model(scale=1.0, label="tiny"):
+    """The tiny classifier with fixed random weights, those of the head times ``scale``."""
     rng = np.random.default_rng(1)
-    params = {
-        "features": jnp.asarray(rng.normal(size=(48, 6)), jnp.float32) * 0.3,
-        "head": jnp.asarray(rng.normal(size=(6, 5)), jnp.float32) * scale,
-    }
+    features = jnp.asarray(rng.normal(size=(48, 6)), jnp.float32) * 0.3
+    head = jnp.asarray(rng.normal(size=(6, 5)), jnp.float32) * scale
     return models.Model(
         name="tiny",
-        apply_fn=tiny_apply,
-        params=params,
+        apply_fn=models.Apply(Tiny(label)),
+        params={"params": {"features": {"dense": {"kernel": features}}, "head": {"kernel": head}}},
         preprocess=PREPROCESS,
         class_names=NAMES,
         layer="features",

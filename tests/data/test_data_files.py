@@ -1,5 +1,7 @@
 """Folders, patterns, references and the demonstration."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -28,6 +30,32 @@ def test_a_folder_gives_its_pictures_sorted_and_nothing_else(folder):
 
 def test_a_pattern_gives_what_matches_sorted(folder):
     assert [path.name for path in data.expand(str(folder / "[1-3].png"))] == ["1.png", "2.png", "3.png"]
+
+
+def test_two_stars_are_folders_at_any_depth(folder):
+    (folder / "deeper.png" / "still").mkdir()
+    (folder / "deeper.png" / "still" / "x.png").touch()
+    found = data.expand(str(folder / "**" / "[0x].png"))
+    assert found == [folder / "0.png", folder / "deeper.png" / "still" / "x.png"]
+
+
+def test_a_folder_gives_files_alone(folder):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    os.mkfifo(folder / "pipe.png")
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    assert len(data.expand(folder)) == 10
+
+
+def test_a_home_folder_of_nobody():
+    with pytest.raises(FileNotFoundError, match=r"~no-such-user/x\.png: no user of this name"):
+        data.expand("~no-such-user/x.png")
+
+
+def test_the_files_drawn_are_those_that_are_read(folder):
+    files = data.draw(folder, count=4, seed=3)
+    values = data.references(folder, SETTINGS, count=4, seed=3)[:, 0, 0, 0]
+    assert [int(path.stem) for path in files] == values.tolist()
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(folder):

@@ -47,6 +47,32 @@ def test_the_shortest_side_is_resized_with_the_filter_named(name):
     np.testing.assert_array_equal(data.crop(image, settings), np.asarray(whole)[:, 2:8])
 
 
+@pytest.mark.parametrize("name", ["nearest", "bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("shape", [(301, 452, 3), (97, 31, 3), (20, 21, 3)])
+def test_resizing_the_centre_alone_gives_the_values_of_the_whole(name, shape):
+    image = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    settings = dataclasses.replace(PLAIN, size=50, resize=60, interpolation=name)
+    height, width = (max(60, int(60 * side / min(shape[:2]))) for side in shape[:2])
+    left, top = round((width - 50) / 2), round((height - 50) / 2)
+    whole = Image.fromarray(image).resize((width, height), getattr(Image.Resampling, name.upper()))
+    expected = np.asarray(whole.crop((left, top, left + 50, top + 50)))
+    difference = np.abs(data.crop(image, settings).astype(int) - expected)
+    assert (difference > 1).mean() < (0.03 if name == "nearest" else 1e-9)
+
+
+@pytest.mark.parametrize("shape", [(1, 120_000, 3), (3_000_000, 1, 3)])
+def test_a_very_long_picture_takes_no_more_memory_than_its_centre(shape, monkeypatch):
+    image = np.zeros(shape, np.uint8)
+    image[shape[0] // 2 - 9 : shape[0] // 2 + 9, shape[1] // 2 - 9 : shape[1] // 2 + 9] = 200
+    sizes = []
+    resize = Image.Image.resize
+    monkeypatch.setattr(
+        Image.Image, "resize", lambda self, size, *a, **k: sizes.append(size) or resize(self, size, *a, **k)
+    )
+    np.testing.assert_array_equal(data.crop(image, models.Preprocess()), np.full((224, 224, 3), 200))
+    assert sizes == [(224, 224)]
+
+
 def test_values_are_scaled_centred_and_divided():
     image = np.full((4, 4, 3), (0, 51, 255), np.uint8)
     settings = dataclasses.replace(PLAIN, scale=1.0, mean=(0.5, 0.2, 0.25), std=(0.5, 1.0, 0.25))

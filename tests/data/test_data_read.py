@@ -149,6 +149,14 @@ def test_a_folder(tmp_path):
         data.read(tmp_path)
 
 
+def test_a_pipe_is_not_waited_for(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(data.ImageFileError, match="not a regular file"):
+        data.read(tmp_path / "pipe.png")
+
+
 def test_a_path_through_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(NotADirectoryError, match="not a directory"):

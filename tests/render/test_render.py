@@ -98,6 +98,12 @@ def test_other_sizes_are_refused():
         render.overlay(np.zeros((4, 4, 3), np.uint8), np.zeros((2, 2)))
 
 
+@pytest.mark.usefixtures("unannotated")
+def test_a_photograph_in_floats_is_refused():
+    with pytest.raises(TypeError, match=r"image: float32 values came, 8-bit \(uint8\) wanted"):
+        render.overlay(np.zeros((2, 2, 3), np.float32), np.zeros((2, 2)))
+
+
 def test_an_unknown_colour_map_is_refused():
     with pytest.raises(ValueError, match="'jett' came"):
         render.colour_map(np.zeros((2, 2)), cmap="jett")
