@@ -57,7 +57,8 @@ def test_resizing_the_centre_alone_gives_the_values_of_the_whole(name, shape):
     whole = Image.fromarray(image).resize((width, height), getattr(Image.Resampling, name.upper()))
     expected = np.asarray(whole.crop((left, top, left + 50, top + 50)))
     difference = np.abs(data.crop(image, settings).astype(int) - expected)
-    assert (difference > 1).mean() < (0.03 if name == "nearest" else 1e-9)
+    # the nearest pixel is either of two where the distance to both is the same: a line or two of the fifty
+    assert (difference > 1).mean() < (0.05 if name == "nearest" else 1e-9)
 
 
 @pytest.mark.parametrize("shape", [(1, 120_000, 3), (3_000_000, 1, 3)])
