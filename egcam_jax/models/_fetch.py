@@ -7,7 +7,6 @@ from pathlib import Path
 from egcam_jax.models._files import digest
 from egcam_jax.models._spec import Hub, Package, Source, Unpublished, Url
 
-
 _TIMEOUT = 3.0
 """Seconds to wait for the hub's first answer."""
 

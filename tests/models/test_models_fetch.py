@@ -138,7 +138,7 @@ def test_a_cached_file_is_used_and_a_damaged_one_is_refused_and_kept(
     bad.write_bytes(data)
     url = f"http://127.0.0.1:{closed_port()}/"
     assert _fetch.fetch("net", Url(url + good.name)) == (good, url + good.name)
-    with pytest.raises(OSError, match="is damaged, .* remove it and try again"):
+    with pytest.raises(OSError, match=r"is damaged, .* remove it and try again"):
         _fetch.fetch("net", Url(url + bad.name))
     assert good.exists()
     assert bad.read_bytes() == data
