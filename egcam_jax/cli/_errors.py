@@ -36,8 +36,12 @@ def one_line(debug: bool) -> Iterator[None]:
 
 def stop(message: str, status: int) -> NoReturn:
     """Say what is wrong, on standard error, and exit."""
-    typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    typer.echo(message.encode("utf-8", "replace").decode(), err=True)
+    from rich.console import Console
+    from rich.text import Text
+
+    printable = message.encode("utf-8", "replace").decode()
+    # Rich's, as all else that is printed: it leaves colours out where NO_COLOR or the terminal asks for it.
+    Console(stderr=True, highlight=False).print(Text.assemble(("error: ", "bold red"), printable), soft_wrap=True)
     raise typer.Exit(status)
 
 

@@ -88,7 +88,8 @@ def load(batch: Sequence[Input], settings: Any) -> tuple[list[Picture], list[Fai
 
 def _picture(item: Input, settings: Any) -> Picture:
     from egcam_jax import data
+    from egcam_jax.models._files import digest
 
-    image, digest = data.read(item.path), _output.sha256(item.path)
+    image, sha256 = data.read(item.path), digest(item.path)
     crop = data.crop(image, settings)
-    return Picture(item, image.shape[:2], crop, data.normalise(crop, settings), digest)
+    return Picture(item, image.shape[:2], crop, data.normalise(crop, settings), sha256)

@@ -1,12 +1,15 @@
 """The files that `egcam explain` writes: their names, which never collide, and their contents."""
 
-import hashlib
+import contextlib
+import errno
 import json
 import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Mapping
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,7 @@ def prepare(folder: Path) -> Path:
 
 
 def distinct(names: Iterable[str], free: Callable[[str], bool] = lambda name: True) -> list[str]:
-    """Number the repeated among names, ``cat``, ``cat-2``, ``cat-3``; upper and lower case count as the same.
+    """Number the repeated among names, ``cat``, ``cat-2``, ``cat-3``; case and ways to write accents are ignored.
 
     Names that are not ``free`` are passed over.
     """
@@ -37,12 +40,38 @@ def distinct(names: Iterable[str], free: Callable[[str], bool] = lambda name: Tr
     result = []
     for name in names:
         candidate, number = name, 1
-        while candidate.casefold() in taken or not free(candidate):
+        while _same(candidate) in taken or not free(candidate):
             number += 1
             candidate = f"{name}-{number}"
-        taken.add(candidate.casefold())
+        taken.add(_same(candidate))
         result.append(candidate)
     return result
+
+
+@contextlib.contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """Give a folder to write files to, which move into ``folder`` at the end: all, or, where one fails, none.
+
+    Nothing half written is ever under a file's own name, and a name that is a link or a pipe is replaced, not
+    written through.
+
+    Raises:
+        OSError: A file cannot be written, or a folder has its name.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".egcam-") as stage:
+            yield Path(stage)
+            names = sorted(path.name for path in Path(stage).iterdir())
+            for name in names:
+                if (folder / name).is_dir():
+                    raise IsADirectoryError(errno.EISDIR, f"{folder / name} is a folder")
+            for name in names:
+                os.replace(Path(stage, name), folder / name)
+    except OSError as error:
+        raise type(error)(
+            f"{folder}: its files cannot be written there ({error.strerror or error}); make room, or name another "
+            "folder with --out"
+        ) from error
 
 
 def identities(paths: Iterable[str | Path]) -> frozenset[tuple[int, int]]:
@@ -73,10 +102,24 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def slug(index: int, name: str | None) -> str:
-    """A class as part of a file's name: its first synonym in plain letters, or its index."""
-    plain = re.sub(r"\W+", "-", (name or "").split(",")[0]).strip("-").lower()
-    return plain[:_SLUG_LENGTH].rstrip("-") or str(index)
+def slugs(class_names: Sequence[str]) -> list[str]:
+    """Classes as parts of files' names: the first synonym in plain letters, the index where it has none.
+
+    Where several classes would get the same, each has its index after it, so that a class is called the same in
+    every run and no class's file replaces another's.
+    """
+    plain = [_plain(name) or str(index) for index, name in enumerate(class_names)]
+    count = Counter(map(_same, plain))
+    return distinct(f"{slug}-{index}" if count[_same(slug)] > 1 else slug for index, slug in enumerate(plain))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\W+", "-", name.split(",")[0]).strip("-").lower()[:_SLUG_LENGTH].rstrip("-")
+
+
+def _same(name: str) -> str:
+    """What file systems that ignore case, or how accents are written, take a name for."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -92,12 +135,6 @@ def dump(document: Any, *, ascii: bool = False) -> str:
     With ``ascii``, other letters are escaped, so that any terminal or pipe can carry it.
     """
     return json.dumps(_finite(document), indent=2, ensure_ascii=ascii, allow_nan=False)
-
-
-def sha256(path: Path) -> str:
-    """The digest of a file's bytes, by which its contents can be told."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _finite(value: Any) -> Any:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from egcam_jax.cli._inputs import Picture
+from egcam_jax.cli._methods import remedy
 
 _TOP = 5
 
 
 def versions(*others: str) -> dict[str, str]:
     """Versions of what the numbers depend on, be it in every run or, as ``others``, in this one."""
-    packages = ("egcam-jax", "jax", "jaxlib", "flax", "numpy", "pillow", *others)
+    packages = ("egcam-jax", "jax", "jaxlib", "flax", "numpy", "pillow", "matplotlib", *others)
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in packages}
 
 
@@ -75,19 +76,10 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
         "passes": int(explanation.passes),
         "completeness_gap": gap,
         "completeness_gap_relative": gap / score if gap is not None and score else None,
-        "completeness_remedy": None if gap is None else remedy(provenance["options"]),
+        "completeness_remedy": None if gap is None else remedy(explanation.method, provenance["options"]),
         "stderr_mean": stderr,
         "stderr_relative": stderr / peak if stderr is not None and peak > 0 else None,
     }
-
-
-def remedy(options: Mapping[str, Any]) -> str:
-    """Which options narrow the completeness gap: it tends to 0 (eq. 14) not for every reading of the paper."""
-    difference, path = options["difference"], options["path"]
-    if difference == "tangent" or (difference == "latent" and path == "latent"):
-        return "more --samples"
-    wanted = [("--path", path), ("--difference", difference)]
-    return " ".join(f"{option} latent" for option, value in wanted if value != "latent")
 
 
 def arrays(explanation: Any) -> Mapping[str, Any]:

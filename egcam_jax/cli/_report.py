@@ -70,7 +70,18 @@ def completeness(record: Mapping[str, Any]) -> str:
     if abs(relative) < _ROUNDING:
         return f"no gap to rounding, beside {against}"
     text = f"gap of {gap:+.3g} logits, {100 * abs(relative):.3g} % of {against}"
-    return f"{text} ({record['completeness_remedy']} would narrow it)" if abs(relative) > _WIDE else text
+    return f"{text} ({_narrowed(record['completeness_remedy'])})" if abs(relative) > _WIDE else text
+
+
+def _narrowed(remedy: str | None) -> str:
+    """What can be done about a wide gap; at a layer that a connection goes round, nothing need help."""
+    match remedy:
+        case None:
+            return "this method need not be complete"
+        case "--samples":
+            return "more --samples narrow it, unless a skip connection goes round the layer"
+        case _:
+            return f"with these options it need not vanish; with {remedy} it does as --samples grow"
 
 
 def uncertainty(record: Mapping[str, Any]) -> str:

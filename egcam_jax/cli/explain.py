@@ -78,7 +78,7 @@ def explain(
     noise: Annotated[str | None, typer.Option(help="uniform, gaussian or none.", rich_help_panel=_METHOD)] = None,
     noise_scale: Annotated[
         float | None,
-        typer.Option(help="A fraction of the picture's range of values.", rich_help_panel=_METHOD),
+        typer.Option(min=0, help="A fraction of the picture's range of values.", rich_help_panel=_METHOD),
     ] = None,
     path: Annotated[
         str | None,
@@ -116,22 +116,25 @@ def explain(
         "sampling": sampling,
     }
     with _errors.one_line(debug):
-        from egcam_jax.cli import _run
+        from egcam_jax.cli import _methods, _run, _session
 
-        settings = _run.Settings(
-            images=images or [],
+        common = _session.Settings(
             model=model,
             weights=weights,
-            method=method,
             layer=layer,
             target=target,
             refs=refs,
             samples=samples,
-            options={name: value for name, value in chosen.items() if value is not None},
             seed=seed,
             dtype=dtype.value,
             chunk=chunk,
             batch=batch,
+        )
+        options = {name: value for name, value in chosen.items() if value is not None}
+        settings = _run.Settings(
+            images=images or [],
+            choice=_methods.Choice(method, options),
+            common=common,
             out=out,
             json=json,
             format=format.value,

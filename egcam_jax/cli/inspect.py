@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,11 +19,11 @@ def layers(model: _Model = "efficientnet_lite0", weights: _Weights = None, debug
         import jax.numpy as jnp
 
         from egcam_jax import models, splitting
-        from egcam_jax.models._registry import spec
+        from egcam_jax.cli import _networks
 
-        known = spec(model)
+        known = _networks.known(model)
         if weights is None:
-            apply_fn, params = _shapes(known)
+            apply_fn, params = _networks.outline(model)
         else:
             loaded = models.load(model, weights=weights)
             apply_fn, params = loaded.apply_fn, loaded.params
@@ -39,13 +39,13 @@ def layers(model: _Model = "efficientnet_lite0", weights: _Weights = None, debug
 def models(debug: _errors.Debug = False) -> None:
     """List the networks, with their default layers and where their weights come from."""
     with _errors.one_line(debug):
+        from egcam_jax.cli import _networks
         from egcam_jax.models import names
-        from egcam_jax.models._registry import spec
 
         rows = []
         for name in names():
-            it = spec(name)
-            rows.append((name, it.classes, str(it.preprocess.size), it.layer, _source(it.source)))
+            it = _networks.known(name)
+            rows.append((name, it.classes, str(it.preprocess.size), it.layer, _networks.source(name)))
         _table(("model", "classes", "pixels", "default layer", "weights"), rows)
 
 
@@ -64,9 +64,15 @@ def methods(debug: _errors.Debug = False) -> None:
 def doctor(debug: _errors.Debug = False) -> None:
     """Check this installation: versions, devices, packages, weights, and that the demonstration would run."""
     with _errors.one_line(debug):
-        from egcam_jax.cli import _doctor
+        from egcam_jax.cli import _doctor, _progress, _report
 
-        checks = _doctor.examine()
+        looks = _doctor.looks()
+        checks: list[_doctor.Check] = []
+        with _progress.bar(_report.console(), len(looks)) as step:
+            for what, look in looks:
+                step(f"looking at {what}", 0)
+                checks += look()
+                step(f"looking at {what}", 1)
         _table(("", "", ""), [("ok" if c.good else "MISSING", c.name, c.text) for c in checks])
         bad = [check for check in checks if not check.good]
         for check in bad:
@@ -78,21 +84,6 @@ def doctor(debug: _errors.Debug = False) -> None:
         typer.echo(f"\n{verdict}: `egcam explain` {'may not' if broken else 'will'} run.")
         if broken:
             raise typer.Exit(_errors.FAILED)
-
-
-def _shapes(known: Any) -> tuple[Any, Any]:
-    """A network as a function and the shapes of its variables: its layers are known without its weights."""
-    from egcam_jax.models import Apply
-    from egcam_jax.models._classes import class_names
-    from egcam_jax.models._load import shapes
-
-    classes = len(class_names(known.classes))
-    return Apply(known.module(num_classes=classes, folded=True)), shapes(known, classes, folded=True)
-
-
-def _source(source: Any) -> str:
-    """The one field of a weights' source, which says where they are."""
-    return str(next(iter(vars(source).values())))
 
 
 def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

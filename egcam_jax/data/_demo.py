@@ -13,7 +13,7 @@ from egcam_jax.data._read import read
 DEMO = "chelsea.png"
 """A tabby cat, 451 by 300."""
 
-REFERENCES = (
+DEMO_REFERENCES = (
     "astronaut.png",
     "brick.png",
     "camera.png",
@@ -23,7 +23,7 @@ REFERENCES = (
     "motorcycle_left.png",
     "rocket.jpg",
 )
-"""The other photographs of everyday things; microscopy, the sky, drawings and test patterns are left out."""
+"""``skimage.data``'s other photographs of everyday things, not microscopy, the sky, drawings or test patterns."""
 
 
 def demo_path() -> Path:
@@ -53,7 +53,7 @@ def demo_references(settings: Preprocess) -> Float32[np.ndarray, "32 h w 3"]:
     Raises:
         OSError, ModuleNotFoundError: As ``demo_path``.
     """
-    pictures = (read(_locate(name)) for name in REFERENCES)
+    pictures = (read(_locate(name)) for name in DEMO_REFERENCES)
     return np.stack([preprocess(view, settings) for picture in pictures for view in _views(picture)])
 
 

@@ -1,9 +1,13 @@
 """`egcam explain` from arguments to files, with a tiny network."""
 
 import dataclasses
+import errno
 import hashlib
+import inspect
+import io
 import json
 import os
+import sys
 
 import jax
 import numpy as np
@@ -12,8 +16,10 @@ from PIL import Image
 from tiny_network import NAMES, PREPROCESS, TRACES, tiny_model
 
 from egcam_jax import data, render
+from egcam_jax.cli import _methods, main
 from egcam_jax.cli._run import explain_batch
-from egcam_jax.methods import explain
+from egcam_jax.cli.explain import explain as explain_command
+from egcam_jax.methods import METHODS, explain
 
 
 def by_hand(model, paths, **options):
@@ -39,7 +45,7 @@ def test_the_files_hold_what_the_library_computes(egcam, tiny, photographs, tmp_
     assert result.exit_code == 0, result.output
     expected = by_hand(tiny, [photographs / "3.png"], num_samples=4, seed=7)
     target = int(expected.target[0])
-    slug = {0: "crane", 1: "tabby", 2: "persian-cat", 3: "crane", 4: "catamaran"}[target]
+    slug = {0: "crane-0", 1: "tabby", 2: "persian-cat", 3: "crane-3", 4: "catamaran"}[target]
     out = tmp_path / "egcam-out"
     assert written(out) == [f"3.{slug}.json", f"3.{slug}.npz", f"3.{slug}.png"]
     with np.load(out / f"3.{slug}.npz") as arrays:
@@ -71,11 +77,41 @@ def test_the_json_file_holds_the_provenance(egcam, tiny, photographs, tmp_path):
     assert it["preprocessing"]["size"] == 16
     assert it["preprocessing"]["interpolation"] == "bilinear"
     assert it["chunk"] == 32
+    assert it["pass"] == {"images": 1, "samples": 2}
+    assert it["batch"] == 8
+    assert it["key"] == "fold_in(key(5), index)"
+    assert it["index"] == 0
+    assert it["dtype"] == "float32"
+    assert it["options"]["noise_scale"] == 0.1
     assert it["device"].startswith("cpu")
     assert it["references"]["count"] == 32
+    assert it["references"]["files"] == list(data.DEMO_REFERENCES)
     assert it["map"]["target"]["index"] == 2
     assert it["map"]["layer"].endswith("features")
     assert it["map"]["map_shape"] == [4, 4]
+    assert it["map"]["files"]["npz"] == os.path.join("egcam-out", "0.persian-cat.npz")
+
+
+def test_the_versions_are_those_of_what_was_used(egcam, tiny, photographs):
+    def versions(*arguments):
+        return set(document(egcam("explain", *arguments, "--method", "gradcam", "--json"))["versions"])
+
+    used = {"python", "egcam-jax", "jax", "jaxlib", "flax", "numpy", "pillow", "matplotlib"}
+    assert versions(photographs / "0.png") == used
+    assert versions() == used | {"scikit-image"}  # whose photograph the demonstration is
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--batch", 2, "--samples", 6), {"images": 2, "samples": 6}),
+        (("--batch", 2, "--samples", 6, "--chunk", 7), {"images": 2, "samples": 3}),
+        (("--samples", 6, "--chunk", 4), {"images": 3, "samples": 1}),
+        (("--method", "gradcam", "--chunk", 4), {"images": 3, "samples": 1}),
+    ],
+)
+def test_what_one_pass_holds_is_known(egcam, tiny, photographs, arguments, expected):
+    assert document(egcam("explain", photographs, "--json", "--format", "npz", *arguments))["pass"] == expected
 
 
 def test_the_numbers_reported_follow_from_their_definitions(egcam, tiny, photographs):
@@ -97,14 +133,19 @@ def test_the_numbers_reported_follow_from_their_definitions(egcam, tiny, photogr
 
 
 def test_the_report_says_what_was_explained_and_where_it_went(egcam, tiny, photographs):
-    result = egcam("explain", photographs / "0.png", "--samples", 2, "--target", "persian")
+    arguments = ("explain", photographs / "0.png", "--samples", 2, "--target", "persian")
+    (image,) = document(egcam(*arguments, "--json"))["images"]
+    (it,) = image["maps"]
+    result = egcam(*arguments)
+    assert str(photographs / "0.png") in result.stdout.splitlines()
     for text in (
-        "0.png",
-        "top classes",
-        "Persian cat (2), by expected_gradcam (2 samples",
+        "model           tiny, weights from a fixed seed, on cpu",
+        "references      32 from scikit-image's photographs (--refs for your own)",
+        *(f"{100 * top['probability']:5.1f} %  {top['name']} ({top['index']})" for top in image["top_classes"]),
+        "explained       Persian cat (2), by expected_gradcam (2 samples, 5 forward passes)",
         "features (4 × 4 map)",
-        "logits",
-        "of the map's maximum",
+        f"completeness    gap of {it['completeness_gap']:+.3g} logits",
+        f"standard error  {100 * it['stderr_relative']:.2g} % of the map's maximum",
         os.path.join("egcam-out", "0.persian-cat.png"),
         os.path.join("egcam-out", "0.persian-cat.json"),
     ):
@@ -112,19 +153,21 @@ def test_the_report_says_what_was_explained_and_where_it_went(egcam, tiny, photo
     assert result.stderr == ""
 
 
-def test_later_batches_trace_nothing(egcam, photographs, monkeypatch):
-    model = tiny_model(label="traced")
+@pytest.mark.parametrize("target", ["1", "top:2"])
+def test_later_batches_compile_nothing(egcam, photographs, monkeypatch, target):
+    label = f"traced for {target}"
+    model = tiny_model(label=label)
     monkeypatch.setattr("egcam_jax.models.load", lambda name, weights=None: model)
     counts = []
 
     def counted(*arguments):
         outcome = explain_batch(*arguments)
-        counts.append(TRACES.count("traced"))
+        counts.append(TRACES.count(label))
         return outcome
 
     monkeypatch.setattr("egcam_jax.cli._run.explain_batch", counted)
-    egcam("explain", photographs, "--samples", 1, "--batch", 2, "--target", 1)
-    assert len(counts) == 3
+    egcam("explain", photographs, "--samples", 1, "--batch", 2, "--target", target)
+    assert len(counts) == 3  # of two, two and one pictures
     assert counts[0] > 0
     assert counts == [counts[0]] * 3
 
@@ -148,7 +191,7 @@ def test_the_last_batch_is_filled_up(egcam, tiny, photographs, monkeypatch):
         shapes.append(x.shape)
         return explain(params, apply_fn, x, *args, **kwargs)
 
-    monkeypatch.setattr("egcam_jax.cli._run.explain", recorded)
+    monkeypatch.setattr("egcam_jax.cli._batches.explain", recorded)
     result = egcam("explain", photographs, "--samples", 1, "--batch", 2, "--json")
     assert shapes == [(2, 16, 16, 3)] * 3
     assert [image["index"] for image in document(result)["images"]] == [0, 1, 2, 3, 4]
@@ -226,6 +269,80 @@ def test_a_picture_whose_output_cannot_be_written_does_not_stop_the_rest(egcam, 
     assert failure["path"].endswith("1.png")
 
 
+def test_where_one_of_a_pictures_files_has_no_place_none_is_left(egcam, tiny, photographs, tmp_path):
+    (tmp_path / "egcam-out" / "1.tabby.json").mkdir(parents=True)
+    result = egcam("explain", photographs / "1.png", "--samples", 1, "--target", 1)
+    assert result.exit_code == 1
+    assert "1.tabby.json is a folder" in result.stderr
+    assert written(tmp_path / "egcam-out") == ["1.tabby.json"]
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(egcam, tiny, photographs, tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    (tmp_path / "egcam-out").mkdir()
+    os.mkfifo(tmp_path / "egcam-out" / "1.tabby.png")
+    assert egcam("explain", photographs / "1.png", "--samples", 1, "--target", 1).exit_code == 0
+    assert (tmp_path / "egcam-out" / "1.tabby.png").is_file()
+
+
+def test_a_disk_that_fills_up_fails_that_picture_and_leaves_nothing_half_written(
+    egcam, tiny, photographs, monkeypatch, tmp_path
+):
+    def save(path, **arrays):
+        if path.name.startswith("1."):
+            path.write_bytes(b"PK")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return savez(path, **arrays)
+
+    savez = np.savez_compressed
+    monkeypatch.setattr("numpy.savez_compressed", save)
+    result = egcam("explain", photographs, "--samples", 1, "--target", 1, "--json")
+    assert result.exit_code == 1
+    (failure,) = document(result)["failures"]
+    assert failure["path"].endswith("1.png")
+    assert "egcam-out: its files cannot be written there (No space left on device)" in failure["reason"]
+    assert written(tmp_path / "egcam-out") == [
+        f"{i}.tabby.{kind}" for i in (0, 2, 3, 4) for kind in ("json", "npz", "png")
+    ]
+
+
+def test_a_limit_on_the_size_of_files_is_reported(egcam, tiny, photographs, tmp_path):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        result = egcam("explain", photographs, "--samples", 1, "--target", 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert result.exit_code == 1
+    assert "5 not explained, 0 explained" in result.stderr
+    assert result.stderr.count("cannot be written there (File too large)") == 5
+    assert written(tmp_path / "egcam-out") == []
+
+
+def test_what_the_device_cannot_do_for_a_batch_does_not_stop_the_rest(egcam, tiny, photographs, monkeypatch):
+    def burst(params, apply_fn, x, *args, index, **kwargs):
+        if 2 in np.asarray(index):
+            raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        return explain(params, apply_fn, x, *args, index=index, **kwargs)
+
+    monkeypatch.setattr("egcam_jax.cli._batches.explain", burst)
+    result = egcam("explain", photographs, "--method", "gradcam", "--batch", 2, "--json")
+    assert result.exit_code == 1
+    it = document(result)
+    assert [image["image"][-5:] for image in it["images"]] == ["0.png", "1.png", "4.png"]
+    assert [failure["path"][-5:] for failure in it["failures"]] == ["2.png", "3.png"]
+    assert "RESOURCE_EXHAUSTED: out of memory (if memory ran out: a smaller --chunk" in it["failures"][0]["reason"]
+
+
+def test_a_picture_that_is_a_line_works(egcam, tiny, tmp_path):
+    Image.new("RGB", (20_000, 1), "red").save(tmp_path / "line.png")
+    result = egcam("explain", "line.png", "--samples", 1, "--target", 1)
+    assert result.exit_code == 0, result.output
+    assert written(tmp_path / "egcam-out") == ["line.tabby.json", "line.tabby.npz", "line.tabby.png"]
+
+
 def test_no_photograph_is_overwritten(egcam, tiny, photographs):
     other = photographs / "0.tabby.png"
     (photographs / "1.png").rename(other)
@@ -245,12 +362,41 @@ def test_no_reference_is_overwritten(egcam, tiny, photographs):
     assert other.read_bytes() == before
 
 
+def test_no_photograph_that_could_have_been_a_reference_is_overwritten(egcam, tiny, photographs, monkeypatch):
+    monkeypatch.setattr("egcam_jax.cli._session._REFERENCES", 1)
+    others = [photographs / f"{i}.tabby.png" for i in (0, 3)]
+    for i, other in zip((1, 2), others):
+        (photographs / f"{i}.png").rename(other)
+    before = [other.read_bytes() for other in others]
+    arguments = ("--refs", photographs, "--out", photographs, "--samples", 1, "--target", 1)
+    inputs = (photographs / "0.png", photographs / "3.png")
+    result = egcam("explain", *inputs, *arguments, "--json")
+    assert document(result)["references"]["count"] == 1
+    assert [other.read_bytes() for other in others] == before
+
+
+def test_the_weights_are_not_overwritten(egcam, tiny, photographs, tmp_path):
+    weights = tmp_path / "0.tabby.npz"
+    weights.write_bytes(b"weights")
+    arguments = ("--weights", weights, "--out", tmp_path, "--samples", 1, "--target", 1)
+    assert egcam("explain", photographs / "0.png", *arguments).exit_code == 0
+    assert weights.read_bytes() == b"weights"
+
+
+def test_another_class_of_the_same_name_replaces_nothing_of_an_earlier_run(egcam, tiny, photographs, tmp_path):
+    for target in (0, 3):
+        egcam("explain", photographs / "0.png", "--method", "gradcam", "--target", target, "--format", "npz")
+    assert written(tmp_path / "egcam-out") == [
+        f"0.crane-{target}.{kind}" for target in (0, 3) for kind in ("json", "npz")
+    ]
+
+
 def test_a_map_that_is_not_finite_is_a_failure_of_its_picture(egcam, tiny, photographs, monkeypatch):
     def burst(*args, **kwargs):
         result = explain(*args, **kwargs)
         return dataclasses.replace(result, saliency=result.saliency.at[1].set(np.nan))
 
-    monkeypatch.setattr("egcam_jax.cli._run.explain", burst)
+    monkeypatch.setattr("egcam_jax.cli._batches.explain", burst)
     result = egcam("explain", photographs, "--samples", 1, "--json")
     assert result.exit_code == 1
     (failure,) = document(result)["failures"]
@@ -258,9 +404,20 @@ def test_a_map_that_is_not_finite_is_a_failure_of_its_picture(egcam, tiny, photo
     assert "gradients overflow" in failure["reason"]
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32])
-def test_seeds_that_keys_cannot_hold_are_refused(egcam, tiny, photographs, seed):
-    assert egcam("explain", photographs / "0.png", "--seed", seed).exit_code == 2
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--seed", -1), ("--seed", 2**32), ("--noise-scale", -1), ("--noise-scale", "nan"), ("--samples", 0)],
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_loaded(egcam, photographs, monkeypatch, option, value):
+    monkeypatch.setattr("egcam_jax.models.load", lambda *args, **kwargs: pytest.fail("loaded"))
+    result = egcam("explain", photographs / "0.png", option, value)
+    assert result.exit_code == 2
+    assert f"'{option}'" in result.stderr
+
+
+def test_the_largest_seed_is_taken(egcam, tiny, photographs):
+    result = egcam("explain", photographs / "0.png", "--samples", 1, "--seed", 2**32 - 1, "--json")
+    assert document(result)["key"] == "fold_in(key(4294967295), index)"
 
 
 def test_json_lists_the_failures_and_nothing_else_is_on_standard_output(egcam, tiny, photographs, tmp_path):
@@ -298,7 +455,7 @@ def test_classes_with_the_same_first_name_get_files_of_their_own(egcam, tiny, ph
     egcam("explain", photographs / "0.png", "--samples", 1, "--target", "top:5", "--format", "npz")
     names = [name for name in written(tmp_path / "egcam-out") if name.endswith(".npz")]
     assert len(names) == 5
-    assert {"0.crane.npz", "0.crane-2.npz"} < set(names)
+    assert {"0.crane-0.npz", "0.crane-3.npz"} < set(names)
 
 
 def test_pictures_of_the_same_name_get_files_of_their_own(egcam, tiny, photographs, tmp_path):
@@ -365,8 +522,9 @@ def test_references_from_a_folder(egcam, tiny, photographs):
     ("options", "remedy"),
     [
         ((), "--path latent"),
-        (("--path", "latent"), "more --samples"),
-        (("--difference", "tangent"), "more --samples"),
+        (("--path", "latent"), "--samples"),
+        (("--difference", "tangent"), "--samples"),
+        (("--difference", "tangent", "--normalizer", "elementwise", "--noise", "gaussian"), "--samples"),
         (("--path", "latent", "--difference", "encoded"), "--difference latent"),
         (("--difference", "encoded"), "--path latent --difference latent"),
         (("--difference", "none"), None),
@@ -379,10 +537,27 @@ def test_whether_the_gap_vanishes_with_more_samples_is_known(egcam, tiny, photog
         assert it["completeness_remedy"] == remedy
         return abs(it["completeness_gap"] or 0)
 
-    if remedy == "more --samples":
+    if remedy == "--samples":
         assert gap(1024) < 0.3 * gap(1)
     else:
         gap(1)
+
+
+@pytest.mark.parametrize("path", ["input", "latent"])
+@pytest.mark.parametrize("difference", ["latent", "encoded"])
+def test_after_the_remedy_more_samples_are_enough(path, difference):
+    options = {**METHODS["expected_gradcam"].options, "path": path, "difference": difference}
+    remedy = _methods.remedy("expected_gradcam", options)
+    if remedy != "--samples":
+        words = remedy.split()
+        options |= {flag.removeprefix("--"): value for flag, value in zip(words[::2], words[1::2])}
+    assert _methods.remedy("expected_gradcam", options) == "--samples"
+
+
+def test_every_option_that_is_named_as_a_remedy_or_as_a_methods_own_can_be_given():
+    parameters = inspect.signature(explain_command).parameters
+    assert {*_methods.OFFERED, "refs", "samples"} <= set(parameters)
+    assert set(_methods.OFFERED) == set(METHODS["expected_gradcam"].schema) - {"alpha"}
 
 
 def test_bfloat16_reaches_the_network(egcam, tiny, photographs):
@@ -407,7 +582,7 @@ def test_an_empty_map_is_said_in_words(egcam, tiny, photographs, monkeypatch):
         result = explain(*args, **kwargs)
         return dataclasses.replace(result, cam=result.cam * 0, saliency=result.saliency * 0)
 
-    monkeypatch.setattr("egcam_jax.cli._run.explain", empty)
+    monkeypatch.setattr("egcam_jax.cli._batches.explain", empty)
     result = egcam("explain", photographs / "0.png", "--samples", 2)
     assert result.exit_code == 0
     assert "the map is empty: at this layer nothing in the picture speaks for this class" in result.stdout
@@ -417,8 +592,12 @@ def test_an_empty_map_is_said_in_words(egcam, tiny, photographs, monkeypatch):
     ("arguments", "message"),
     [
         (("--method", "gradcamm"), "'gradcamm' is unknown. Did you mean 'gradcam'"),
-        (("--method", "gradcam", "--noise", "uniform"), "method 'gradcam' has no option 'noise'"),
-        (("--noise", "pink"), "noise must be one of"),
+        (
+            ("--method", "gradcam", "--noise", "uniform"),
+            "--noise uniform: the method 'gradcam' does not use it; its options: none",
+        ),
+        (("--method", "gradcam", "--noise-scale", "0"), "--noise-scale 0.0: the method 'gradcam' does not use it"),
+        (("--noise", "pink"), "--noise must be one of 'uniform', 'gaussian', 'none'; got 'pink'"),
         (("--target", "cat"), "2 classes fit: 1 tabby, tabby cat; 2 Persian cat"),
         (("--method", "gradcam", "--refs", "photographs"), "--refs photographs: the method 'gradcam' does not use it"),
         (("--method", "gradcam", "--samples", "5"), "--samples 5: the method 'gradcam' does not use it"),
@@ -436,6 +615,37 @@ def test_a_bad_option_is_one_clean_line_and_status_2(egcam, tiny, photographs, a
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.output
+
+
+def test_colours_are_left_out_where_the_user_wants_none(egcam, monkeypatch):
+    red = "\x1b[1;31merror: "
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert red in egcam("explain", "--noise", "pink").stderr
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = egcam("explain", "--noise", "pink").stderr
+    assert "error: " in plain
+    assert "31m" not in plain
+
+
+@pytest.mark.parametrize("json_", [True, False])
+def test_a_terminal_that_knows_only_ascii(egcam, tiny, photographs, monkeypatch, json_):
+    path = photographs / "käse.png"
+    (photographs / "0.png").rename(path)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    arguments = ["explain", str(path), "--method", "gradcam", *(["--json"] if json_ else [])]
+    monkeypatch.setattr(sys, "argv", ["egcam", *arguments])
+    monkeypatch.setattr(sys, "stdout", stream)
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    stream.flush()
+    text = stream.buffer.getvalue().decode("ascii")
+    if json_:
+        assert json.loads(text)["images"][0]["image"] == str(path)
+    else:
+        assert "k?se.png" in text
+        assert "features (4 ? 4 map)" in text
 
 
 def test_debug_keeps_the_traceback(egcam, tiny, photographs):

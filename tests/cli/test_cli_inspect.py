@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 
 from egcam_jax import models
-from egcam_jax.cli import _doctor
+from egcam_jax.cli import _doctor, _networks
 from egcam_jax.methods import METHODS
 from egcam_jax.models._registry import spec
 
@@ -71,7 +71,7 @@ def test_the_doctor_finds_what_is_missing_and_says_what_to_do(egcam, monkeypatch
         _doctor.Check(True, "jax", "1.0"),
         _doctor.Check(False, "weights", "not there", "install them"),
     ]
-    monkeypatch.setattr("egcam_jax.cli._doctor.examine", lambda: checks)
+    monkeypatch.setattr("egcam_jax.cli._doctor.looks", lambda: [("all", lambda: checks)])
     result = egcam("doctor")
     assert result.exit_code == 1
     assert "MISSING" in result.stdout
@@ -81,18 +81,71 @@ def test_the_doctor_finds_what_is_missing_and_says_what_to_do(egcam, monkeypatch
 
 def test_the_doctor_lets_an_optional_package_be_missing(egcam, monkeypatch):
     checks = [_doctor.Check(False, "pooch", "not installed", "install it", needed=False)]
-    monkeypatch.setattr("egcam_jax.cli._doctor.examine", lambda: checks)
+    monkeypatch.setattr("egcam_jax.cli._doctor.looks", lambda: [("all", lambda: checks)])
     result = egcam("doctor")
     assert result.exit_code == 0
     assert "All that is needed is there: `egcam explain` will run." in result.stdout
 
 
-def test_the_doctor_lists_weights_that_pooch_keeps(tmp_path, monkeypatch):
-    source = spec("alexnet").source
+@pytest.fixture
+def quick_doctor(monkeypatch, tmp_path):
+    """A doctor that runs no network, on a machine with empty caches."""
+    monkeypatch.setattr("egcam_jax.cli._doctor._demonstration", lambda: "works")
+    monkeypatch.setattr("egcam_jax.cli._doctor._weights", lambda: "there")
     monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path)
-    assert not _doctor._by_pooch(source.url)
-    (tmp_path / source.url.rsplit("/", 1)[1]).touch()
-    assert _doctor._by_pooch(source.url)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, file: None)
+
+
+def found(result, name):
+    """The doctor's line of this name."""
+    (line,) = [line for line in result.stdout.splitlines() if line.split()[1:2] == [name]]
+    return line.split(name, 1)[1].strip()
+
+
+@pytest.mark.usefixtures("quick_doctor")
+def test_the_doctor_lists_the_weights_that_were_downloaded(egcam, tmp_path, monkeypatch):
+    assert found(egcam("doctor"), "downloads") == "none yet"
+    (tmp_path / spec("alexnet").source.url.rsplit("/", 1)[1]).touch()
+    hub = {spec("vgg16").source.repository: str(tmp_path / "model.safetensors")}
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, file: hub.get(repository))
+    result = egcam("doctor")
+    assert result.exit_code == 0
+    assert found(result, "downloads") == "alexnet, vgg16"
+    assert result.stdout.splitlines()[-1] == "All is well: `egcam explain` will run."
+
+
+@pytest.mark.usefixtures("quick_doctor")
+@pytest.mark.parametrize(
+    ("broken", "name", "needed"),
+    [
+        ("egcam_jax.models.names", "downloads", False),
+        ("egcam_jax.data.demo_path", "photographs", True),
+        ("jax.devices", "devices", True),
+        ("egcam_jax.cli._doctor._demonstration", "demonstration", True),
+    ],
+)
+def test_the_doctor_ends_in_a_verdict_whatever_is_broken(egcam, monkeypatch, broken, name, needed):
+    def burst(*args):
+        raise RuntimeError("burst")
+
+    monkeypatch.setattr(broken, burst)
+    result = egcam("doctor")
+    assert result.exit_code == needed
+    assert found(result, name) == "RuntimeError: burst"
+    assert result.stdout.splitlines()[-1] == (
+        "Something needed is missing: `egcam explain` may not run."
+        if needed
+        else "All that is needed is there: `egcam explain` will run."
+    )
+
+
+def test_a_download_that_draws_its_own_bar_is_known(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, file: None)
+    assert _networks.shows_its_download("vgg16")
+    assert not _networks.shows_its_download("alexnet")
+    assert not _networks.shows_its_download("efficientnet_lite0")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, file: "/cache/model.safetensors")
+    assert not _networks.shows_its_download("vgg16")
 
 
 def test_terminals_that_lack_letters_get_question_marks():

@@ -1,0 +1,97 @@
+"""Pictures through the network batch by batch, as every command that explains pictures does it.
+
+What is written or said about an explanation is decided elsewhere.
+"""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from egcam_jax.cli import _inputs, _methods, _targets
+from egcam_jax.cli._session import Session
+from egcam_jax.methods import explain
+
+
+class Batch(NamedTuple):
+    """Pictures that could be read, and what the library takes for them, filled up to the session's size.
+
+    ``targets`` has one entry for each map of a picture, as ``explain`` takes them.
+    """
+
+    pictures: list[_inputs.Picture]
+    x: Any
+    index: Any
+    targets: list[Any]
+
+
+def read(session: Session, inputs: Sequence[_inputs.Input]) -> tuple[Batch | None, list[_inputs.Failure]]:
+    """Read a batch; ``None`` where no picture of it can be read. Filled up, so as not to compile again."""
+    pictures, failures = _inputs.load(inputs, session.model.preprocess)
+    if not pictures:
+        return None, failures
+    filled = [pictures[min(i, len(pictures) - 1)] for i in range(session.size)]
+    x = jnp.asarray(np.stack([picture.x for picture in filled]))
+    index = jnp.asarray([picture.source.place for picture in filled])
+    return Batch(pictures, x, index, _batch_targets(session, x)), failures
+
+
+def explanations(session: Session, batch: Batch, choice: _methods.Choice) -> list[list[Any]]:
+    """Explain a batch by one method: for each picture, one explanation of NumPy's arrays for each target."""
+    found = [jax.device_get(explanation) for explanation in _explain(session, batch, choice)]
+    return [[jax.tree.map(lambda leaf: leaf[i], it) for it in found] for i in range(len(batch.pictures))]  # noqa: B023
+
+
+def check_finite(explanation: Any) -> None:
+    """Refuse what cannot be drawn.
+
+    Raises:
+        FloatingPointError: The logits or the map of one picture are NaN or infinite.
+    """
+    if not np.isfinite(explanation.logits).all():
+        raise FloatingPointError(
+            "the network's output is NaN or infinite, so there is nothing to draw; check --weights, or try "
+            "--dtype float32"
+        )
+    if not np.isfinite(np.asarray(explanation.saliency, np.float32)).all():
+        raise FloatingPointError(
+            "the map is NaN or infinite though the network's output is not: gradients overflow; try --dtype float32, "
+            "or another --layer"
+        )
+
+
+def _explain(session: Session, batch: Batch, choice: _methods.Choice) -> Iterator[Any]:
+    settings = session.settings
+    with warnings.catch_warnings():
+        # Images whose logits are not finite are reported by name, without their number in the batch.
+        warnings.filterwarnings("ignore", message="the logits of image", category=RuntimeWarning)
+        for target in batch.targets:
+            yield explain(
+                session.model.params,
+                session.model.apply_fn,
+                batch.x,
+                session.references and session.references.images,
+                jax.random.key(settings.seed),
+                target=target,
+                method=choice.name,
+                layer=settings.layer or session.model.layer,
+                num_samples=settings.samples,
+                chunk_size=settings.chunk,
+                index=batch.index,
+                compute_dtype=jnp.bfloat16 if settings.dtype == "bfloat16" else None,
+                **choice.options,
+            )
+
+
+def _batch_targets(session: Session, x: Any) -> list[Any]:
+    """Targets as ``explain`` takes them: a class, each image's top class, or each one's k top classes."""
+    if not isinstance(session.target, _targets.Top):
+        return [session.target]
+    if session.target.k == 1:
+        return [None]
+    logits = jax.jit(session.model.apply_fn)(session.model.params, x)
+    _, order = jax.lax.top_k(logits, session.target.k)
+    return list(order.T)

@@ -1,0 +1,95 @@
+"""What every command that explains pictures needs once a run: the network, the target, the references."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from egcam_jax import data, models
+from egcam_jax.cli import _methods, _records, _targets
+from egcam_jax.methods import METHODS
+
+_REFERENCES = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What was asked for, whatever the methods are, on the command line's terms."""
+
+    model: str
+    weights: Path | None
+    layer: str | None
+    target: str | None
+    refs: str | None
+    samples: int | None
+    seed: int
+    dtype: str
+    chunk: int | None
+    batch: int
+
+
+class References(NamedTuple):
+    """A reference distribution, where it comes from, and the names of the photographs that it was made from."""
+
+    images: np.ndarray
+    source: str
+    names: list[str]
+
+
+class Session(NamedTuple):
+    """All that the pictures of a run share; ``size`` is that of every batch, the last one filled up."""
+
+    settings: Settings
+    model: Any
+    target: int | _targets.Top
+    references: References | None
+    size: int
+
+
+def prepare(settings: Settings, model: Any, choices: Sequence[_methods.Choice], size: int) -> Session:
+    """Read the target and the references, if any of the methods needs them, for batches of ``size`` pictures."""
+    target = _targets.parse(settings.target, model.class_names)
+    needed = any(METHODS[choice.name].needs_refs for choice in choices)
+    return Session(settings, model, target, _references(settings, model.preprocess) if needed else None, size)
+
+
+def load(settings: Settings) -> Any:
+    """Load the network with its weights."""
+    return models.load(settings.model, weights=settings.weights)
+
+
+def named(settings: Settings) -> list[str | Path]:
+    """The files that a run reads besides its pictures, all references that there are to draw from included."""
+    weights: list[str | Path] = [] if settings.weights is None else [settings.weights]
+    return weights if settings.refs is None else [*weights, *data.expand(settings.refs)]
+
+
+def provenance(session: Session, *, demonstration: bool) -> dict[str, Any]:
+    """What all of a run's explanations share, whatever the method; a ``demonstration`` is of our own picture."""
+    settings, model, references = session.settings, session.model, session.references
+    borrowed = demonstration or (references is not None and settings.refs is None)
+    device = jax.devices()[0]
+    return {
+        "versions": _records.versions(*(["scikit-image"] if borrowed else [])),
+        "device": f"{device.platform} ({device.device_kind})",
+        "model": {"name": model.name, "weights": str(model.weights), "digest": model.digest},
+        "preprocessing": dataclasses.asdict(model.preprocess),
+        "seed": settings.seed,
+        "key": f"fold_in(key({settings.seed}), index)",
+        "dtype": settings.dtype,
+        "batch": settings.batch,
+        "references": references
+        and {"source": references.source, "count": len(references.images), "files": references.names},
+    }
+
+
+def _references(settings: Settings, preprocess: Any) -> References:
+    if settings.refs is None:
+        source = "scikit-image's photographs (--refs for your own)"
+        return References(data.demo_references(preprocess), source, list(data.DEMO_REFERENCES))
+    drawn: dict[str, Any] = {"count": max(_REFERENCES, settings.samples or 0), "seed": settings.seed}
+    files = [str(path) for path in data.draw(settings.refs, **drawn)]
+    return References(data.references(settings.refs, preprocess, **drawn), settings.refs, files)
