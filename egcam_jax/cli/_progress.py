@@ -64,7 +64,8 @@ def bar(
 def left(done: float, total: float, since: float, now: float) -> float:
     """Seconds left: the time of a step so far, times the steps to do, less what has passed since the last one.
 
-    One step of ``_STEP`` seconds counts as done before the first, so that there is an estimate from the start.
+    One step of ``_STEP`` seconds counts as done before the first, so that there is an estimate from the start. What
+    takes longer than that is taken to go on for half as long as it has.
 
     Args:
         done: Steps done.
@@ -72,10 +73,11 @@ def left(done: float, total: float, since: float, now: float) -> float:
         since: Seconds from the start to the end of the last step.
         now: Seconds from the start.
     """
-    return max(0.0, (since + _STEP) / (done + 1) * (total - done) - (now - since))
+    waited = now - since
+    return max((since + _STEP) / (done + 1) * (total - done) - waited, waited / 2) if done < total else 0.0
 
 
 class _Left(ProgressColumn):
     def render(self, task: Task) -> Text:
         seconds = left(task.completed, task.total or 0, task.fields["since"], task.elapsed or 0.0)
-        return Text(f"about {datetime.timedelta(seconds=round(seconds))} left" if seconds else "a little longer")
+        return Text(f"about {datetime.timedelta(seconds=round(seconds))} left")

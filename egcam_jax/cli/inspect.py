@@ -19,16 +19,19 @@ def layers(model: _Model = "efficientnet_lite0", weights: _Weights = None, debug
         import jax.numpy as jnp
 
         from egcam_jax import models, splitting
-        from egcam_jax.cli import _networks
+        from egcam_jax.cli import _networks, _progress, _report
 
         known = _networks.known(model)
-        if weights is None:
-            apply_fn, params = _networks.outline(model)
-        else:
-            loaded = models.load(model, weights=weights)
-            apply_fn, params = loaded.apply_fn, loaded.params
         size = known.preprocess.size
-        found = splitting.layers(apply_fn, params, jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32))
+        with _progress.bar(_report.console(), 2) as step:
+            step(f"reading {model}", 0)
+            if weights is None:
+                apply_fn, params = _networks.outline(model)
+            else:
+                loaded = models.load(model, weights=weights)
+                apply_fn, params = loaded.apply_fn, loaded.params
+            step("listing layers", 1)
+            found = splitting.layers(apply_fn, params, jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32))
         rows = [
             (name, " × ".join(map(str, shape)), "default" if name == known.layer else "")
             for name, shape in found.items()

@@ -28,9 +28,9 @@ def expand(argument: str | os.PathLike[str]) -> list[Path]:
         FileNotFoundError: The folder holds no image, nothing matches the pattern, or no user has this home folder.
     """
     path = _at_home(argument)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, raises nothing on names that no file can have
         return _images(path)
-    if path.exists() or not glob.has_magic(str(path)):
+    if os.path.exists(path) or not glob.has_magic(str(path)):
         return [path]
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if not os.path.isdir(match))
     if not matches:

@@ -75,7 +75,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
 
 
 def _stream(path: Path):  # type: ignore[no-untyped-def]  # a binary file; typeshed's name for it is private
-    if path.exists() and not path.is_file() and not path.is_dir():  # opening a pipe would wait for ever
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):  # else opening a pipe would wait
         raise ImageFileError(f"{path}: not a regular file but a pipe, a socket or a device; name an image file")
     try:
         return path.open("rb")
@@ -84,9 +84,11 @@ def _stream(path: Path):  # type: ignore[no-untyped-def]  # a binary file; types
     except (IsADirectoryError, NotADirectoryError) as error:
         raise type(error)(f"{path}: {str(error.strerror).lower()}; name an image file") from error
     except PermissionError as error:
-        if path.is_dir():  # on Windows a folder cannot be opened either
+        if os.path.isdir(path):  # on Windows a folder cannot be opened either
             raise IsADirectoryError(f"{path}: is a directory; name an image file") from error
         raise PermissionError(f"{path}: no permission to read it; try `chmod +r`, or a copy") from error
+    except OSError as error:  # a link to itself, a name that is too long
+        raise OSError(f"{path}: cannot be opened ({error.strerror}); name an image file") from error
 
 
 def _header(path: str | os.PathLike[str], stream) -> Image.Image:  # type: ignore[no-untyped-def]

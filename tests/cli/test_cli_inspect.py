@@ -12,12 +12,14 @@ from egcam_jax.cli import _doctor, _networks
 from egcam_jax.methods import METHODS
 from egcam_jax.models._registry import spec
 
+COMMANDS = ["explain", "layers", "models", "methods", "doctor"]
+
 
 def test_help_lists_the_commands(egcam):
     result = egcam("--help")
     assert result.exit_code == 0
-    for command in ("explain", "layers", "models", "methods", "doctor"):
-        assert command in result.stdout
+    first = [words[0] for line in result.stdout.splitlines() if (words := line.strip("│| ").split())]
+    assert [word for word in first if word in COMMANDS] == COMMANDS
 
 
 def test_help_waits_for_nothing_that_the_package_itself_does_not_import():
@@ -59,11 +61,13 @@ def test_models_are_listed_with_layer_and_source(egcam):
 
 
 def test_methods_are_listed_with_options_and_source(egcam):
-    text = egcam("methods").stdout
+    lines = egcam("methods").stdout.splitlines()
     for name, method in METHODS.items():
-        assert name in text
-        assert method.source.split(",")[0] in text
-    assert "difference=latent" in text
+        (start,) = [i for i, line in enumerate(lines) if line.split()[:1] == [name]]
+        assert method.source.split(",")[0] in lines[start]
+        options = [f"{option}={default}" for option, default in method.options.items()]
+        for i, option in enumerate(options or ["none"]):
+            assert option in lines[start + i].split()
 
 
 def test_the_doctor_finds_what_is_missing_and_says_what_to_do(egcam, monkeypatch):

@@ -157,6 +157,17 @@ def test_a_pipe_is_not_waited_for(tmp_path):
         data.read(tmp_path / "pipe.png")
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"), [("loop.png", "Too many levels of symbolic links"), ("x" * 300 + ".png", "File name too long")]
+)
+def test_what_cannot_be_opened_names_itself_and_the_reason(tmp_path, name, reason):
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    assert data.expand(tmp_path / name) == [tmp_path / name]
+    for look in (data.read, data.probe):
+        with pytest.raises(OSError, match=rf"{name}: cannot be opened \({reason}\); name an image file"):
+            look(tmp_path / name)
+
+
 def test_a_path_through_a_file(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(NotADirectoryError, match="not a directory"):
