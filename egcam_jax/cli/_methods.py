@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 from egcam_jax import _checks, kernel
 from egcam_jax.methods import METHODS
-from egcam_jax.methods._explain import DEFAULT_NUM_SAMPLES
 
 OFFERED = ("difference", "normalizer", "noise", "noise_scale", "path", "sampling")
 """The methods' options that can be given on the command line; others take arrays."""
@@ -40,7 +39,7 @@ def check(choice: Choice, *, refs: str | None, samples: int | None) -> None:
 
 def default_samples(name: str) -> int | None:
     """How many samples a method draws unless told otherwise; ``None`` for one that draws none."""
-    return DEFAULT_NUM_SAMPLES if METHODS[name].sampled else None
+    return METHODS[name].num_samples
 
 
 def provenance(choice: Choice, *, given: int | None, chunk: int | None, images: int) -> dict[str, Any]:

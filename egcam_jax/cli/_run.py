@@ -38,6 +38,15 @@ class Settings:
     format: str
 
 
+class Job(NamedTuple):
+    """What is done to every batch of a run, and where it goes."""
+
+    session: _session.Session
+    choice: _methods.Choice
+    destination: _maps.Destination
+    provenance: dict[str, Any]
+
+
 class Outcome(NamedTuple):
     """A batch's records and failures."""
 
@@ -50,32 +59,13 @@ def run(settings: Settings) -> int:
     _methods.check(settings.choice, refs=settings.common.refs, samples=settings.common.samples)
     _output.prepare(settings.out)
     inputs, failures = _inputs.find(settings.images or [str(data.demo_path())])
-    out, err = _report.console(), _report.console(stderr=True)
-    speak = Console(quiet=True) if settings.json else out
-    records: list[dict[str, Any]] = []
+    err = _report.console(stderr=True)
     provenance: dict[str, Any] = {}
+    records: list[dict[str, Any]] = []
     if inputs:
         named = [*(it.path for it in inputs), *(it.path for it in failures), *_session.named(settings.common)]
-        model = _fetched(settings.common)
-        total = len(inputs) + 2 * _LOADING + _COMPILING
-        with _progress.bar(out if speak.is_terminal and not speak.quiet else err, total) as step:
-            step(f"loading {settings.common.model}", 0)
-            model = model or _session.load(settings.common)
-            step("reading references", _LOADING)
-            size = min(settings.common.batch, len(inputs))
-            session = _session.prepare(settings.common, model, [settings.choice], size)
-            provenance = _provenance(settings, session)
-            slugs = _output.slugs(model.class_names)
-            destination = _maps.Destination(settings.out, settings.format, slugs, _output.identities(named))
-            _report.run(speak, provenance)
-            step("compiling", _LOADING)
-            for number, batch in enumerate(_inputs.batches(inputs, size)):
-                outcome = explain_batch(session, settings.choice, destination, provenance, batch)
-                records += outcome.records
-                failures += outcome.failures
-                for record in outcome.records:
-                    _report.picture(speak, record)
-                step("explaining", len(batch) + (0 if number else _COMPILING))
+        provenance, (records, others) = _explain(settings, inputs, _output.identities(named))
+        failures += others
     _report.failures(err, failures, len(records))
     if settings.json:
         problems = [failure._asdict() for failure in failures]
@@ -83,39 +73,48 @@ def run(settings: Settings) -> int:
     return len(failures)
 
 
-def explain_batch(
-    session: _session.Session,
-    choice: _methods.Choice,
-    destination: _maps.Destination,
-    provenance: dict[str, Any],
-    inputs: Sequence[_inputs.Input],
-) -> Outcome:
+def explain_batch(job: Job, inputs: Sequence[_inputs.Input]) -> Outcome:
     """Explain the pictures of a batch that can be read, and write their files."""
-    batch, failures = _batches.read(session, inputs)
+    batch, failures = _batches.read(job.session, inputs)
     if batch is None:
         return Outcome([], failures)
     try:
-        explained = _batches.explanations(session, batch, choice)
+        explained = _batches.explanations(job.session, batch, job.choice)
     except (RuntimeError, MemoryError) as error:  # of the device: what it cannot do for these it may for others
         return Outcome([], [*failures, *(_too_much(picture.source, error) for picture in batch.pictures)])
     records = []
     for picture, explanations in zip(batch.pictures, explained):
         try:
-            for explanation in explanations:
-                _batches.check_finite(explanation)
-            record = _records.of_picture(picture, explanations[0].logits, session.model.class_names)
-            maps = [_records.of_map(it, session.model.class_names, provenance) for it in explanations]
-            files = _maps.write(destination, picture, explanations, maps, {**provenance, **record})
-            records.append({**record, "maps": [{**it, "files": paths} for it, paths in zip(maps, files)]})
+            records.append(_write(job, picture, explanations))
         except _inputs.TROUBLE as error:
             failures.append(_inputs.failure(picture.source, error))
     return Outcome(records, failures)
 
 
-def _too_much(item: _inputs.Input, error: Exception) -> _inputs.Failure:
-    return _inputs.Failure(
-        str(item.path), f"{_errors.text(error)[:300]} (if memory ran out: a smaller --chunk or --batch)"
-    )
+def _explain(
+    settings: Settings, inputs: Sequence[_inputs.Input], kept: frozenset[tuple[int, int]]
+) -> tuple[dict[str, Any], Outcome]:
+    """Explain the pictures batch by batch, reporting each, under a progress bar."""
+    out = _report.console()
+    speak = Console(quiet=True) if settings.json else out
+    bar = out if out.is_terminal and not settings.json else _report.console(stderr=True)
+    whole = Outcome([], [])
+    model = _fetched(settings.common)
+    with _progress.bar(bar, len(inputs) + 2 * _LOADING + _COMPILING) as step:
+        step(f"loading {settings.common.model}", 0)
+        model = model or _session.load(settings.common)
+        step("reading references", _LOADING)
+        job = _prepare(settings, model, min(settings.common.batch, len(inputs)), kept)
+        _report.run(speak, job.provenance)
+        step("compiling", _LOADING)
+        for number, batch in enumerate(_inputs.batches(inputs, job.session.size)):
+            outcome = explain_batch(job, batch)
+            whole.records.extend(outcome.records)
+            whole.failures.extend(outcome.failures)
+            for record in outcome.records:
+                _report.picture(speak, record)
+            step("explaining", len(batch) + (0 if number else _COMPILING))
+    return job.provenance, whole
 
 
 def _fetched(common: _session.Settings) -> Any:
@@ -124,8 +123,27 @@ def _fetched(common: _session.Settings) -> Any:
     return _session.load(common) if downloads else None
 
 
-def _provenance(settings: Settings, session: _session.Session) -> dict[str, Any]:
-    common = settings.common
-    return _session.provenance(session, demonstration=not settings.images) | _methods.provenance(
-        settings.choice, given=common.samples, chunk=common.chunk, images=session.size
+def _prepare(settings: Settings, model: Any, size: int, kept: frozenset[tuple[int, int]]) -> Job:
+    common, choice = settings.common, settings.choice
+    session = _session.prepare(common, model, [choice], size)
+    provenance = _session.provenance(session, demonstration=not settings.images)
+    provenance |= _methods.provenance(choice, given=common.samples, chunk=common.chunk, images=size)
+    slugs = _output.slugs(model.class_names)
+    return Job(session, choice, _maps.Destination(settings.out, settings.format, slugs, kept), provenance)
+
+
+def _write(job: Job, picture: _inputs.Picture, explanations: Sequence[Any]) -> dict[str, Any]:
+    """Write the files of a picture's maps, and return its record."""
+    for explanation in explanations:
+        _batches.check_finite(explanation)
+    names = job.session.model.class_names
+    record = _records.of_picture(picture, explanations[0].logits, names)
+    maps = [_records.of_map(explanation, names, job.provenance) for explanation in explanations]
+    files = _maps.write(job.destination, picture, explanations, maps, {**job.provenance, **record})
+    return {**record, "maps": [{**it, "files": paths} for it, paths in zip(maps, files)]}
+
+
+def _too_much(item: _inputs.Input, error: Exception) -> _inputs.Failure:
+    return _inputs.Failure(
+        str(item.path), f"{_errors.text(error)[:300]} (if memory ran out: a smaller --chunk or --batch)"
     )

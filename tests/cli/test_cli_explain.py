@@ -16,7 +16,7 @@ from PIL import Image
 from tiny_network import NAMES, PREPROCESS, TRACES, tiny_model
 
 from egcam_jax import data, render
-from egcam_jax.cli import _methods, main
+from egcam_jax.cli import _methods, _progress, main
 from egcam_jax.cli._run import explain_batch
 from egcam_jax.cli.explain import explain as explain_command
 from egcam_jax.methods import METHODS, explain
@@ -627,6 +627,28 @@ def test_colours_are_left_out_where_the_user_wants_none(egcam, monkeypatch):
     plain = egcam("explain", "--noise", "pink").stderr
     assert "error: " in plain
     assert "31m" not in plain
+
+
+@pytest.mark.parametrize("downloaded", [True, False])
+def test_a_download_with_a_bar_of_its_own_comes_before_ours(egcam, photographs, monkeypatch, downloaded):
+    events = []
+
+    def load(name, weights=None):
+        events.append("load")
+        return tiny_model()
+
+    def bar(*args, **kwargs):
+        events.append("bar")
+        return begin(*args, **kwargs)
+
+    begin = _progress.bar
+    monkeypatch.setattr("egcam_jax.cli._progress.bar", bar)
+    monkeypatch.setattr("egcam_jax.models.load", load)
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache", lambda *args: "/cache/model.safetensors" if downloaded else None
+    )
+    egcam("explain", photographs / "0.png", "--model", "vgg16", "--method", "gradcam")
+    assert events == (["bar", "load"] if downloaded else ["load", "bar"])
 
 
 @pytest.mark.parametrize("json_", [True, False])

@@ -143,6 +143,14 @@ def test_the_doctor_ends_in_a_verdict_whatever_is_broken(egcam, monkeypatch, bro
     )
 
 
+def test_the_doctor_reaches_its_verdict_without_jax(tmp_path):
+    code = "import sys; sys.modules['jax'] = None; sys.argv = ['egcam', 'doctor']; import egcam_jax.cli as c; c.main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.splitlines()[-1] == "Something needed is missing: `egcam explain` may not run."
+    assert "Traceback" not in done.stderr
+
+
 def test_a_download_that_draws_its_own_bar_is_known(monkeypatch):
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, file: None)
     assert _networks.shows_its_download("vgg16")
