@@ -40,6 +40,34 @@ def number(argument: str, value: Any, *, low: float) -> Any:
     return value
 
 
+def flag(argument: str, value: Any) -> bool:
+    """Check that ``value`` is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{argument} must be True or False, known before compilation; got {_describe(value)}.")
+    return bool(value)
+
+
+def pixels(argument: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """Check a number, or an array of numbers that broadcasts to one image."""
+    if not jnp.issubdtype(_dtype(value), jnp.number):
+        raise TypeError(f"{argument} must be a number or an array of numbers; got {_describe(value)}.")
+    came = np.shape(value)
+    if len(came) > len(shape) or any(a not in (1, b) for a, b in zip(reversed(came), reversed(shape))):
+        raise ValueError(f"{argument} must be a number or broadcast to one image, of shape {shape}; got shape {came}.")
+    finite(argument, value)
+    return jnp.asarray(value, jnp.float32)
+
+
+def grid(value: Any, spatial_dims: int) -> tuple[int, ...] | None:
+    """Check the grid that a layer of tokens stands for: whole numbers, one for each spatial axis."""
+    if value is None:
+        return None
+    if not isinstance(value, tuple | list) or len(value) != spatial_dims:
+        wanted = ("(w,)", "(h, w)", "(d, h, w)")[spatial_dims - 1]
+        raise ValueError(f"grid must be {wanted}, the rows and columns of the tokens, or None; got {value!r}.")
+    return tuple(count("grid", size) for size in value)
+
+
 def positions(argument: str, value: Any, num_samples: int) -> Any:
     """Check positions on the path: a scalar or one for each sample, in [0, 1]."""
     if not jnp.issubdtype(_dtype(value), jnp.number):
@@ -63,33 +91,41 @@ def count(argument: str, value: Any) -> int:
     return int(value)
 
 
-def images(x: Any) -> Any:
+AXES = {1: "L, C", 2: "H, W, C", 3: "D, H, W, C"}
+"""The axes of one input, by its number of spatial dimensions."""
+
+
+def images(x: Any, spatial_dims: int = 2) -> Any:
     """Check the images to explain: ``(B, H, W, C)`` or ``(H, W, C)``, floating, channels last, finite."""
-    x = _array("x", x)
-    if x.ndim not in (3, 4):
-        raise ValueError(f"x must have shape (B, H, W, C), or (H, W, C) for one image; got shape {x.shape}.")
-    _picture("x", x)
+    x, axes = _array("x", x), AXES[spatial_dims]
+    if x.ndim not in (spatial_dims + 1, spatial_dims + 2):
+        hint = "" if spatial_dims != 2 else " For a 1-D or 3-D network pass spatial_dims=1 or 3."
+        raise ValueError(f"x must have shape (B, {axes}), or ({axes}) for one image; got shape {x.shape}.{hint}")
+    if spatial_dims == 2:
+        _picture("x", x)
     if 0 in x.shape:
         raise ValueError(f"x is empty: its shape is {x.shape}. Pass at least one image of at least one pixel.")
     finite("x", x)
     return x
 
 
-def references(refs: Any, x: Any, method: str) -> Any:
+def references(refs: Any, x: Any, method: str, spatial_dims: int = 2) -> Any:
     """Check the reference distribution: ``(R, H, W, C)`` with R >= 1, like the images in all else."""
-    size = tuple(x.shape[-3:])
+    size = tuple(x.shape[-spatial_dims - 1 :])
+    wanted = f"(R, {', '.join(map(str, size))})"
     if refs is None:
         raise ValueError(
             f"refs is None, but method {method!r} averages over a reference distribution: pass an array of shape "
-            f"(R, {size[0]}, {size[1]}, {size[2]}) of images, preprocessed as x is, drawn from the data the model "
-            f"was trained on."
+            f"{wanted} of images, preprocessed as x is, drawn from the data the model was trained on."
         )
     refs = _array("refs", refs)
-    if refs.ndim == 3:
-        raise ValueError(f"refs must have shape (R, H, W, C); got {refs.shape}. For one reference pass refs[None].")
-    if refs.ndim != 4 or tuple(refs.shape[1:]) != size:
+    if refs.ndim == spatial_dims + 1:
         raise ValueError(
-            f"refs must have shape (R, {size[0]}, {size[1]}, {size[2]}), the size of the images in x; got "
+            f"refs must have shape (R, {AXES[spatial_dims]}); got {refs.shape}. For one reference pass refs[None]."
+        )
+    if refs.ndim != spatial_dims + 2 or tuple(refs.shape[1:]) != size:
+        raise ValueError(
+            f"refs must have shape {wanted}, the size of the images in x; got "
             f"{refs.shape}. Resize and preprocess the references as you do x."
         )
     if refs.shape[0] < 1:
@@ -121,34 +157,42 @@ def indices(value: Any, num_images: int) -> Any:
     return jnp.arange(num_images) + value if np.shape(value) == () else jnp.asarray(value)
 
 
-def target(value: Any, num_images: int) -> Any:
-    """Check the form of ``target``: None, a whole number, ``(B,)`` whole numbers or a callable."""
+def target(value: Any, num_images: int, single: bool = False) -> Any:
+    """Check the form of ``target``: None, a function, or classes.
+
+    Classes are one number for all, ``(B,)`` one for each image, or ``(B, T)`` several; for a single image one number
+    or ``(T,)``.
+    """
     if value is None or callable(value):
         return value
     if isinstance(value, bool) or not jnp.issubdtype(_dtype(value), jnp.integer):
         raise TypeError(
-            f"target must be None (each image's top class), a class index, one index for each image, or a "
+            f"target must be None (each image's top class), a class index, one index or several for each image, or a "
             f"function from logits to a scalar; got {_describe(value)}."
         )
-    if np.shape(value) not in ((), (num_images,)):
-        raise ValueError(
-            f"target must be one class index or have shape ({num_images},), one for each image in x; "
-            f"got shape {np.shape(value)}."
-        )
+    shape = np.shape(value)
+    if single:
+        fits, wanted = len(shape) <= 1, "(T,) for several classes of the one image"
+    else:
+        fits = shape == () or (shape[0] == num_images and len(shape) <= 2)
+        wanted = f"({num_images},), one for each image in x, or ({num_images}, T) for several of each"
+    if not fits or 0 in shape:
+        raise ValueError(f"target must be one class index or have shape {wanted}; got shape {shape}.")
     if concrete(value):
         wrong = [int(c) for c in np.ravel(value) if not 0 <= int(c) < 2**31]
         if wrong:
             raise ValueError(
                 f"target {wrong[0]} is out of range: classes are counted from 0 up to one less than there are."
             )
-    return jnp.broadcast_to(jnp.asarray(value, jnp.int32), (num_images,))
+    classes = jnp.asarray(value, jnp.int32)
+    return jnp.broadcast_to(classes, (1, *shape) if single else (num_images, *shape[1:]))
 
 
 def classes(value: Any, num_classes: int) -> None:
     """Check that the classes in ``target`` exist."""
     if value is None or callable(value) or not concrete(value):
         return
-    wrong = [int(c) for c in np.asarray(value) if not 0 <= c < num_classes]
+    wrong = [int(c) for c in np.ravel(value) if not 0 <= c < num_classes]
     if wrong:
         raise ValueError(
             f"target {wrong[0]} is out of range: the model has {num_classes} classes, 0 to {num_classes - 1}."

@@ -1,7 +1,8 @@
 """The names of the arrays, in one place.
 
 Axes: ``b`` images, ``r`` references, ``n`` samples, ``H W C`` the input, ``h w K`` the target layer,
-``classes`` the logits. A single axis is written with a leading space, as jaxtyping asks.
+``classes`` the logits. A single axis is written with a leading space, as jaxtyping asks. One-dimensional and
+three-dimensional networks have one or three axes in the place of ``H W`` and ``h w``.
 """
 
 from collections.abc import Callable
@@ -15,17 +16,17 @@ Params: TypeAlias = Any
 ApplyFn: TypeAlias = Any
 """``apply_fn(params, x)``: ``(b, H, W, C)`` images to ``(b, classes)`` logits; or a ``Split``."""
 
-Image: TypeAlias = Float[Array, "H W C"]
-Images: TypeAlias = Float[Array, "b H W C"]
-References: TypeAlias = Float[Array, "r H W C"]
-Activation: TypeAlias = Float[Array, "h w K"]
-Activations: TypeAlias = Float[Array, "b h w K"]
+Image: TypeAlias = Float[Array, "*HW C"]
+Images: TypeAlias = Float[Array, "b *HW C"]
+References: TypeAlias = Float[Array, "r *HW C"]
+Activation: TypeAlias = Float[Array, "*hw K"]
+Activations: TypeAlias = Float[Array, "b *hw K"]
 Logits: TypeAlias = Float[Array, " classes"]
-Map: TypeAlias = Float[Array, "h w"]
+Map: TypeAlias = Float[Array, "*hw"]
 Scalar: TypeAlias = Float[Array, ""]
 PRNGKey: TypeAlias = Key[Array, ""] | UInt32[Array, " words"]
 
-Target: TypeAlias = int | Int[Array, " b"] | Callable[..., Any] | None
+Target: TypeAlias = int | Int[Array, "..."] | Callable[..., Any] | None
 """What is explained: see ``explain``."""
 
 __all__ = [

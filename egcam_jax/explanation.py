@@ -5,45 +5,57 @@ import functools
 import typing
 
 import jax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 
 @typing.no_type_check  # a transformed pytree's leaves need not be arrays
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["cam", "saliency", "weights", "logits", "target", "stderr", "completeness_gap"],
+    data_fields=["cam", "saliency", "signed", "weights", "logits", "target", "stderr", "completeness_gap", "by_layer"],
     meta_fields=["method", "layer", "passes"],
 )
 @dataclasses.dataclass(frozen=True)
 class Explanation:
     """A class activation map for every image, with its provenance. A frozen pytree.
 
-    For a single image ``(H, W, C)`` the leading axis ``b`` is absent everywhere.
+    For a single image ``(H, W, C)`` the leading axis ``b`` is absent everywhere. For several targets of each image, all
+    but ``logits`` have their axis T after ``b``. Networks of one or three spatial dimensions have one or three axes in
+    place of ``h, w`` and ``H, W``.
 
     Attributes:
-        cam: ``(b, h, w)`` coarse map after its ReLU, in the method's own units.
+        cam: ``(b, h, w)`` coarse map after its ReLU, in the method's own units. For several layers their maps, fused
+            on the finest grid of theirs.
         saliency: ``(b, H, W)`` the map at the input's size, bilinear with half-pixel centres, then min-max
             scaled to [0, 1]; all zeros where ``cam`` is constant, NaN where the logits are not finite.
+        signed: ``(b, h, w)`` the map before its ReLU; ``None`` for several layers.
         weights: ``(b, K)`` the channel weights, for methods that have them, else ``None``.
         logits: ``(b, classes)`` the model's output for the images.
         target: ``(b,)`` the class explained; -1 where ``target`` was a callable.
-        stderr: ``(b, h, w)`` standard error of the map before its ReLU, in the units of ``cam``, for sampled
-            methods, else ``None``; NaN for one sample, which says nothing about spread.
+        stderr: ``(b, h, w)`` standard error of ``signed``, for sampled methods, else ``None``; NaN for one sample,
+            which says nothing about spread.
         completeness_gap: ``(b,)`` for path methods: what the map's gradients attribute in all, less the
             difference of the scores that they should account for, in logits; ``None`` where undefined.
-        method: Name in ``egcam_jax.METHODS``.
-        layer: Name of the target layer.
+        by_layer: For several layers, the explanation of each; else empty.
+        method: Name in ``egcam_jax.METHODS``, or that of the pair that was asked for.
+        layer: Name of the target layer; of several, joined by ``" + "``.
         passes: Forward passes through ``features`` for each image, references not counted; a
             Jacobian-vector product counts as two beside its own forward pass.
     """
 
-    cam: Float[Array, "*b h w"]
-    saliency: Float[Array, "*b H W"]
-    weights: Float[Array, "*b K"] | None
-    logits: Float[Array, "*b classes"]
+    cam: Float[Array, "..."]
+    saliency: Float[Array, "..."]
+    signed: Float[Array, "..."] | None
+    weights: Float[Array, "..."] | None
+    logits: Float[Array, "... classes"]
     target: Int[Array, "*b"]
-    stderr: Float[Array, "*b h w"] | None
+    stderr: Float[Array, "..."] | None
     completeness_gap: Float[Array, "*b"] | None
+    by_layer: tuple["Explanation", ...]
     method: str
     layer: str
     passes: int
+
+    @property
+    def empty(self) -> Bool[Array, "*b"]:
+        """``(b,)`` whether a map is all zeros: no position speaks for the target, though many may speak against."""
+        return (self.cam == 0).all(axis=tuple(range(self.target.ndim, self.cam.ndim)))

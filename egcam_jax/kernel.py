@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from egcam_jax import _checks, _numerics
+from egcam_jax import _checks, _numerics, tokens
 from egcam_jax._types import Activation, Image, Logits, Params, Scalar
 
 DEFAULT_CHUNK_SIZE = 32
@@ -24,6 +24,10 @@ class Code(NamedTuple):
 
     activation: Activation
     carried: Any
+
+
+IMAGES = "egcam_images"
+"""Name of the axis of images that are ``vmap``ped together."""
 
 
 class Network(NamedTuple):
@@ -38,30 +42,45 @@ class Network(NamedTuple):
     decode: Callable[[Code], Logits]
 
 
-def network(pieces: Any, params: Params, image: jax.ShapeDtypeStruct) -> Network:
+def network(pieces: Any, params: Params, image: jax.ShapeDtypeStruct, grid: tuple[int, ...] | None = None) -> Network:
     """View a ``Split`` as functions of one image that take and return float32, whatever it computes in.
+
+    Where the layer is a list of tokens its grid is the activation, and the tokens before it are carried.
 
     Args:
         pieces: ``features``, ``head`` and ``bypass``, as in ``egcam_jax.Split``.
         params: The model's parameters.
         image: Shape ``(1, H, W, C)`` and the dtype that the network takes images in.
+        grid: The places that a layer of tokens stands for, see ``tokens.read``.
 
     Raises:
-        ValueError: The network fails on such an image, or its parts do not return ``(1, h, w, K)`` and
-            ``(1, classes)``.
+        ValueError: The network fails on such an image, or its parts do not return ``(1, h, w, K)`` or ``(1, N, K)``,
+            and ``(1, classes)``.
     """
     bypass = pieces.bypass or (lambda params, x: (pieces.features(params, x), None))
     layer = jax.eval_shape(lambda x: _checks.call("features", bypass, params, x), image)[0]
-    _checks.rank("features", layer, "(1, h, w, K)", 4)
+    spatial_dims = len(image.shape) - 2
+    listed = spatial_dims > 1 and len(layer.shape) == 3
+    if not listed:
+        _checks.rank("features", layer, "(1, h, w, K)", len(image.shape))
+    places = tokens.read(layer.shape[1], grid, spatial_dims) if listed else None
+    if grid is not None and places is None:
+        raise ValueError(f"grid is {grid}, but layer {pieces.layer!r} has a grid already: leave grid out.")
 
     def encode(x: Image) -> Code:
         activation, carried = bypass(params, x.astype(image.dtype)[None])
-        return Code(_numerics.accumulate(activation[0]), jax.tree.map(lambda leaf: leaf[0], carried))
+        first = None
+        activation = _numerics.accumulate(activation[0])
+        if places is not None:
+            activation, first = tokens.apart(activation, places)
+        return Code(activation, (first, jax.tree.map(lambda leaf: leaf[0], carried)))
 
     def decode(code: Code) -> Logits:
-        carried = () if pieces.bypass is None else (jax.tree.map(lambda leaf: leaf[None], code.carried),)
+        first, around = code.carried
+        carried = () if pieces.bypass is None else (jax.tree.map(lambda leaf: leaf[None], around),)
         head = lambda params, activation: pieces.head(params, activation, *carried)
-        logits = _checks.call("head", head, params, code.activation.astype(layer.dtype)[None])
+        activation = code.activation if places is None else tokens.together(code.activation, first)
+        logits = _checks.call("head", head, params, activation.astype(layer.dtype)[None])
         _checks.rank("head", logits, "(1, classes)", 2)
         return _numerics.accumulate(logits[0])
 
@@ -121,8 +140,9 @@ def map_images(function: Callable[..., Any], images: Any, block: int) -> Any:
         block: How many go through at once.
     """
     count = jax.tree.leaves(images)[0].shape[0]
+    vectorised = jax.vmap(function, axis_name=IMAGES)
     if count <= block:
-        return jax.vmap(function)(images)
+        return vectorised(images)
     steps = math.ceil(count / block)
 
     def fold(leaf: Array) -> Array:
@@ -132,11 +152,11 @@ def map_images(function: Callable[..., Any], images: Any, block: int) -> Any:
     def unfold(leaf: Array) -> Array:
         return jnp.moveaxis(leaf, 0, 1).reshape(steps * block, *leaf.shape[2:])[:count]
 
-    return jax.tree.map(unfold, jax.lax.map(jax.vmap(function), jax.tree.map(fold, images)))
+    return jax.tree.map(unfold, jax.lax.map(vectorised, jax.tree.map(fold, images)))
 
 
 def mean_over_samples(
-    sample: Callable[..., tuple[Any, Any]], num_samples: int, block: int, origins: Any = ()
+    sample: Callable[..., tuple[Any, Any]], num_samples: int, block: int, origins: Any = (), needed: Any = None
 ) -> tuple[Any, Any]:
     """Average a function of the sample's number over ``range(num_samples)``, ``block`` samples at a time.
 
@@ -147,6 +167,8 @@ def mean_over_samples(
         num_samples: n.
         block: How many samples are ``vmap``ped into one pass.
         origins: Floating arrays that ``sample`` computes from; the sums start out varying over devices as these do.
+        needed: ``(n,)`` which samples matter, inside ``map_images`` only: a block in which none does, for any of the
+            images that go through together, is not run, and its samples count as zeros.
 
     Returns:
         The mean of ``averaged``, in float32, and ``kept`` for each sample, stacked.
@@ -168,15 +190,31 @@ def mean_over_samples(
     else:
         numbers = jnp.arange(steps * block).reshape(steps, block)
         zero, shapes = _varying_zero(origins), jax.eval_shape(body, numbers[0])[0]
-        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype) + zero.astype(leaf.dtype), shapes)
+        zeros = _zeros_like(shapes, zero)
 
         def step(totals: Any, numbers: Array) -> tuple[Any, Any]:
-            more, kept = body(numbers)
+            more, kept = body(numbers) if needed is None else _where_needed(body, needed, numbers, zero)
             return jax.tree.map(jnp.add, totals, more), kept
 
         totals, kept = jax.lax.scan(step, zeros, numbers)
         kept = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:num_samples], kept)
     return jax.tree.map(lambda leaf: leaf / num_samples, totals), kept
+
+
+def _where_needed(body: Callable[[Array], Any], needed: Array, numbers: Array, zero: Array) -> Any:
+    """A block of samples, or zeros where no image needs any of them: a branch that ``vmap`` leaves a branch."""
+    real = needed.at[numbers].get(mode="fill", fill_value=False)
+    return jax.lax.cond(
+        jax.lax.pmax(real.any().astype(jnp.int32), IMAGES) > 0,
+        body,
+        lambda numbers: _zeros_like(jax.eval_shape(body, numbers), zero),
+        numbers,
+    )
+
+
+def _zeros_like(shapes: Any, zero: Array) -> Any:
+    """Zeros of some shapes, varying as ``zero`` does."""
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype) + zero.astype(leaf.dtype), shapes)
 
 
 def _varying_zero(origins: Any) -> Array:

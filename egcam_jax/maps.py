@@ -8,7 +8,7 @@ from egcam_jax import _numerics
 from egcam_jax._types import Activation, Map
 
 
-def weighted_sum(weights: Float[Array, "*hw K"], activations: Activation) -> Map:
+def weighted_sum(weights: Float[Array, "*any K"], activations: Activation) -> Map:
     """Combine the channels: ``sum_k w_k A_k`` (eq. 4), before any ReLU.
 
     Args:
@@ -22,12 +22,12 @@ def weighted_sum(weights: Float[Array, "*hw K"], activations: Activation) -> Map
     return jnp.sum(weights * activations, axis=-1)
 
 
-def upsample(cam: Map, size: tuple[int, ...]) -> Float[Array, "H W"]:
-    """Resize a map to ``size``, bilinear with half-pixel centres and no anti-aliasing."""
+def upsample(cam: Map, size: tuple[int, ...]) -> Float[Array, "*HW"]:
+    """Resize a map to ``size``, linear along each axis with half-pixel centres and no anti-aliasing."""
     return jax.image.resize(cam, size, "linear", antialias=False)
 
 
-def saliency(cam: Map, size: tuple[int, ...]) -> Float[Array, "H W"]:
+def saliency(cam: Map, size: tuple[int, ...]) -> Float[Array, "*HW"]:
     """Upsample a coarse map and scale it to [0, 1]: ``(m - min) / (max - min)``.
 
     A constant map becomes zeros: whether it is constant is decided on the coarse map, since upsampling

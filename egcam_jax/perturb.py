@@ -16,11 +16,13 @@ class Draws(NamedTuple):
         reference: ``(n,)`` index of each sample's reference in ``refs``.
         alpha: ``(n,)`` position on the path, 0 at the reference and 1 at the image.
         noise: ``(n,)`` key of each sample's noise.
+        signs: Key of the signs that estimate the standard error.
     """
 
     reference: Int[Array, " n"]
     alpha: Float[Array, " n"]
     noise: Key[Array, " n"]
+    signs: PRNGKey
 
 
 def image_key(key: PRNGKey, index: Int[Array, ""] | int) -> PRNGKey:
@@ -64,7 +66,7 @@ def draw(
         if sampling == "stratified":
             alpha = (jnp.arange(num_samples) + alpha) / num_samples
     noise = jax.vmap(jax.random.fold_in, (None, 0))(key_noise, jnp.arange(num_samples))
-    return Draws(reference, alpha, noise)
+    return Draws(reference, alpha, noise, jax.random.fold_in(key_noise, num_samples))
 
 
 def _balanced(key: PRNGKey, num_samples: int, num_references: int) -> Int[Array, " n"]:
@@ -76,7 +78,7 @@ def _balanced(key: PRNGKey, num_samples: int, num_references: int) -> Int[Array,
     return jax.random.permutation(key_order, indices)
 
 
-def noise(key: PRNGKey, x: Image, *, kind: str, scale: Scalar | float) -> Image:
+def noise(key: PRNGKey, x: Image, *, kind: str, scale: Scalar | float, spread: Scalar | float | None = None) -> Image:
     """Draw the smoothing noise eta of one sample, in the units of ``x``.
 
     ``eta = scale * (max(x) - min(x)) * e``, with ``e ~ U(0, 1)`` (the paper's experiments) or ``N(0, 1)``
@@ -87,6 +89,8 @@ def noise(key: PRNGKey, x: Image, *, kind: str, scale: Scalar | float) -> Image:
         x: ``(H, W, C)`` image.
         kind: ``"uniform"`` or ``"gaussian"``.
         scale: Fraction of the image's own range of values.
+        spread: The factor itself, in the units of ``x``, instead.
     """
     sampler = {"uniform": jax.random.uniform, "gaussian": jax.random.normal}[kind]
-    return (scale * (x.max() - x.min()) * sampler(key, x.shape, x.dtype)).astype(x.dtype)
+    spread = scale * (x.max() - x.min()) if spread is None else spread
+    return (spread * sampler(key, x.shape, x.dtype)).astype(x.dtype)

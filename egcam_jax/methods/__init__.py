@@ -1,7 +1,21 @@
-"""The methods: pairs of a gradient estimator and an aggregator over one shared kernel."""
+"""The methods: pairs of a gradient estimator and an aggregator over one shared kernel, and two of their own."""
 
-from egcam_jax.methods import aggregators, expected, vanilla
+from egcam_jax.methods import aggregators, pairs
+
+# isort: split
+from egcam_jax.methods import ablationcam, scorecam
 from egcam_jax.methods._explain import explain
-from egcam_jax.methods._registry import METHODS, Method
+from egcam_jax.methods._registry import AGGREGATORS, ESTIMATORS, METHODS, Method, find
 
-__all__ = ["METHODS", "Method", "aggregators", "expected", "explain", "vanilla"]
+__all__ = [
+    "AGGREGATORS",
+    "ESTIMATORS",
+    "METHODS",
+    "Method",
+    "ablationcam",
+    "aggregators",
+    "explain",
+    "find",
+    "pairs",
+    "scorecam",
+]

@@ -1,21 +1,19 @@
 """The one call that matters: from a model, images and references to an explanation."""
 
-import functools
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _checks, _numerics, kernel, maps, perturb, sharding
+from egcam_jax import _checks
+from egcam_jax import fusion as _fusion
 from egcam_jax._types import ApplyFn, Params
 from egcam_jax.explanation import Explanation
-from egcam_jax.methods import _options
-from egcam_jax.methods._registry import AGGREGATORS, ESTIMATORS, METHODS, Problem
-from egcam_jax.splitting import split
-
-DEFAULT_NUM_SAMPLES = 32
+from egcam_jax.methods import _options, _program
+from egcam_jax.methods._registry import find
 
 
 def explain(
@@ -27,10 +25,15 @@ def explain(
     *,
     target: Any = None,
     method: str = "expected_gradcam",
-    layer: str | None = None,
+    gradients: str | None = None,
+    layer: str | Sequence[str] | None = None,
     num_samples: int | None = None,
     chunk_size: int | None = None,
     index: Any = 0,
+    negative: bool = False,
+    fusion: str = "mean",
+    grid: tuple[int, ...] | None = None,
+    spatial_dims: int = 2,
     compute_dtype: Any = None,
     **options: Any,
 ) -> Explanation:
@@ -49,16 +52,24 @@ def explain(
         refs: ``(R, H, W, C)`` images from the reference distribution, preprocessed alike; ``None`` for methods that
             need none.
         key: PRNG key; each image's own key is folded from it by the image's index.
-        target: What to explain: ``None`` each image's top class, a class, ``(B,)`` classes, or a function from one
-            image's logits ``(classes,)`` to a scalar; keep one function object here too.
+        target: What to explain: ``None`` each image's top class, a class, ``(B,)`` classes, ``(B, T)`` several classes
+            of each image (``(T,)`` for a single image), or a function from one image's logits ``(classes,)`` to a
+            scalar; keep one function object here too.
         method: Name in ``METHODS``.
-        layer: Name of the target layer, see ``layers``; ``None`` the last activation with spatial extent that every
-            path from the input to the logits goes through.
-        num_samples: n, samples of references, positions and noise; 32 by default. Ignored by methods that draw none.
+        gradients: Name of a gradient estimator, ``"vanilla"``, ``"smooth"``, ``"integrated"`` or ``"expected"``, to put
+            under the aggregator that ``method`` names: ``method="layercam", gradients="expected"``.
+        layer: Name of the target layer, see ``layers``; several names for one map fused from theirs, computed together;
+            ``None`` the last activation with spatial extent that every path from the input to the logits goes through.
+        num_samples: n, samples or steps; the method's own default where ``None``.
         chunk_size: How many samples times images go through the network in one pass, which bounds the memory;
             32 by default. Results do not depend on it, but for rounding.
         index: Index of the first image, or ``(B,)`` indices, in the whole that the batches come from: an image has the
             same draws, and so the same map, in any batch if it has the same index. Map it too under ``vmap``.
+        negative: Explain what speaks against the target: the score ``-y`` in place of y.
+        fusion: How maps of several layers become one: ``"mean"`` or ``"max"``, see ``fusion.fuse``.
+        grid: ``(h, w)`` of a layer that is a list of tokens, which come row by row after those without a place;
+            ``None`` a square, after one class token where the count asks for it.
+        spatial_dims: 1 for signals ``(B, L, C)``, 3 for volumes ``(B, D, H, W, C)``.
         compute_dtype: Dtype of the network's arithmetic, such as ``jnp.bfloat16``; sums are float32 all the same.
             ``None`` leaves ``params`` and ``x`` as they are.
         **options: The method's own options, see ``METHODS[method].options``.
@@ -79,20 +90,19 @@ def explain(
         >>> explanation.saliency.shape
         (8, 224, 224)
     """
-    if method not in METHODS:
-        raise ValueError(f"method {method!r} is unknown. {_checks.nearest(method, METHODS)}")
-    chosen = METHODS[method]
-    x = _checks.images(x)
-    single = x.ndim == 3
+    chosen = find(method, gradients)
+    spatial_dims = _spatial(spatial_dims)
+    x = _checks.images(x, spatial_dims)
+    single = x.ndim == spatial_dims + 1
     batch = x[None] if single else x
     if chosen.needs_refs:
-        refs = _checks.references(refs, x, method)
-    if chosen.sampled:
-        key = _checks.key(key, method)
-    num_samples = _checks.count("num_samples", DEFAULT_NUM_SAMPLES if num_samples is None else num_samples)
-    chunk_size = None if chunk_size is None else _checks.count("chunk_size", chunk_size)
-    static, traced = _options.resolve(method, chosen.schema, options, num_samples)
-    target = _checks.target(target, len(batch))
+        refs = _checks.references(refs, x, chosen.name, spatial_dims)
+    if chosen.needs_key:
+        key = _checks.key(key, chosen.name)
+    num_samples = _samples(chosen, num_samples)
+    setting = _options.Setting(num_samples or 1, batch.shape[1:])
+    static, traced = _options.resolve(chosen.name, chosen.schema, options, setting)
+    target = _checks.target(target, len(batch), single)
     _hashable(apply_fn)
     if callable(target):
         _hashable(target, "target")
@@ -101,116 +111,53 @@ def explain(
         params,
         batch,
         refs if chosen.needs_refs else None,
-        key if chosen.sampled else None,
+        key if chosen.needs_key else None,
         None if callable(target) else target,
         _checks.indices(index, len(batch)),
         traced,
     )
-    settings = {
-        "apply_fn": apply_fn,
-        "method": method,
-        "layer": layer,
-        "score": target if callable(target) else None,
-        "num_samples": num_samples,
-        "chunk_size": chunk_size,
-        "compute_dtype": None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
-        "static": static,
-    }
-    shapes = _explain.eval_shape(*arguments, **settings)
+    settings = _program.Settings(
+        apply_fn=apply_fn,
+        method=method,
+        gradients=gradients,
+        layers=_layers(layer),
+        fusion=_checks.one_of("fusion", fusion, _fusion.FUSIONS),
+        grid=_checks.grid(grid, spatial_dims),
+        score=target if callable(target) else None,
+        negative=_checks.flag("negative", negative),
+        num_samples=num_samples or 1,
+        chunk_size=None if chunk_size is None else _checks.count("chunk_size", chunk_size),
+        compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
+        static=static,
+    )
+    shapes = _program.run.eval_shape(*arguments, settings=settings)
     _checks.classes(target, shapes.logits.shape[-1])
-    explanation = _explain(*arguments, **settings)
-    _warn_of_nonfinite(explanation.saliency)
+    explanation = _program.run(*arguments, settings=settings)
+    _warn_of_nonfinite(explanation)
     return jax.tree.map(lambda leaf: leaf[0], explanation) if single else explanation
 
 
-@functools.partial(
-    jax.jit,
-    static_argnames=(
-        "apply_fn",
-        "method",
-        "layer",
-        "score",
-        "num_samples",
-        "chunk_size",
-        "compute_dtype",
-        "static",
-    ),
-)
-def _explain(
-    params: Params,
-    x: Any,
-    refs: Any,
-    key: Any,
-    target: Any,
-    index: Any,
-    traced: dict[str, Any],
-    *,
-    apply_fn: ApplyFn,
-    method: str,
-    layer: str | None,
-    score: Any,
-    num_samples: int,
-    chunk_size: int | None,
-    compute_dtype: Any,
-    static: tuple[tuple[str, Any], ...],
-) -> Explanation:
-    """Explain a checked batch: one trace for each shape and set of static options."""
-
-    def run(x: Any, params: Params, refs: Any, key: Any, target: Any, index: Any, traced: Any) -> Explanation:
-        params = _numerics.cast_floating(params, compute_dtype)
-        image = jax.ShapeDtypeStruct((1, *x.shape[1:]), compute_dtype or x.dtype)
-        pieces = split(apply_fn, params, image, layer)
-        network = kernel.network(pieces, params, image)
-        options = dict(static) | traced
-        images, samples = kernel.plan(len(x), num_samples if chosen.sampled else 1, chunk_size)
-        references = estimator.prepare(network, refs, images * samples, options) if estimator.prepare else None
-
-        def one(image: tuple[Any, Any, Any]) -> Explanation:
-            x, index, target = image
-            x = _numerics.accumulate(x)
-            code = network.encode(x)
-            logits = network.decode(code)
-            target = _explained(logits, target, score)
-            problem = Problem(
-                network=network,
-                x=x,
-                code=code,
-                score=lambda logits: _checks.scalar_score(score, logits) if score else logits[target],
-                aggregate=lambda field: maps.weighted_sum(aggregate(field, code.activation), code.activation),
-                references=references,
-                key=None if key is None else perturb.image_key(key, index),
-                num_samples=num_samples,
-                block=samples,
-            )
-            estimate = estimator.estimate(problem, options)
-            weights = aggregate(estimate.gradients, code.activation)
-            cam = jax.nn.relu(maps.weighted_sum(weights, code.activation))
-            saliency = maps.saliency(cam, x.shape[:-1])
-            return Explanation(
-                cam=cam,
-                saliency=jnp.where(jnp.isfinite(logits).all(), saliency, jnp.nan),
-                weights=weights if weights.ndim == 1 else None,
-                logits=logits,
-                target=target,
-                stderr=estimate.stderr,
-                completeness_gap=estimate.completeness_gap,
-                method=method,
-                layer=pieces.layer,
-                passes=estimator.passes(num_samples, options),
-            )
-
-        return kernel.map_images(one, (x, index, target), images)
-
-    chosen = METHODS[method]
-    estimator, aggregate = ESTIMATORS[chosen.estimator], AGGREGATORS[chosen.aggregator]
-    return sharding.automatic(run, x, params, refs, key, target, index, traced)
+def _samples(method: Any, num_samples: Any) -> int | None:
+    """The number of samples, by default the method's; None for a method that has no such number."""
+    if method.num_samples is None:
+        return None if num_samples is None else _checks.count("num_samples", num_samples)
+    return method.num_samples if num_samples is None else _checks.count("num_samples", num_samples)
 
 
-def _explained(logits: Any, target: Any, score: Any) -> Any:
-    """The class explained, fixed once from the clean image; -1 for a callable."""
-    if score is not None:
-        return jnp.asarray(-1, jnp.int32)
-    return jnp.argmax(logits).astype(jnp.int32) if target is None else target
+def _spatial(value: Any) -> int:
+    if value not in _checks.AXES:
+        raise ValueError(f"spatial_dims must be 1, 2 or 3, the spatial axes of one image in x; got {value!r}.")
+    return int(value)
+
+
+def _layers(layer: Any) -> tuple[str | None, ...]:
+    """The names of the layers as a tuple, of one where there is one."""
+    if layer is None or isinstance(layer, str):
+        return (layer,)
+    names = tuple(layer) if isinstance(layer, Sequence) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"layer must be a name, several names, or None for the automatic choice; got {layer!r}.")
+    return names
 
 
 def _hashable(function: Any, argument: str = "apply_fn") -> None:
@@ -229,12 +176,13 @@ def _hashable(function: Any, argument: str = "apply_fn") -> None:
         ) from error
 
 
-def _warn_of_nonfinite(saliency: Any) -> None:
+def _warn_of_nonfinite(explanation: Explanation) -> None:
     """Report images whose maps are NaN, which they are where the logits are not finite; waits for the result."""
-    if not _checks.concrete(saliency):
+    if not _checks.concrete(explanation.saliency):
         return
     with jax.ensure_compile_time_eval():
-        bad = np.flatnonzero(np.asarray(jnp.isnan(saliency).any(axis=(-2, -1))))
+        images = explanation.saliency.reshape(len(explanation.logits), -1)
+        bad = np.flatnonzero(np.asarray(jnp.isnan(images).any(axis=1)))
     if len(bad):
         warnings.warn(
             f"the logits of image(s) {bad[:10].tolist()} are NaN or infinite, or overflow on the way from the "

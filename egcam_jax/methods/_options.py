@@ -5,11 +5,18 @@ A choice is static: it selects the program. A number or an array is traced: swee
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from egcam_jax import _checks
+
+
+class Setting(NamedTuple):
+    """What the values of some options must fit: n, and the shape of one image."""
+
+    num_samples: int
+    image: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,38 +30,83 @@ class Choice:
     def default(self) -> str:
         return self.words[0]
 
-    def check(self, name: str, value: Any, num_samples: int) -> str:
+    @property
+    def wanted(self) -> str:
+        return " | ".join(self.words)
+
+    def check(self, name: str, value: Any, setting: Setting) -> str:
         return _checks.one_of(name, value, self.words)
 
 
 @dataclasses.dataclass(frozen=True)
-class Number:
-    """A finite number that is at least ``low``."""
+class Flag:
+    """True or False, by default False."""
 
-    default: float
+    default = False
+    static = True
+    wanted = "True | False"
+
+    def check(self, name: str, value: Any, setting: Setting) -> bool:
+        return _checks.flag(name, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """A whole number of at least 1, or None."""
+
+    default = None
+    static = True
+    wanted = "a whole number | None"
+
+    def check(self, name: str, value: Any, setting: Setting) -> int | None:
+        return None if value is None else _checks.count(name, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Number:
+    """A finite number that is at least ``low``; also None where that is the default."""
+
+    default: float | None
     low: float
     static = False
 
-    def check(self, name: str, value: Any, num_samples: int) -> Any:
-        return _checks.number(name, value, low=self.low)
+    @property
+    def wanted(self) -> str:
+        return f"a number >= {self.low:g}" + (" | None" if self.default is None else "")
+
+    def check(self, name: str, value: Any, setting: Setting) -> Any:
+        return None if value is None and self.default is None else _checks.number(name, value, low=self.low)
 
 
 @dataclasses.dataclass(frozen=True)
 class Positions:
     """Positions on the path for all samples, in [0, 1]; drawn where not given."""
 
-    default: None = None
+    default = None
     static = False
+    wanted = "a number in [0, 1], or one for each sample | None"
 
-    def check(self, name: str, value: Any, num_samples: int) -> Any:
-        return None if value is None else _checks.positions(name, value, num_samples)
+    def check(self, name: str, value: Any, setting: Setting) -> Any:
+        return None if value is None else _checks.positions(name, value, setting.num_samples)
 
 
-Option: TypeAlias = Choice | Number | Positions
+@dataclasses.dataclass(frozen=True)
+class Pixels:
+    """An image, or what broadcasts to one, in the units of ``x``."""
+
+    default: float
+    static = False
+    wanted = "a number, or an array that broadcasts to one image, in the units of x"
+
+    def check(self, name: str, value: Any, setting: Setting) -> Any:
+        return _checks.pixels(name, value, setting.image)
+
+
+Option: TypeAlias = Choice | Flag | Count | Number | Positions | Pixels
 
 
 def resolve(
-    method: str, schema: Mapping[str, Option], given: Mapping[str, Any], num_samples: int
+    method: str, schema: Mapping[str, Option], given: Mapping[str, Any], setting: Setting
 ) -> tuple[tuple[tuple[str, Any], ...], dict[str, Any]]:
     """Check the options given for a method and fill in the defaults.
 
@@ -62,7 +114,7 @@ def resolve(
         method: The method's name, for the message.
         schema: The options that the method has.
         given: What the caller passed.
-        num_samples: How many samples will be drawn.
+        setting: What the values must fit.
 
     Returns:
         The static options as a hashable tuple of pairs, and the traced ones as a dictionary.
@@ -76,7 +128,7 @@ def resolve(
         has = ", ".join(schema) or "none"
         raise TypeError(f"method {method!r} has no option {', '.join(map(repr, unknown))}; its options: {has}.")
     values = {name: given.get(name, option.default) for name, option in schema.items()}
-    checked = {name: option.check(name, values[name], num_samples) for name, option in schema.items()}
+    checked = {name: option.check(name, values[name], setting) for name, option in schema.items()}
     static = tuple((name, checked[name]) for name, option in schema.items() if option.static)
     traced = {name: checked[name] for name, option in schema.items() if not option.static}
     return static, {name: np.float32(v) if isinstance(v, float) else v for name, v in traced.items()}

@@ -1,135 +1,138 @@
-"""The two axes, estimator and aggregator, and the registry of the methods that are their pairs."""
+"""The two axes, gradient estimator and aggregator, and the registry of the methods that are their pairs."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
-from egcam_jax import kernel
-from egcam_jax._types import Activation, Image, References
-from egcam_jax.methods._options import Option
-
-
-class EncodedReferences(NamedTuple):
-    """The reference distribution, encoded once for all images and samples.
-
-    Attributes:
-        images: ``(R, H, W, C)``.
-        codes: Their codes, leading axis R, or ``None`` where the options do not need them.
-        logits: ``(R, classes)``, or ``None`` likewise.
-    """
-
-    images: References
-    codes: Any
-    logits: Any
+from egcam_jax import _checks
+from egcam_jax.methods._options import Option, Setting, resolve
+from egcam_jax.methods._problem import EncodedReferences
 
 
-class Problem(NamedTuple):
-    """All that an estimator may use to explain one image.
+@dataclasses.dataclass(frozen=True)
+class Aggregator:
+    """How a gradient field and the activations become weights.
 
     Attributes:
-        network: The model, cut at the target layer.
-        x: ``(H, W, C)`` image.
-        code: The image, encoded.
-        score: Logits to the scalar y that is explained.
-        aggregate: Gradients ``(h, w, K)`` to the map ``(h, w)`` before its ReLU, for this image.
-        references: The encoded references, for estimators that have any.
-        key: The image's key.
-        num_samples: n.
-        block: Samples in one fused pass.
+        weigh: ``(gradients, activations, moments, **options) -> weights``.
+        schema: The options it has.
+        linear: Whether the weights are linear in the gradients.
+        moments: Whether it asks for the second and third moments of sampled gradients.
     """
 
-    network: kernel.Network
-    x: Image
-    code: kernel.Code
-    score: Callable[..., Any]
-    aggregate: Callable[[Activation], Any]
-    references: Any
-    key: Any
-    num_samples: int
-    block: int
-
-
-class Estimate(NamedTuple):
-    """What an estimator returns: the gradient field and how far to trust it."""
-
-    gradients: Activation
-    stderr: Any = None
-    completeness_gap: Any = None
+    weigh: Callable[..., Any]
+    schema: Mapping[str, Option]
+    linear: bool
+    moments: bool
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimator:
-    """How the gradient field G is obtained.
+    """How the gradient field G is obtained; or, for a method without gradients, its weights.
 
     Attributes:
-        estimate: ``(Problem, options) -> Estimate``, for one image.
+        estimate: ``(Problem, options) -> Estimate | Sampling``, for one image.
         schema: The options it has.
-        passes: ``(num_samples, options)`` to forward passes through ``features`` for each image.
-        prepare: ``(Network, refs, block, options) -> EncodedReferences``, once a call, or ``None``.
+        passes: ``(n, K, options)`` to forward passes through ``features`` for each image.
+        num_samples: n where the caller does not say; ``None`` where the number of samples is no option.
+        random: Whether it draws samples, so that it needs a key.
+        prepare: ``(Network, refs, block, options) -> EncodedReferences``, once a call, for those that need ``refs``.
     """
 
-    estimate: Callable[[Problem, Mapping[str, Any]], Estimate]
+    estimate: Callable[..., Any]
     schema: Mapping[str, Option]
-    passes: Callable[[int, Mapping[str, Any]], int]
+    passes: Callable[[int, int, Mapping[str, Any]], int]
+    num_samples: int | None
+    random: bool
     prepare: Callable[..., EncodedReferences] | None
 
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A class activation mapping: an estimator under an aggregator.
+    """A class activation mapping: a gradient estimator under an aggregator, or a rule of its own.
 
     Attributes:
         name: As in ``METHODS``.
-        estimator: Name of the gradient estimator.
-        aggregator: Name of the aggregator.
+        gradients: Name of the gradient estimator; ``None`` for a method that needs forward passes only.
+        aggregator: Name of the aggregator; ``None`` likewise.
         source: The publication.
     """
 
     name: str
-    estimator: str
-    aggregator: str
+    gradients: str | None
+    aggregator: str | None
     source: str
+
+    @property
+    def estimator(self) -> Estimator:
+        """The gradient estimator, or what finds the method's own weights."""
+        return ESTIMATORS[self.gradients] if self.gradients else _FORWARD[self.name]
 
     @property
     def schema(self) -> Mapping[str, Option]:
         """The options that the method has, with what they accept."""
-        return ESTIMATORS[self.estimator].schema
+        own = AGGREGATORS[self.aggregator].schema if self.aggregator else {}
+        return {**self.estimator.schema, **own}
 
     @property
     def options(self) -> dict[str, Any]:
         """The options that the method has, with their defaults."""
         return {name: option.default for name, option in self.schema.items()}
 
+    def check(self, options: Mapping[str, Any], num_samples: int | None = None) -> None:
+        """Check options as ``explain`` will, where no image is at hand yet.
+
+        Raises:
+            TypeError: For an option that the method does not have; lists those it has.
+            ValueError: For a value that the option does not take.
+        """
+        resolve(self.name, self.schema, options, Setting(num_samples or self.num_samples or 1, (1, 1, 1)))
+
     @property
     def needs_refs(self) -> bool:
         """Whether the method needs a reference distribution."""
-        return ESTIMATORS[self.estimator].prepare is not None
+        return self.estimator.prepare is not None
 
     @property
-    def sampled(self) -> bool:
+    def needs_key(self) -> bool:
         """Whether the method draws samples, so that it needs a key and has a standard error."""
-        return self.needs_refs
+        return self.estimator.random
+
+    @property
+    def num_samples(self) -> int | None:
+        """The number of samples or steps unless told otherwise; ``None`` for methods that have no such number."""
+        return self.estimator.num_samples
 
 
-_AGGREGATORS: dict[str, Callable[..., Any]] = {}
+_AGGREGATORS: dict[str, Aggregator] = {}
 _ESTIMATORS: dict[str, Estimator] = {}
+_FORWARD: dict[str, Estimator] = {}
 _METHODS: dict[str, Method] = {}
 
-AGGREGATORS: Mapping[str, Callable[..., Any]] = MappingProxyType(_AGGREGATORS)
+AGGREGATORS: Mapping[str, Aggregator] = MappingProxyType(_AGGREGATORS)
+"""Every aggregator by name, read-only."""
 ESTIMATORS: Mapping[str, Estimator] = MappingProxyType(_ESTIMATORS)
+"""Every gradient estimator by name, read-only."""
 METHODS: Mapping[str, Method] = MappingProxyType(_METHODS)
 """Every method by name, read-only."""
 
 
-def aggregator(name: str) -> Callable[..., Any]:
-    """Register a weight function ``(gradients, activations) -> weights`` as an aggregator.
+def aggregator(
+    name: str, *, source: str, options: Mapping[str, Option] | None = None, linear: bool = True, moments: bool = False
+) -> Callable[..., Any]:
+    """Register a weight function as an aggregator, and as the method of this name: it, of the plain gradient.
 
-    The weights are ``(K,)`` for channels or ``(h, w, K)`` for positions, linear in the gradients.
+    The function is ``(gradients, activations) -> weights``, of ``(K,)`` for channels or ``(h, w, K)`` for positions;
+    with ``moments=True`` it takes ``Moments`` too, or ``None``, and its options by name.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        _AGGREGATORS[name] = function
+        def weigh(gradients: Any, activations: Any, sampled: Any = None, **given: Any) -> Any:
+            return function(gradients, activations, *([sampled] if moments else []), **given)
+
+        _AGGREGATORS[name] = Aggregator(weigh, MappingProxyType(dict(options or {})), linear, moments)
+        method(name, gradients="vanilla", aggregator=name, source=source)
         return function
 
     return register
@@ -138,19 +141,58 @@ def aggregator(name: str) -> Callable[..., Any]:
 def estimator(
     name: str,
     *,
-    options: Mapping[str, Option],
-    passes: Callable[[int, Mapping[str, Any]], int],
+    options: Mapping[str, Option] | None = None,
+    passes: Callable[[int, int, Mapping[str, Any]], int],
+    num_samples: int | None = None,
+    random: bool = False,
     prepare: Callable[..., EncodedReferences] | None = None,
 ) -> Callable[..., Any]:
-    """Register a function ``(Problem, options) -> Estimate`` as a gradient estimator."""
+    """Register a function ``(Problem, options) -> Estimate | Sampling`` as a gradient estimator."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        _ESTIMATORS[name] = Estimator(function, MappingProxyType(dict(options)), passes, prepare)
+        schema = MappingProxyType(dict(options or {}))
+        _ESTIMATORS[name] = Estimator(function, schema, passes, num_samples, random, prepare)
         return function
 
     return register
 
 
-def method(name: str, *, estimator: str, aggregator: str, source: str) -> None:
+def forward_method(
+    name: str, *, source: str, options: Mapping[str, Option], passes: Callable[[int, int, Mapping[str, Any]], int]
+) -> Callable[..., Any]:
+    """Register a function ``(Problem, options) -> Estimate | Sampling`` as a method that takes no gradients."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        _FORWARD[name] = Estimator(function, MappingProxyType(dict(options)), passes, None, False, None)
+        _METHODS[name] = Method(name, None, None, source)
+        return function
+
+    return register
+
+
+def method(name: str, *, gradients: str, aggregator: str, source: str) -> None:
     """Register a pair of an estimator and an aggregator under the name that users give."""
-    _METHODS[name] = Method(name, estimator, aggregator, source)
+    _METHODS[name] = Method(name, gradients, aggregator, source)
+
+
+def find(name: str, gradients: str | None = None) -> Method:
+    """The method of a name; with ``gradients`` its aggregator under that estimator, under the pair's own name.
+
+    Raises:
+        ValueError: There is no such method or estimator; or the method takes no gradients, or has others already.
+    """
+    if name not in METHODS:
+        raise ValueError(f"method {name!r} is unknown. {_checks.nearest(name, METHODS)}")
+    found = METHODS[name]
+    if gradients is None or gradients == found.gradients:
+        return found
+    _checks.one_of("gradients", gradients, tuple(ESTIMATORS))
+    if found.gradients != "vanilla":
+        own = f"has its own, {found.gradients!r}" if found.gradients else "takes no gradients, only forward passes"
+        raise ValueError(
+            f"gradients is {gradients!r}, but method {name!r} {own}. Pass one of {', '.join(map(repr, AGGREGATORS))} "
+            f"as method, or leave gradients out."
+        )
+    pairs = {(known.gradients, known.aggregator): known for known in METHODS.values()}
+    pair = Method(f"{gradients}_{name}", gradients, found.aggregator, found.source)
+    return pairs.get((gradients, found.aggregator), pair)

@@ -1,16 +1,103 @@
-"""How a gradient field and the activations become weights: one function for each aggregator."""
+"""How a gradient field and the activations become weights: one function for each aggregator.
 
+G is the gradient field and A the image's activation, both ``(h, w, K)`` or with any other number of spatial axes.
+The map is ``ReLU(sum_k w_k A_k)``, where w is one weight for each channel or one for each of its positions.
+"""
+
+import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from egcam_jax import _numerics
 from egcam_jax._types import Activation
+from egcam_jax.methods._options import Flag
+from egcam_jax.methods._problem import Moments
 from egcam_jax.methods._registry import aggregator
 
 
-@aggregator("gradcam")
+@aggregator("gradcam", source="Selvaraju et al., Grad-CAM, ICCV 2017")
 def gradcam(gradients: Activation, activations: Activation) -> Float[Array, " K"]:
     """Weigh each channel by the spatial mean of its gradients: ``w_k = mean_ij G_ijk`` (eqs. 5 and 15).
 
     Source: Selvaraju et al., Grad-CAM, 2017. The authors' Lua code sums where the paper takes the mean,
     which scales the map by h * w.
     """
-    return gradients.mean(axis=(0, 1))
+    return gradients.mean(axis=_positions(gradients))
+
+
+@aggregator(
+    "gradcam++",
+    source="Chattopadhay et al., Grad-CAM++, WACV 2018",
+    options={"normalize_alphas": Flag(), "clamp": Flag()},
+    linear=False,
+    moments=True,
+)
+def gradcam_plus_plus(
+    gradients: Activation,
+    activations: Activation,
+    moments: Moments | None,
+    *,
+    normalize_alphas: bool,
+    clamp: bool,
+) -> Float[Array, " K"]:
+    r"""Weigh each channel by its positive gradients, each by its own share: ``w_k = sum_ij alpha_ijk ReLU(G_ijk)``.
+
+    With ``S_k = sum_ab A_abk``, equation 19 of the paper, ``alpha = G^2 / (2 G^2 + S_k G^3)``, is
+    ``1 / (2 + S_k G)`` wherever G is not 0: the same without powers that underflow. Where the gradients were sampled,
+    ``alpha = D2 / (2 D2 + S_k D3)`` with ``D_p`` the mean of their p-th powers (Smooth Grad-CAM++), 0 where the
+    denominator is not positive. The factor exp(y) of the paper scales the whole map and is left out.
+
+    Options:
+        normalize_alphas: Divide a channel's alphas by their sum over positions with positive G, as the authors' code
+            does and their paper does not.
+        clamp: ``max(S_k G, 0)`` in place of ``S_k G``, so that alpha stays in (0, 1/2] whatever the signs.
+
+    Source: Chattopadhay et al., Grad-CAM++, 2018; Omeiza et al., Smooth Grad-CAM++, 2019, with D2 for the D1 that
+    its alpha has as numerator, without which it would not be Grad-CAM++ for no noise. pytorch-grad-cam adds 1e-6 to
+    the denominator of equation 19, which changes maps where gradients are below 1e-3; torch-cam computes
+    ``sum_ij ReLU(G)^3``.
+    """
+    slope = gradients if moments is None else _numerics.divide(moments.third, moments.second)
+    tilt = activations.sum(axis=_positions(activations)) * slope
+    share = 2 + (jnp.maximum(tilt, 0) if clamp else tilt)
+    alphas = _numerics.divide(jnp.ones(()), share if moments is None else jnp.maximum(share, 0))
+    alphas = jnp.where(gradients > 0, alphas, 0)
+    if normalize_alphas:
+        alphas = _numerics.divide(alphas, alphas.sum(axis=_positions(alphas)))
+    return jnp.sum(alphas * jax.nn.relu(gradients), axis=_positions(gradients))
+
+
+@aggregator("xgradcam", source="Fu et al., Axiom-based Grad-CAM (XGrad-CAM), BMVC 2020")
+def xgradcam(gradients: Activation, activations: Activation) -> Float[Array, " K"]:
+    """Weigh each channel by its gradients' mean under its activation: ``w_k = sum_ij G A / sum_ij A``, 0 where that is.
+
+    Meant for activations after a ReLU: where A has both signs its sum may be near 0 and the weight without bound.
+
+    Source: Fu et al., Axiom-based Grad-CAM, 2020. The authors' code and others add 1e-6 to 1e-8 to the denominator.
+    """
+    axes = _positions(gradients)
+    return _numerics.divide(jnp.sum(gradients * activations, axis=axes), activations.sum(axis=axes))
+
+
+@aggregator("hirescam", source="Draelos and Carin, HiResCAM, 2020")
+def hirescam(gradients: Activation, activations: Activation) -> Activation:
+    """Weigh each position by its own gradient: ``w_ijk = G_ijk``.
+
+    Source: Draelos and Carin, HiResCAM, 2020. Their map keeps its signs, and it is for this that faithfulness is shown:
+    it is ``signed``; ``cam`` has the ReLU of pytorch-grad-cam.
+    """
+    return gradients
+
+
+@aggregator("layercam", source="Jiang et al., LayerCAM, IEEE TIP 2021", linear=False)
+def layercam(gradients: Activation, activations: Activation) -> Activation:
+    """Weigh each position by its own gradient where that is positive: ``w_ijk = ReLU(G_ijk)``.
+
+    Source: Jiang et al., LayerCAM, 2021. Their ``tanh(2 M / max M)`` belongs to the fusion of layers: ``fusion="max"``.
+    """
+    return jax.nn.relu(gradients)
+
+
+def _positions(field: Activation) -> tuple[int, ...]:
+    """The spatial axes: all but the channels."""
+    return tuple(range(field.ndim - 1))

@@ -9,25 +9,27 @@ import jax.numpy as jnp
 from egcam_jax import _numerics, kernel, perturb, uncertainty
 from egcam_jax._types import Activation, Image, References
 from egcam_jax.methods._options import Choice, Number, Positions
-from egcam_jax.methods._registry import EncodedReferences, Estimate, Problem, estimator, method
+from egcam_jax.methods._problem import EncodedReferences, Estimate, Problem, Sampling, combine
+from egcam_jax.methods._registry import estimator
 
 FLOOR = 1e-3
 """Floor of the elementwise normaliser, as a fraction of the mean magnitude over all entries."""
 
 
-class Sample(NamedTuple):
-    """What is averaged over the samples."""
+class Field(NamedTuple):
+    """What G is the quotient of, for one sample or on average: delta times Delta, and the size of the encoding."""
 
-    field: Activation
-    score_end: Any
-    score_start: Any
-
-
-class Kept(NamedTuple):
-    """What is kept of each sample for the standard error: its map, and the size of its encoding."""
-
-    map: Any
+    product: Activation
     magnitude: Any
+
+
+class Sample(NamedTuple):
+    """What is averaged over the samples; the field's deviations stand for its spread where its map will not do."""
+
+    field: Field
+    deviations: Any
+    score_end: Any = None
+    score_start: Any = None
 
 
 def _needs_end(options: Mapping[str, Any]) -> bool:
@@ -39,7 +41,7 @@ def _needs_end(options: Mapping[str, Any]) -> bool:
     )
 
 
-def _passes(num_samples: int, options: Mapping[str, Any]) -> int:
+def _passes(num_samples: int, channels: int, options: Mapping[str, Any]) -> int:
     """Forward passes through ``features`` for one image: the clean one, and those for the samples."""
     noisy = options["noise"] != "none"
     on_input = options["path"] == "input"
@@ -81,9 +83,11 @@ def _encode_references(
         "alpha": Positions(),
     },
     passes=_passes,
+    num_samples=32,
+    random=True,
     prepare=_encode_references,
 )
-def expected(problem: Problem, options: Mapping[str, Any]) -> Estimate:
+def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     r"""Estimate G by the expectation of the perturbed gradients over references, path and noise.
 
     With ``x~_s = x + eta_s`` and ``gamma_s = x'_s + alpha_s (x~_s - x'_s)``,
@@ -107,43 +111,52 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Estimate:
 
     Source: Buono et al., Expected Grad-CAM: Towards gradient faithfulness, 2024.
     """
-    num_references = len(problem.references.images)
-    draws = perturb.draw(
-        problem.key, problem.num_samples, num_references, sampling=options["sampling"], alpha=options["alpha"]
-    )
+    num_references, count = len(problem.references.images), problem.num_samples
+    draws = perturb.draw(problem.key, count, num_references, sampling=options["sampling"], alpha=options["alpha"])
     end = _end(problem, options)
     elementwise = _elementwise(problem, options, draws, end)
     point = _point(problem, options)
     complete = options["difference"] != "none" and (_needs_end(options) or options["noise"] == "none")
+    iid = options["sampling"] == "iid"
+    residuals = uncertainty.independent if iid else uncertainty.stratified(draws.reference, num_references)
+    spread = None if problem.linear else count * uncertainty.replicates(draws.signs, residuals, count)
 
-    def sample(s: Any) -> tuple[Sample, Kept]:
+    def gradients(field: Field) -> Activation:
+        return _numerics.divide(field.product * elementwise, field.magnitude)
+
+    def sample(s: Any) -> tuple[Sample, Any]:
         reference = jax.tree.map(lambda leaf: leaf[draws.reference[s]], problem.references)
         x_end, code_end = end(draws.noise[s])
         code, delta = point(reference, x_end, code_end, draws.alpha[s])
         _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)
-        field = delta * gradient * elementwise
-        scores = (
-            (problem.score(problem.network.decode(code_end)), problem.score(reference.logits))
-            if complete
-            else (None, None)
-        )
         magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else jnp.ones(())
-        return Sample(delta * gradient, *scores), Kept(problem.aggregate(field), magnitude)
+        field = Field(delta * gradient, magnitude)
+        if spread is None:
+            averaged, kept = Sample(field, None), (problem.signed(field.product * elementwise), magnitude)
+        else:
+            deviations = jax.tree.map(lambda leaf: jnp.tensordot(spread[:, s], leaf, axes=0), field)
+            averaged, kept = Sample(field, deviations), None
+        if complete:
+            scores = problem.score(problem.network.decode(code_end)), problem.score(reference.logits)
+            averaged = averaged._replace(score_end=scores[0], score_start=scores[1])
+        return averaged, kept
+
+    def stderr(mean: Sample, kept: Any) -> Any:
+        if spread is not None:
+            function = lambda field: problem.signed(gradients(field))
+            return uncertainty.replicated_standard_error(function, mean.field, mean.deviations)
+        values, sizes = kept  # of a quotient of means: the residuals of its numerator less it times the denominator
+        signed = _numerics.divide(values.mean(axis=0), sizes.mean())
+        error = values - signed * jnp.expand_dims(sizes, range(1, values.ndim))
+        return uncertainty.standard_error(residuals(_numerics.divide(error, sizes.mean())))
+
+    def finish(mean: Sample, kept: Any) -> Estimate:
+        gap = mean.field.product.sum() - (mean.score_end - mean.score_start) if complete else None
+        weights = problem.weigh(gradients(mean.field), problem.code.activation)
+        return combine(problem, weights, stderr=stderr(mean, kept), completeness_gap=gap)
 
     origins = (problem.code.activation, problem.references.images, draws.alpha)
-    mean, kept = kernel.mean_over_samples(sample, problem.num_samples, problem.block, origins)
-    size = kept.magnitude.mean()
-    signed = _numerics.divide(kept.map.mean(axis=0), size)
-    residuals = _numerics.divide(kept.map - signed * jnp.expand_dims(kept.magnitude, (1, 2)), size)
-    return Estimate(
-        gradients=_numerics.divide(mean.field * elementwise, size),
-        stderr=(
-            uncertainty.standard_error(residuals)
-            if options["sampling"] == "iid"
-            else uncertainty.stratified_standard_error(residuals, draws.reference, num_references)
-        ),
-        completeness_gap=mean.field.sum() - (mean.score_end - mean.score_start) if complete else None,
-    )
+    return Sampling(count, sample, finish, origins)
 
 
 def _end(problem: Problem, options: Mapping[str, Any]) -> Callable[..., tuple[Image, kernel.Code]]:
@@ -172,7 +185,8 @@ def _elementwise(problem: Problem, options: Mapping[str, Any], draws: perturb.Dr
             code = problem.network.encode(noisy) if code is None else code
             return jnp.abs(code.activation), None
 
-        mean, _ = kernel.mean_over_samples(magnitude, problem.num_samples, problem.block, problem.code.activation)
+        count = problem.num_samples
+        mean, _ = kernel.mean_over_samples(magnitude, count, problem.block(count), problem.code.activation)
     return _numerics.divide(jnp.ones(()), jnp.maximum(mean, FLOOR * mean.mean()))
 
 
@@ -200,11 +214,3 @@ def _point(problem: Problem, options: Mapping[str, Any]) -> Callable[..., tuple[
         return code, jnp.ones(())
 
     return between
-
-
-method(
-    "expected_gradcam",
-    estimator="expected",
-    aggregator="gradcam",
-    source="Buono et al., Expected Grad-CAM: Towards gradient faithfulness, 2024",
-)

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 
 from .._types import ApplyFn, Params
-from ._channels import layout
+from ._channels import layout, token_layout
 from ._cut import bypass, cut, features, head
 from ._names import named, shapes
 from ._program import Program, flatten
@@ -27,7 +27,8 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
         x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``: only shape and dtype matter, except for
             ``head(params, A)`` at a layer that something goes around, which needs the values.
         layer: a ``jax.named_scope`` or module path (``"layer3/4"`` or ``"layer3.4"``), its unambiguous end, or a
-            ``jax.ad_checkpoint.checkpoint_name`` tag; its value must be a grid ``(b, h, w, K)``.
+            ``jax.ad_checkpoint.checkpoint_name`` tag; its value must be a grid ``(b, h, w, K)`` or tokens
+            ``(b, N, K)``.
             None is the last activation with spatial extent that every path from x to the logits goes through.
 
     Returns:
@@ -45,9 +46,9 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
     traced = _traced(apply_fn, params, x)
     program = flatten(traced.closed, through_checkpoints=True)
     name, slot = resolve(program, layer)
-    axes = layout(program, slot)
+    axes = layout(program, slot) or token_layout(program, slot)
     if axes is None:
-        raise ValueError(f"layer={name!r}: its value has no spatial grid (h, w, K).")
+        raise ValueError(f"layer={name!r}: its value has neither a spatial grid (h, w, K) nor tokens (N, K).")
     where = cut(*_lean(traced, program, slot), axes)
     return Split(features(where), head(where, x), bypass(where) if where.carried else None, name)
 
@@ -61,7 +62,7 @@ def layers(apply_fn: ApplyFn | Split, params: Params, x: Any) -> dict[str, tuple
         x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``.
 
     Returns:
-        Name to shape ``(h, w, K)``.
+        Name to shape, ``(h, w, K)`` or ``(N, K)``.
     """
     if isinstance(apply_fn, Split):
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
@@ -82,9 +83,11 @@ def _by_hand(apply_fn: Split, layer: str | None) -> Split:
 def _traced(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
     if not callable(apply_fn):
         raise TypeError(f"apply_fn must be a function (params, x) -> logits or a Split, got {type(apply_fn).__name__}.")
-    if not hasattr(x, "shape") or len(x.shape) != 4:
+    if not hasattr(x, "shape") or len(x.shape) not in (3, 4, 5):
         came = f"shape {x.shape}" if hasattr(x, "shape") else type(x).__name__
-        raise ValueError(f"x: expected images (b, H, W, C), got {came}. One image is x[None].")
+        raise ValueError(
+            f"x: expected images (b, H, W, C), or (b, L, C) or (b, D, H, W, C), got {came}. One image is x[None]."
+        )
     return trace(apply_fn, params, x)
 
 

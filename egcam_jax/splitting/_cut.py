@@ -20,7 +20,7 @@ class Cut(NamedTuple):
         program: what is cut.
         spec: what it was traced for.
         slot: the activation.
-        axes: its axes, as batch (one or more of length 1), height, width, channels.
+        axes: which of its axes are batch, spatial and channels.
         carried: the other slots that depend on the image and are used after the activation, but do not depend on it.
     """
 
@@ -97,8 +97,8 @@ def _before(where: Cut, wanted: tuple[int, ...]) -> Callable[..., Any]:
 def _after(where: Cut) -> Callable[..., Any]:
     program = where.program
     steps = needed(program.steps, {program.logits}, frozenset((where.slot, *where.carried)))
-    back = tuple(int(axis) for axis in np.argsort(where.axes))
-    batched = (1,) * (len(back) - 3) + _grid(where)
+    back = tuple(int(axis) for axis in np.argsort(sum(where.axes, ())))
+    batched = (1,) * len(where.axes.batch) + _grid(where)
 
     def run(leaves: Iterable[Any], activation: Any, carried: tuple[Any, ...]) -> Any:
         known = {**program.constants, **dict(zip(program.params, leaves)), **dict(zip(where.carried, carried))}
@@ -109,12 +109,12 @@ def _after(where: Cut) -> Callable[..., Any]:
 
 
 def _channels_last(where: Cut, activation: Any) -> Any:
-    return jnp.transpose(activation, where.axes).reshape(_grid(where))
+    return jnp.transpose(activation, sum(where.axes, ())).reshape(_grid(where))
 
 
 def _grid(where: Cut) -> tuple[int, ...]:
     """Shape ``(h, w, K)`` of the activation for one image."""
-    return tuple(where.program.avals[where.slot].shape[axis] for axis in where.axes[-3:])
+    return tuple(where.program.avals[where.slot].shape[axis] for axis in where.axes.grid)
 
 
 def evaluate(steps: Iterable[Step], known: dict[int, Any]) -> dict[int, Any]:
@@ -158,7 +158,7 @@ def _check_images(spec: Spec, x: Any) -> None:
 
 def _check_activations(where: Cut, activations: Any) -> None:
     grid = _grid(where)
-    if len(activations.shape) != 4:
+    if len(activations.shape) != 1 + len(grid):
         raise ValueError(f"A: expected activations (b, {_joined(grid)}), got shape {activations.shape}.")
     _check_like("A", activations, (activations.shape[0], *grid), where.program.avals[where.slot].dtype)
 

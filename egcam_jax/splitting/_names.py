@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import _default
-from ._channels import grid
+from ._channels import grid, tokens
 from ._program import Program, Step
 from ._scopes import Path, shared
 
@@ -14,8 +14,8 @@ def named(program: Program) -> dict[str, int]:
     """Slot of every layer that can be named, in order of execution.
 
     A layer is a scope or a ``checkpoint_name`` tag; its value is the last one with spatial extent that was computed
-    inside the scope and is used outside of it. The automatic choice is there too, under a descriptive name
-    where it is the value of no scope.
+    inside the scope and is used outside of it, or the last list of tokens where there is none. The automatic choice is
+    there too, under a descriptive name where it is the value of no scope.
     """
     scopes = _values_of_scopes(program)
     chosen = _default.last_spatial(program)
@@ -53,8 +53,12 @@ def pieces(name: str) -> Path:
 
 
 def shapes(program: Program, layers: dict[str, int]) -> dict[str, tuple[int, ...]]:
-    """Shape ``(h, w, K)`` of every layer for one image."""
-    return {name: grid(program, slot) or () for name, slot in layers.items()}
+    """Shape of every layer for one image, ``(h, w, K)`` or ``(N, K)``."""
+    return {name: _extent(program, slot) or () for name, slot in layers.items()}
+
+
+def _extent(program: Program, slot: int) -> tuple[int, ...] | None:
+    return grid(program, slot) or tokens(program, slot)
 
 
 def _is_private(path: Path) -> bool:
@@ -64,13 +68,15 @@ def _is_private(path: Path) -> bool:
 
 def _values_of_scopes(program: Program) -> dict[Path, int]:
     users = _users(program)
-    found: dict[Path, int] = {}
+    grids: dict[Path, int] = {}
+    lists: dict[Path, int] = {}
     for step in program.steps:
         for slot in step.outputs:
-            if step.path and slot in program.varying and slot in users and grid(program, slot) is not None:
+            if step.path and slot in program.varying and slot in users and _extent(program, slot) is not None:
+                found = grids if grid(program, slot) is not None else lists
                 inside = min(len(shared(step.path, path)) for path in users[slot])
                 found.update((step.path[:depth], slot) for depth in range(inside + 1, len(step.path) + 1))
-    return found
+    return {**lists, **grids}
 
 
 def _users(program: Program) -> dict[int, list[Path]]:
@@ -87,7 +93,7 @@ def _tags(program: Program) -> dict[str, int]:
     return {
         step.equation.params["name"]: step.outputs[0]
         for step in program.steps
-        if step.name == "name" and step.outputs[0] in program.varying and grid(program, step.outputs[0]) is not None
+        if step.name == "name" and step.outputs[0] in program.varying and _extent(program, step.outputs[0]) is not None
     }
 
 

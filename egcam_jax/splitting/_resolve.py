@@ -54,8 +54,9 @@ def _automatic(program: Program, layers: dict[str, int]) -> tuple[str, int]:
                 f"the network works on tokens of shape {tokens}, which have none"
             )
         raise ValueError(
-            f"layer=None: {reason}. Pass layer=... with a name, or tag an activation (b, h, w, K) in the model with "
-            f"jax.ad_checkpoint.checkpoint_name(value, 'name') and pass that name, or pass Split(features, head). "
+            f"layer=None: {reason}. Pass layer=... with a name (in a transformer that of what goes into the last "
+            f"block's attention, such as its first norm), or tag an activation (b, h, w, K) or (b, N, K) in the model "
+            f"with jax.ad_checkpoint.checkpoint_name(value, 'name') and pass that name, or pass Split(features, head). "
             f"{_nearest(program, layers, None)}"
         )
     return name_of(program, layers, slot), slot
@@ -72,7 +73,7 @@ def _absence(program: Program, layer: str) -> str:
             "Name the scope around it, or write the loop over layers in Python, so that each step has its own values."
         )
     if any(_ends_with(step.path[:n], layer) for step in program.steps for n in range(1, len(step.path) + 1)):
-        return "its value has no spatial grid (h, w, K), or does not depend on x."
+        return "its value has neither a spatial grid (h, w, K) nor tokens (N, K), or does not depend on x."
     if any(_ends_with(path[:n], layer) for path in program.paths for n in range(1, len(path) + 1)):
         return "it is computed but does not reach the logits."
     return "there is no such layer."

@@ -110,8 +110,10 @@ def test_interpolation_moves_floats_only():
 
 def test_the_standard_error_of_independent_draws():
     values = jnp.array([[1.0, 5.0], [3.0, 5.0], [5.0, 5.0]])
-    np.testing.assert_allclose(uncertainty.standard_error(values), [2 / 3**0.5, 0.0], rtol=1e-6)
-    assert jnp.isnan(uncertainty.standard_error(values[:1])).all()
+    np.testing.assert_allclose(
+        uncertainty.standard_error(uncertainty.independent(values)), [2 / 3**0.5, 0.0], rtol=1e-6
+    )
+    assert jnp.isnan(uncertainty.standard_error(uncertainty.independent(values[:1]))).all()
 
 
 @pytest.mark.parametrize(("count", "groups"), [(12, 3), (40, 4), (30, 1), (8, 16)])
@@ -127,6 +129,6 @@ def test_the_stratified_error_sees_neither_trend_nor_balanced_levels(count, grou
         return trend + levels[group] + draw.standard_normal(count), group
 
     values, group = map(np.stack, zip(*(one(seed) for seed in range(400)), strict=True))
-    error = jax.vmap(lambda v, g: uncertainty.stratified_standard_error(v, g, groups))
+    error = jax.vmap(lambda v, g: uncertainty.standard_error(uncertainty.stratified(g, groups)(v)))
     got = error(jnp.asarray(values, jnp.float32), jnp.asarray(group))
     np.testing.assert_allclose(np.mean(np.square(got)), 1 / count, rtol=0.15)

@@ -1,0 +1,51 @@
+"""What the score loses without each channel: Ablation-CAM, by the head alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+
+from egcam_jax import _numerics, affine, kernel
+from egcam_jax.methods._options import Choice
+from egcam_jax.methods._problem import Estimate, Problem, Sampling, combine
+from egcam_jax.methods._registry import forward_method
+
+
+@forward_method(
+    "ablationcam",
+    source="Desai and Ramaswamy, Ablation-CAM, WACV 2020",
+    options={"denominator": Choice(("none", "score", "norm"))},
+    passes=lambda num_samples, channels, options: 1,
+)
+def ablationcam(problem: Problem, options: Mapping[str, Any]) -> Estimate | Sampling:
+    """Weigh each channel by the drop of the score without it: ``w_k = y(A) - y(A with A_k = 0)``.
+
+    Where tracing shows the score to be affine in A, the drop is ``sum_ij dy/dA_ijk A_ijk`` exactly, and one gradient
+    gives them all; else the head runs on K ablated activations, in blocks.
+
+    Options:
+        denominator: ``"none"``; ``"score"`` divides by ``|y|``, which scales the map; ``"norm"`` divides each drop by
+            the Frobenius norm of its channel, the slope that the paper sets out from.
+
+    Source: Desai and Ramaswamy, Ablation-CAM, 2020. pytorch-grad-cam divides by y itself, so that a negative score
+    turns its map over, and ablates to a large negative value where the layer's least activation is not 0.
+    """
+    activations, decode = problem.code.activation, problem.network.decode
+    score = lambda a: problem.score(decode(kernel.Code(a, problem.code.carried)))
+    y = score(activations)
+
+    def weigh(drops: Any) -> Estimate:
+        squares = jnp.sum(activations**2, axis=tuple(range(activations.ndim - 1)))
+        size = {"none": jnp.ones(()), "score": jnp.abs(y), "norm": _numerics.sqrt(squares)}[options["denominator"]]
+        return combine(problem, _numerics.divide(drops, size))
+
+    if affine.is_affine(score, activations):
+        _, gradients = kernel.score_and_gradient(decode, problem.score, problem.code)
+        return weigh(jnp.sum(gradients * activations, axis=tuple(range(activations.ndim - 1))))
+
+    channels = activations.shape[-1]
+
+    def sample(channel: Any) -> tuple[None, Any]:
+        return None, y - score(jnp.where(jnp.arange(channels) == channel, 0, activations))
+
+    return Sampling(channels, sample, lambda mean, drops: weigh(drops), activations)
