@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from egcam_jax.adapters import from_equinox, from_haiku, from_linen, from_nnx
     from egcam_jax.explanation import Explanation
     from egcam_jax.methods import METHODS, explain
+    from egcam_jax.metrics import METRICS
     from egcam_jax.splitting import Split, layers, split
 
 __version__ = _version("egcam-jax")
 
 _HOMES = {
     "METHODS": "methods",
+    "METRICS": "metrics",
     "Explanation": "explanation",
     "Split": "splitting",
     "explain": "methods",
@@ -33,10 +35,11 @@ _HOMES = {
 }
 """The module that each public name lives in."""
 
-_MODULES = ("data", "models", "render")
+_MODULES = ("data", "metrics", "models", "render")
 
 __all__ = [
     "METHODS",
+    "METRICS",
     "Explanation",
     "Split",
     "data",
@@ -46,6 +49,7 @@ __all__ = [
     "from_linen",
     "from_nnx",
     "layers",
+    "metrics",
     "models",
     "render",
     "split",

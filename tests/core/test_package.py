@@ -40,11 +40,11 @@ RANKS = {
     "_types": 0, "_checks": 1, "_numerics": 0, "explanation": 1,
     "affine": 1, "tokens": 1, "perturb": 2, "splitting": 2, "maps": 2, "uncertainty": 2, "sharding": 2,
     "fusion": 3, "kernel": 3,
-    "methods": 4, "models": 4, "adapters": 4,
+    "methods": 4, "metrics": 4, "models": 4, "adapters": 4,
     "data": 5, "render": 5,
     "cli": 6,
 }  # fmt: skip
-SIBLINGS = {"methods", "models", "adapters"}
+SIBLINGS = {"methods", "metrics", "models", "adapters"}
 
 
 def imported(path):

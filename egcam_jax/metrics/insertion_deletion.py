@@ -1,0 +1,143 @@
+"""What becomes of the class's probability as the relevant pixels come first, or go first."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from egcam_jax import _checks, _numerics, kernel
+from egcam_jax.metrics import _steps
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+_SOURCE = "Petsiuk et al., RISE, BMVC 2018"
+_BLUR_SIZE, _BLUR_SIGMA, _BLUR_TRUNCATE = 11, 5.0, 4.0
+
+
+@metric(family="faithfulness", higher_is_better=True, needs=("predict",), source=_SOURCE)
+def insertion_auc(
+    predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
+) -> Score:
+    """Area under the class's probability as pixels of the image are inserted into its blurred copy, best first.
+
+    Pixels go ``step`` at a time in descending order of saliency, ties in row-major order; the T + 1 probabilities, of
+    the blurred copy and of the image itself too, give ``(sum_i p_i - (p_0 + p_T) / 2) / T``.
+
+    Args:
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; bind parameters with ``jax.tree_util.Partial``, so
+            that they are arguments of the compiled program and not constants in it. Keep one function object.
+        x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
+        saliency: ``(B, H, W)`` or ``(H, W)``; only its order counts.
+        target: ``(B,)`` classes or one; ``None`` each image's top class.
+        step: Pixels that are replaced at a time.
+        chunk_size: Images times steps in one pass through the network; 32 by default.
+
+    Returns:
+        ``Score`` of value ``(B,)`` in [0, 1], higher is better, and curve ``(B, T + 1)``.
+
+    Raises:
+        ValueError: For shapes that do not fit.
+
+    Source: Petsiuk et al., RISE, 2018, whose code this equals: its blur, an 11 x 11 kernel that is nearly a box, with
+    zeros beyond the borders. PolyCAM blurs with reflection and leaves the start out.
+    """
+    return _run(_steps.as_argument(predict), *_checked(x, saliency, target, step), chunk_size, step, True)
+
+
+@metric(family="faithfulness", higher_is_better=False, needs=("predict",), source=_SOURCE)
+def deletion_auc(
+    predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
+) -> Score:
+    """Area under the class's probability as pixels of the image are set to 0, most relevant first.
+
+    0 is in the units of ``x``: the mean colour, for a network whose input has the mean subtracted. All else is as for
+    ``insertion_auc``, but lower is better.
+
+    Source: Petsiuk et al., RISE, 2018.
+    """
+    return _run(_steps.as_argument(predict), *_checked(x, saliency, target, step), chunk_size, step, False)
+
+
+@metric(family="faithfulness", higher_is_better=True, needs=("predict",), source="Englebert et al., PolyCAM, 2022")
+def insertion_deletion(
+    predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
+) -> Score:
+    """Insertion AUC less deletion AUC, of one image each; arguments as for ``insertion_auc``.
+
+    Source: Englebert et al., 2022, for the difference; both areas are RISE's.
+    """
+    common = (predict, x, saliency, target)
+    gained = insertion_auc(*common, step=step, chunk_size=chunk_size)
+    lost = deletion_auc(*common, step=step, chunk_size=chunk_size)
+    return Score(gained.value - lost.value)
+
+
+def blur(x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
+    """The image blurred as RISE does: depthwise, with zeros beyond the borders."""
+    weights = jnp.asarray(_blur_kernel(), x.dtype)
+    channels = x.shape[-1]
+    return jax.lax.conv_general_dilated(
+        x[None],
+        jnp.broadcast_to(weights[:, :, None, None], (*weights.shape, 1, channels)),
+        (1, 1),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=channels,
+    )[0]
+
+
+def _blur_kernel() -> np.ndarray:
+    """A point blurred by a Gaussian within its own 11 x 11 pixels, reflected at their borders."""
+    radius = int(_BLUR_TRUNCATE * _BLUR_SIGMA + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    gaussian = np.exp(-0.5 * (offsets / _BLUR_SIGMA) ** 2)
+    gaussian /= gaussian.sum()
+    places = np.arange(_BLUR_SIZE)[:, None] + offsets
+    folded = places % (2 * _BLUR_SIZE)
+    sources = np.where(folded < _BLUR_SIZE, folded, 2 * _BLUR_SIZE - 1 - folded)
+    line = np.where(sources == _BLUR_SIZE // 2, gaussian, 0).sum(axis=1)
+    return np.outer(line, line)
+
+
+def _checked(x: Any, saliency: Any, target: Any, step: int) -> tuple[Any, Any, Any]:
+    x = _checks.images(x)
+    saliency = jnp.asarray(saliency, jnp.float32)
+    if saliency.shape != x.shape[:-1]:
+        raise ValueError(
+            f"saliency must have shape {x.shape[:-1]}, one value for each pixel of x; got {saliency.shape}. "
+            f"Explanation.saliency is at the size of the image; Explanation.cam is not."
+        )
+    _checks.count("step", step)
+    single = x.ndim == 3
+    images = 1 if single else len(x)
+    if callable(target) or (target is not None and np.ndim(target) > 0 + (not single)):
+        raise ValueError(f"target must be None, one class or one for each image; got {target!r}.")
+    return x, saliency, _checks.target(target, images, single)
+
+
+@functools.partial(jax.jit, static_argnames=("chunk_size", "step", "insert"))
+def _run(predict: Any, x: Any, saliency: Any, target: Any, chunk_size: int | None, step: int, insert: bool) -> Score:
+    single = x.ndim == 3
+    x, saliency = (x[None], saliency[None]) if single else (x, saliency)
+    blocks = kernel.plan(len(x), saliency[0].size // step + 1, chunk_size)
+
+    def one(image: tuple[Any, Any, Any]) -> Score:
+        x, saliency, target = image
+        logits = lambda image: _numerics.accumulate(predict(image[None])[0])
+        target = jnp.argmax(logits(x)) if target is None else target
+        start, finish = (blur(x), x) if insert else (x, jnp.zeros_like(x))
+        curve = _steps.replacement_curve(
+            lambda image: jax.nn.softmax(logits(image))[target],
+            start,
+            finish,
+            _steps.ranks(saliency),
+            step,
+            blocks.samples,
+        )
+        return Score(jnp.where(jnp.isfinite(saliency).all(), _steps.area(curve), jnp.nan), curve)
+
+    score = kernel.map_images(one, (x, saliency, target), blocks.images)
+    return jax.tree.map(lambda leaf: leaf[0], score) if single else score
