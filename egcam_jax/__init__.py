@@ -35,7 +35,7 @@ _HOMES = {
 }
 """The module that each public name lives in."""
 
-_MODULES = ("data", "metrics", "models", "render")
+_MODULES = ("data", "metrics", "models", "render", "report")
 
 __all__ = [
     "METHODS",
@@ -52,6 +52,7 @@ __all__ = [
     "metrics",
     "models",
     "render",
+    "report",
     "split",
 ]
 

@@ -41,7 +41,7 @@ RANKS = {
     "affine": 1, "tokens": 1, "perturb": 2, "splitting": 2, "maps": 2, "uncertainty": 2, "sharding": 2,
     "fusion": 3, "kernel": 3,
     "methods": 4, "metrics": 4, "models": 4, "adapters": 4,
-    "data": 5, "render": 5,
+    "data": 5, "render": 5, "report": 5,
     "cli": 6,
 }  # fmt: skip
 SIBLINGS = {"methods", "metrics", "models", "adapters"}
