@@ -59,6 +59,14 @@ def test_a_map_of_ones_is_blended_by_alpha():
     np.testing.assert_array_equal(result[0, 0], np.rint(0.75 * 80 + 0.25 * top))
 
 
+@pytest.mark.parametrize(("saliency", "ramp"), [(0.25, 0.15625), (0.5, 0.5), (0.75, 0.84375)])
+def test_the_colour_comes_in_along_the_ramp(saliency, ramp):
+    image, map_ = np.full((1, 1, 3), 80, np.uint8), np.full((1, 1), saliency)
+    colour = render.colour_map(map_)[0, 0].astype(float)
+    expected = np.rint((1 - 0.5 * ramp) * 80 + 0.5 * ramp * colour)
+    np.testing.assert_array_equal(render.overlay(image, map_, alpha=0.5)[0, 0], expected)
+
+
 @pytest.mark.parametrize("background", [0, 60, 128, 200, 255])
 def test_the_hot_end_stands_out_on_any_background(background):
     image = np.full((1, 2, 3), background, np.uint8)
@@ -152,6 +160,15 @@ def test_a_long_title_is_cut_at_its_column():
     sheet = render.grid([[solid(255, 40, 80), solid(255, 40, 80)]], titles=["W" * 99, ""], height=40)
     assert (sheet[:28, 8:88] < 100).any()
     assert (sheet[:, 90:] == 255).all()
+    short = render.grid([[solid(255, 40, 80), solid(255, 40, 80)]], titles=["WWWW…", ""], height=40)  # 74 pixels of 80
+    np.testing.assert_array_equal(sheet, short)
+
+
+def test_enlarging_invents_no_edges():
+    image = np.zeros((2, 2, 3), np.uint8)
+    image[:, 1] = 200
+    row = render.grid([[image]], height=40)[28, 8:48, 0].astype(int)
+    assert np.abs(np.diff(row)).max() < 30  # not the 200 of the edge between its two columns
 
 
 @pytest.mark.parametrize("rows", [[], [[]], [[solid(0)], [solid(0), solid(0)]]])
