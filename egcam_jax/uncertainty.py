@@ -76,7 +76,7 @@ def standard_error(residuals: Float[Array, "m ..."]) -> Float[Array, "..."]:
     return _numerics.sqrt(jnp.sum(residuals**2, axis=0))
 
 
-def replicates(key: PRNGKey, residuals: Residuals, count: int) -> Float[Array, "{REPLICATES} n"]:
+def replicates(key: PRNGKey, residuals: Residuals, count: int) -> Float[Array, "replicates n"]:
     """Weights that make of the samples' values a few deviations, which spread as their mean does.
 
     With r the linear map to residuals and z rows of random signs, the weights are ``c = r'(z) / sqrt(REPLICATES)``, so

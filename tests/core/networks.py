@@ -26,10 +26,14 @@ def images(count, seed=10):
     return np.random.default_rng(seed).standard_normal((count, SIZE, SIZE, CHANNELS)).astype(np.float32)
 
 
-def features(params, x):
+def signed_features(params, x):
     dims = ("NHWC", "HWIO", "NHWC")
     out = jax.lax.conv_general_dilated(x, params["kernel"], (2, 2), "VALID", dimension_numbers=dims)
-    return jax.nn.relu(out + params["bias"].reshape(1, 1, 1, -1))
+    return out + params["bias"].reshape(1, 1, 1, -1)
+
+
+def features(params, x):
+    return jax.nn.relu(signed_features(params, x))
 
 
 def head(params, a):
@@ -46,12 +50,18 @@ def apply_fn(params, x):
 
 SPLIT = Split(features, head)
 LINEAR = Split(features, linear_head)
+SIGNED = Split(signed_features, head)
 
 
 class Numpy(NamedTuple):
-    """The same network in float64: every value by loops or by a formula worked out by hand."""
+    """The same networks in float64: every value by loops or by a formula worked out by hand.
+
+    A target is a class, or the coefficients of a linear combination of the logits.
+    """
 
     params: dict
+    rectified: bool = True
+    linear: bool = False
 
     def pre(self, x, *, bias=True):
         """Convolution by four loops; without the bias it is its own directional derivative."""
@@ -65,20 +75,31 @@ class Numpy(NamedTuple):
         return out + self.params["bias"].astype(np.float64) if bias else out
 
     def encode(self, x):
-        return np.maximum(self.pre(x), 0.0)
+        return np.maximum(self.pre(x), 0.0) if self.rectified else self.pre(x)
 
     def tangent(self, x, direction):
         return np.where(self.pre(x) > 0, self.pre(direction, bias=False), 0.0)
 
+    def hidden(self, a):
+        return a.reshape(-1) @ self.params["hidden"].astype(np.float64)
+
     def logits(self, a):
-        z = a.reshape(-1) @ self.params["hidden"].astype(np.float64)
-        return np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0), z
+        out = self.params["out"].astype(np.float64)
+        if self.linear:
+            return a.mean(axis=(0, 1)) @ out[:FILTERS]
+        z = self.hidden(a)
+        return (np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0)) @ out
 
     def score(self, a, target):
-        soft, _ = self.logits(a)
-        return float((soft @ self.params["out"].astype(np.float64))[target])
+        return float(self.logits(a) @ self.combination(target))
 
     def gradient(self, a, target):
-        _, z = self.logits(a)
-        slope = 1 / (1 + np.exp(-z)) * self.params["out"].astype(np.float64)[:, target]
+        column = self.params["out"].astype(np.float64) @ self.combination(target)
+        if self.linear:
+            return np.broadcast_to(column[:FILTERS] / GRID**2, a.shape)
+        slope = 1 / (1 + np.exp(-self.hidden(a))) * column
         return (self.params["hidden"].astype(np.float64) @ slope).reshape(a.shape)
+
+    @staticmethod
+    def combination(target):
+        return np.eye(CLASSES)[target] if isinstance(target, int | np.integer) else np.asarray(target, np.float64)

@@ -1,4 +1,4 @@
-"""Every option of the expected estimator against loops in float64."""
+"""Every method and every option of it against loops in float64."""
 
 import itertools
 
@@ -6,9 +6,11 @@ import jax
 import networks
 import numpy as np
 import oracle
+import oracle_weights
 import pytest
 
 from egcam_jax import explain, perturb
+from egcam_jax.methods import aggregators
 
 PARAMS = networks.parameters()
 TRUE = networks.Numpy(PARAMS)
@@ -16,6 +18,45 @@ IMAGES, REFS = jax.numpy.asarray(networks.images(2)), jax.numpy.asarray(networks
 KEY = jax.random.key(7)
 N = 6
 DIFFERENCES = ("latent", "encoded", "tangent", "none")
+AGGREGATORS = tuple(oracle_weights.AGGREGATORS)
+NETWORKS = {
+    networks.SPLIT: TRUE,
+    networks.LINEAR: networks.Numpy(PARAMS, linear=True),
+    networks.SIGNED: networks.Numpy(PARAMS, rectified=False),
+}
+
+
+def combination(logits):
+    """A target that is a function, and its coefficients."""
+    return logits[1] - 0.5 * logits[3]
+
+
+COEFFICIENTS = np.array([0.0, 1.0, 0.0, -0.5])
+
+
+def near(got, want, rtol=1e-5):
+    """To ``rtol`` of each entry, or of the largest one: what is small by cancellation has no more."""
+    np.testing.assert_allclose(got, want, rtol=rtol, atol=rtol * np.abs(want).max())
+
+
+def agrees(got, want, i):
+    """The coarse maps and the weights of one image are those of the oracle."""
+    scale = np.abs(want.signed).max()
+    assert scale > 0.01
+    np.testing.assert_allclose(got.signed[i], want.signed, rtol=1e-5, atol=1e-5 * scale)
+    np.testing.assert_allclose(got.cam[i], want.cam, rtol=1e-5, atol=1e-5 * scale)
+    pixelwise = want.weights is None or want.weights.ndim > 1
+    assert (got.weights is None) == pixelwise
+    if not pixelwise:
+        near(got.weights[i], want.weights)
+
+
+def every(method, want, split=networks.SPLIT, target=3, coefficients=None, **options):
+    """Compare ``explain`` with ``want(network, image number, image, target)`` on each image."""
+    got = explain(PARAMS, split, IMAGES, REFS, KEY, target=target, method=method, **options)
+    for i, x in enumerate(IMAGES):
+        agrees(got, want(NETWORKS[split], i, x, target if coefficients is None else coefficients), i)
+    return got
 
 
 def draws_of(index, noise, noise_scale, sampling):
@@ -25,6 +66,115 @@ def draws_of(index, noise, noise_scale, sampling):
     if noise == "none":
         return pairs, [np.zeros(IMAGES[0].shape)] * N
     return pairs, [np.asarray(perturb.noise(k, IMAGES[index], kind=noise, scale=noise_scale)) for k in drawn.noise]
+
+
+def smoothing(index, *, noise_scale=0.15, sigma=None):
+    """The noise that the smooth estimator draws for an image."""
+    x = np.asarray(IMAGES[index], np.float64)
+    spread = noise_scale * (x.max() - x.min()) if sigma is None else sigma
+    key, _ = jax.random.split(perturb.image_key(KEY, index))
+    return [spread * np.asarray(jax.random.normal(jax.random.fold_in(key, s), x.shape)) for s in range(N)]
+
+
+@pytest.mark.parametrize("split", [networks.SPLIT, networks.SIGNED, networks.LINEAR], ids=["relu", "signed", "linear"])
+@pytest.mark.parametrize("method", AGGREGATORS)
+def test_an_aggregator_of_the_plain_gradient_equals_its_equation(method, split):
+    every(method, lambda network, i, x, target: oracle.vanilla(network, x, target, aggregator=method), split)
+
+
+@pytest.mark.parametrize("method", AGGREGATORS)
+def test_a_target_that_is_a_function_and_the_map_against_a_class(method):
+    want = lambda network, i, x, target: oracle.vanilla(network, x, target, aggregator=method)
+    every(method, want, target=combination, coefficients=-COEFFICIENTS, negative=True)
+
+
+@pytest.mark.parametrize("split", [networks.SPLIT, networks.SIGNED], ids=["relu", "signed"])
+@pytest.mark.parametrize(("normalize_alphas", "clamp"), [(True, False), (False, True), (True, True)])
+def test_the_options_of_gradcam_plus_plus(normalize_alphas, clamp, split):
+    options = {"normalize_alphas": normalize_alphas, "clamp": clamp}
+    want = lambda network, i, x, target: oracle.vanilla(network, x, target, aggregator="gradcam++", **options)
+    every("gradcam++", want, split, **options)
+
+
+@pytest.mark.parametrize(
+    ("aggregator", "noise"),
+    [
+        *((aggregator, {"sigma": 0.7}) for aggregator in AGGREGATORS),
+        *(("gradcam++", noise) for noise in ({}, {"noise_scale": 0.4}, {"noise_scale": 0.4, "sigma": 0.2})),
+    ],
+)
+def test_the_smooth_estimator_under_every_aggregator(aggregator, noise):
+    want = lambda network, i, x, target: oracle.smooth(network, x, target, smoothing(i, **noise), aggregator=aggregator)
+    got = every(aggregator, want, gradients="smooth", num_samples=N, chunk_size=4, **noise)
+    assert got.method == ("smooth_gradcam++" if aggregator == "gradcam++" else f"smooth_{aggregator}")
+
+
+@pytest.mark.parametrize("split", [networks.SPLIT, networks.SIGNED], ids=["relu", "signed"])
+@pytest.mark.parametrize("options", [{}, {"clamp": True}, {"normalize_alphas": True}])
+def test_smooth_gradcam_plus_plus_with_noise_that_turns_gradients_over(options, split):
+    want = lambda network, i, x, target: oracle.smooth(network, x, target, smoothing(i, sigma=2.0), **options)
+    every("smooth_gradcam++", want, split, num_samples=N, sigma=2.0, **options)
+
+
+BASELINE = networks.images(1, seed=5)[0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "subtract_baseline", "baseline"),
+    [
+        *itertools.product(("left", "right", "midpoint"), (False, True), (-0.8,)),
+        ("left", False, 0.0),
+        ("left", False, BASELINE),
+        ("right", True, BASELINE),
+    ],
+)
+def test_integrated_gradcam_equals_its_equation(rule, subtract_baseline, baseline):
+    options = {"rule": rule, "subtract_baseline": subtract_baseline, "baseline": baseline}
+    want = lambda network, i, x, target: oracle.integrated(network, x, target, N, **options)
+    got = every("integrated_gradcam", want, num_samples=N, chunk_size=4, **options)
+    gaps = [oracle.integrated(TRUE, x, 3, N, **options).gap for x in IMAGES]
+    np.testing.assert_allclose(got.completeness_gap, gaps, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("aggregator", AGGREGATORS)
+def test_the_integrated_estimator_under_every_aggregator(aggregator):
+    want = lambda network, i, x, target: oracle.integrated(network, x, target, N, aggregator=aggregator)
+    every(
+        aggregator, want, gradients="integrated", num_samples=N, target=1,
+        coefficients=-np.eye(networks.CLASSES)[1], negative=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("weights", "top_channels", "split"),
+    [
+        ("softmax", None, networks.SPLIT),
+        ("softmax", 2, networks.SPLIT),
+        ("prob", 1, networks.SPLIT),
+        ("prob", None, networks.SIGNED),
+        ("softmax", 2, networks.SIGNED),
+    ],
+)
+def test_scorecam_equals_its_equation(weights, top_channels, split):
+    options = {"weights": weights, "top_channels": top_channels}
+    every("scorecam", lambda network, i, x, target: oracle.scorecam(network, x, target, **options), split, **options)
+
+
+def test_scorecam_of_a_function_and_against_a_class():
+    want = lambda network, i, x, target: oracle.scorecam(network, x, target)
+    every("scorecam", want, target=combination, coefficients=-COEFFICIENTS, negative=True)
+
+
+@pytest.mark.parametrize("denominator", ["none", "score", "norm"])
+@pytest.mark.parametrize("split", [networks.SPLIT, networks.SIGNED, networks.LINEAR], ids=["relu", "signed", "linear"])
+def test_ablationcam_equals_its_equation(denominator, split):
+    want = lambda network, i, x, target: oracle.ablationcam(network, x, target, denominator=denominator)
+    every("ablationcam", want, split, denominator=denominator)
+
+
+def test_ablationcam_of_a_function_and_against_it():
+    want = lambda network, i, x, target: oracle.ablationcam(network, x, target)
+    every("ablationcam", want, target=combination, coefficients=-COEFFICIENTS, negative=True)
 
 
 @pytest.mark.parametrize(
@@ -38,30 +188,15 @@ def draws_of(index, noise, noise_scale, sampling):
     ],
 )
 def test_expected_gradcam_equals_the_equations(difference, normalizer, noise, path):
-    target, scale = 3, 0.25
+    scale = 0.25
+    options = {"difference": difference, "normalizer": normalizer, "path": path}
     got = explain(
-        PARAMS,
-        networks.SPLIT,
-        IMAGES,
-        REFS,
-        KEY,
-        target=target,
-        num_samples=N,
-        chunk_size=4,
-        difference=difference,
-        normalizer=normalizer,
-        noise=noise,
-        noise_scale=scale,
-        path=path,
-    )
+        PARAMS, networks.SPLIT, IMAGES, REFS, KEY, target=3, num_samples=N, chunk_size=4, noise=noise,
+        noise_scale=scale, **options,
+    )  # fmt: skip
     for i, x in enumerate(IMAGES):
-        pairs, etas = draws_of(i, noise, scale, "stratified")
-        want = oracle.expected(
-            TRUE, x, REFS, target, pairs, etas, difference=difference, normalizer=normalizer, path=path
-        )
-        np.testing.assert_allclose(got.weights[i], want.weights, rtol=1e-5, atol=1e-5 * np.abs(want.weights).max())
-        cam = np.maximum(want.signed, 0)
-        np.testing.assert_allclose(got.cam[i], cam, rtol=1e-5, atol=1e-5 * np.abs(want.signed).max())
+        want = oracle.expected(TRUE, x, REFS, 3, *draws_of(i, noise, scale, "stratified"), **options)
+        agrees(got, want, i)
         if got.completeness_gap is not None:
             np.testing.assert_allclose(got.completeness_gap[i], want.gap, rtol=1e-4, atol=2e-5)
     undefined = difference == "none" or (
@@ -70,15 +205,37 @@ def test_expected_gradcam_equals_the_equations(difference, normalizer, noise, pa
     assert (got.completeness_gap is None) == undefined
 
 
+@pytest.mark.parametrize(("normalizer", "path"), [("global", "input"), ("elementwise", "latent")])
+@pytest.mark.parametrize("aggregator", AGGREGATORS[1:])
+def test_the_expected_estimator_under_every_aggregator(aggregator, normalizer, path):
+    options = {"difference": "latent", "normalizer": normalizer, "path": path}
+
+    def want(network, i, x, target):
+        pairs, etas = draws_of(i, "uniform", 0.1, "stratified")
+        return oracle.expected(network, x, REFS, target, pairs, etas, aggregator=aggregator, **options)
+
+    every(f"expected_{aggregator}", want, num_samples=N, chunk_size=4, **options)
+
+
+@pytest.mark.parametrize("normalize_alphas", [False, True])
+def test_the_options_of_both_axes_go_together(normalize_alphas):
+    own = {"clamp": True, "normalize_alphas": normalize_alphas}
+    options = {"difference": "tangent", "normalizer": "none", "path": "input"}
+
+    def want(network, i, x, target):
+        pairs, etas = draws_of(i, "none", 0.1, "iid")
+        return oracle.expected(network, x, REFS, target, pairs, etas, aggregator="gradcam++", **own, **options)
+
+    every("expected_gradcam++", want, num_samples=N, noise="none", sampling="iid", **own, **options)
+
+
 def test_gradcam_equals_its_equations_for_each_images_top_class():
     got = explain(PARAMS, networks.SPLIT, IMAGES, method="gradcam")
     for i, x in enumerate(IMAGES):
-        scores = [TRUE.score(TRUE.encode(x), c) for c in range(networks.CLASSES)]
+        scores = TRUE.logits(TRUE.encode(x))
         np.testing.assert_allclose(got.logits[i], scores, rtol=1e-5)
         assert got.target[i] == np.argmax(scores)
-        signed, weights = oracle.gradcam(TRUE, x, np.argmax(scores))
-        np.testing.assert_allclose(got.weights[i], weights, rtol=1e-5)
-        np.testing.assert_allclose(got.cam[i], np.maximum(signed, 0), rtol=1e-5, atol=1e-6)
+        agrees(got, oracle.vanilla(TRUE, x, np.argmax(scores)), i)
 
 
 def test_iid_sampling_equals_the_equations_too():
@@ -90,15 +247,11 @@ def test_iid_sampling_equals_the_equations_too():
     np.testing.assert_allclose(got.weights, want.weights, rtol=1e-5, atol=1e-6)
 
 
-def test_the_standard_error_of_iid_samples_equals_the_formula():
-    """Ratio of two means: the residuals' sample variance, from the per-sample maps of the oracle."""
-    got = explain(PARAMS, networks.SPLIT, IMAGES[0], REFS, KEY, target=1, num_samples=N, sampling="iid")
-    pairs, etas = draws_of(0, "uniform", 0.1, "iid")
-    one = [
-        oracle.expected(TRUE, IMAGES[0], REFS, 1, [p], [e], difference="latent", normalizer="none", path="input").signed
-        for p, e in zip(pairs, etas, strict=True)
-    ]
-    size = np.array([np.abs(TRUE.encode(IMAGES[0] + e)).mean() for e in etas])
-    ratio = np.mean(one, axis=0) / size.mean()
-    residuals = (np.array(one) - ratio * size[:, None, None]) / size.mean()
-    np.testing.assert_allclose(got.stderr, residuals.std(axis=0, ddof=1) / np.sqrt(N), rtol=1e-4)
+def test_the_pole_of_gradcam_plus_plus_on_a_signed_layer():
+    """``2 + S_k g`` is 0 at the first place, -1 at the second: the first counts for nothing."""
+    a, g = np.array([[-1.0], [-1.0]], np.float32), np.array([[1.0], [1.5]], np.float32)
+    got = aggregators.gradcam_plus_plus(
+        jax.numpy.asarray(g), jax.numpy.asarray(a), None, normalize_alphas=False, clamp=False
+    )
+    np.testing.assert_allclose(got, oracle_weights.gradcam_plus_plus(g.astype(float), a.astype(float)), rtol=1e-6)
+    np.testing.assert_allclose(got, [-1.5], rtol=1e-6)
