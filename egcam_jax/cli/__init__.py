@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from egcam_jax.cli import explain, inspect
+from egcam_jax.cli import compare, explain, inspect
 
 app = typer.Typer(
     name="egcam",
@@ -21,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("explain")(explain.explain)
+app.command("compare")(compare.compare)
 app.command("layers")(inspect.layers)
 app.command("models")(inspect.models)
 app.command("methods")(inspect.methods)

@@ -77,13 +77,21 @@ def _explain(session: Session, batch: Batch, choice: _methods.Choice) -> Iterato
                 jax.random.key(settings.seed),
                 target=target,
                 method=choice.name,
-                layer=settings.layer or session.model.layer,
+                gradients=choice.gradients,
+                layer=_layer(session),
+                negative=settings.negative,
                 num_samples=settings.samples,
                 chunk_size=settings.chunk,
                 index=batch.index,
                 compute_dtype=jnp.bfloat16 if settings.dtype == "bfloat16" else None,
                 **choice.options,
             )
+
+
+def _layer(session: Session) -> Any:
+    """The layer that was named, several as several, or the model's own."""
+    names = list(session.settings.layer)
+    return names if len(names) > 1 else names[0] if names else session.model.layer
 
 
 def _batch_targets(session: Session, x: Any) -> list[Any]:

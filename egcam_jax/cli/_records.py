@@ -76,7 +76,7 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
         "passes": int(explanation.passes),
         "completeness_gap": gap,
         "completeness_gap_relative": gap / score if gap is not None and score else None,
-        "completeness_remedy": None if gap is None else remedy(explanation.method, provenance["options"]),
+        "completeness_remedy": None if gap is None else remedy(provenance["options"]),
         "stderr_mean": stderr,
         "stderr_relative": stderr / peak if stderr is not None and peak > 0 else None,
     }
@@ -84,5 +84,5 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
 
 def arrays(explanation: Any) -> Mapping[str, Any]:
     """What the ``.npz`` holds, under the names of ``Explanation``'s fields."""
-    names = ("cam", "saliency", "stderr", "weights", "logits", "target", "completeness_gap")
+    names = ("cam", "saliency", "signed", "stderr", "weights", "logits", "target", "completeness_gap")
     return {name: getattr(explanation, name) for name in names}

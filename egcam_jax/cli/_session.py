@@ -10,7 +10,6 @@ import numpy as np
 
 from egcam_jax import data, models
 from egcam_jax.cli import _methods, _records, _targets
-from egcam_jax.methods import METHODS
 
 _REFERENCES = 32
 
@@ -21,7 +20,8 @@ class Settings:
 
     model: str
     weights: Path | None
-    layer: str | None
+    layer: Sequence[str]
+    negative: bool
     target: str | None
     refs: str | None
     samples: int | None
@@ -52,7 +52,7 @@ class Session(NamedTuple):
 def prepare(settings: Settings, model: Any, choices: Sequence[_methods.Choice], size: int) -> Session:
     """Read the target and the references, if any of the methods needs them, for batches of ``size`` pictures."""
     target = _targets.parse(settings.target, model.class_names)
-    needed = any(METHODS[choice.name].needs_refs for choice in choices)
+    needed = any(choice.method.needs_refs for choice in choices)
     return Session(settings, model, target, _references(settings, model.preprocess) if needed else None, size)
 
 

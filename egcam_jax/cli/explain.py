@@ -6,18 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from egcam_jax.cli import _errors
+from egcam_jax.cli import _arguments, _errors
 
 _METHOD = "Method"
-_RUN = "Running"
 _FILES = "Files"
-
-
-class Dtype(StrEnum):
-    """Arithmetic of the network; sums are float32 all the same."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
 
 
 class Format(StrEnum):
@@ -29,46 +21,24 @@ class Format(StrEnum):
 
 
 def explain(
-    images: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="IMAGE",
-            help="Photographs, folders of them, or patterns such as 'photos/*.jpg'. None: a demonstration.",
-            show_default=False,
-        ),
-    ] = None,
-    model: Annotated[str, typer.Option(help="A network; `egcam models` lists them.")] = "efficientnet_lite0",
-    weights: Annotated[
-        Path | None, typer.Option(help="Its weights: .safetensors, .pth or .npz. Default: the published ones.")
-    ] = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            help="What is explained: a class by index, name or part of its name, or top:3 for the three top "
-            "classes. Default: the top class."
-        ),
-    ] = None,
+    images: _arguments.Images = None,
+    model: _arguments.Model = "efficientnet_lite0",
+    weights: _arguments.Weights = None,
+    target: _arguments.Target = None,
+    negative: _arguments.Negative = False,
     method: Annotated[
         str, typer.Option(help="`egcam methods` lists them.", rich_help_panel=_METHOD)
     ] = "expected_gradcam",
-    layer: Annotated[
+    gradients: Annotated[
         str | None,
         typer.Option(
-            help="Target layer; `egcam layers` lists them. Default: the model's own.", rich_help_panel=_METHOD
-        ),
-    ] = None,
-    refs: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder of reference photographs. Default: a few everyday photographs.",
+            help="Under gradcam, gradcam++, xgradcam, hirescam or layercam: vanilla, smooth, integrated or expected.",
             rich_help_panel=_METHOD,
         ),
     ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(min=1, help="More: a smaller standard error. Default: 32.", rich_help_panel=_METHOD),
-    ] = None,
+    layer: _arguments.Layer = None,
+    refs: _arguments.Refs = None,
+    samples: _arguments.Samples = None,
     difference: Annotated[
         str | None, typer.Option(help="latent, encoded, tangent or none.", rich_help_panel=_METHOD)
     ] = None,
@@ -85,15 +55,18 @@ def explain(
         typer.Option(help="input (images) or latent (activations).", rich_help_panel=_METHOD),
     ] = None,
     sampling: Annotated[str | None, typer.Option(help="stratified or iid.", rich_help_panel=_METHOD)] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of all that is random.", rich_help_panel=_RUN)] = 0,
-    dtype: Annotated[Dtype, typer.Option(help="Arithmetic of the network.", rich_help_panel=_RUN)] = Dtype.float32,
-    chunk: Annotated[
-        int | None,
+    option: Annotated[
+        list[str] | None,
         typer.Option(
-            min=1, help="Samples times pictures in one pass: bounds the memory. Default: 32.", rich_help_panel=_RUN
+            metavar="NAME=VALUE",
+            help="Any option of the method; `egcam methods` lists them.",
+            rich_help_panel=_METHOD,
         ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures read and explained together.", rich_help_panel=_RUN)] = 8,
+    seed: _arguments.Seed = 0,
+    dtype: _arguments.Arithmetic = _arguments.Dtype.float32,
+    chunk: _arguments.Chunk = None,
+    batch: _arguments.Batch = 8,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.", rich_help_panel=_FILES)] = Path(
         "egcam-out"
     ),
@@ -121,7 +94,8 @@ def explain(
         common = _session.Settings(
             model=model,
             weights=weights,
-            layer=layer,
+            layer=layer or [],
+            negative=negative,
             target=target,
             refs=refs,
             samples=samples,
@@ -130,10 +104,10 @@ def explain(
             chunk=chunk,
             batch=batch,
         )
-        options = {name: value for name, value in chosen.items() if value is not None}
+        options = _methods.parse(option or []) | {name: value for name, value in chosen.items() if value is not None}
         settings = _run.Settings(
             images=images or [],
-            choice=_methods.Choice(method, options),
+            choice=_methods.Choice(method, options, gradients),
             common=common,
             out=out,
             json=json,

@@ -547,11 +547,11 @@ def test_whether_the_gap_vanishes_with_more_samples_is_known(egcam, tiny, photog
 @pytest.mark.parametrize("difference", ["latent", "encoded"])
 def test_after_the_remedy_more_samples_are_enough(path, difference):
     options = {**METHODS["expected_gradcam"].options, "path": path, "difference": difference}
-    remedy = _methods.remedy("expected_gradcam", options)
+    remedy = _methods.remedy(options)
     if remedy != "--samples":
         words = remedy.split()
         options |= {flag.removeprefix("--"): value for flag, value in zip(words[::2], words[1::2])}
-    assert _methods.remedy("expected_gradcam", options) == "--samples"
+    assert _methods.remedy(options) == "--samples"
 
 
 def test_every_option_that_is_named_as_a_remedy_or_as_a_methods_own_can_be_given():
