@@ -24,16 +24,18 @@ LIMITS = {"input": 1.25, "latent": 1.5, "gradcam": 1.15}
 LATENT_LIMIT_FOR = "resnet50"  # elsewhere the price depends on the head, which in VGG is most of the parameters
 
 
-def seconds(run: Callable[[], Any]) -> float:
-    start = time.perf_counter()
+def seconds(run: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
+    start = clock()
     jax.block_until_ready(run())
-    return time.perf_counter() - start
+    return clock() - start
 
 
-def pairs(a: Callable[[], Any], b: Callable[[], Any], repeats: int) -> tuple[list[float], float]:
+def pairs(
+    a: Callable[[], Any], b: Callable[[], Any], repeats: int, measure: Callable[..., float] = seconds
+) -> tuple[list[float], float]:
     """Ratios a/b of runs in turn, after one warm-up of each, and the median time of a."""
-    seconds(a), seconds(b)
-    times = [(seconds(a), seconds(b)) for _ in range(repeats)]
+    measure(a), measure(b)
+    times = [(measure(a), measure(b)) for _ in range(repeats)]
     return [x / y for x, y in times], statistics.median(x for x, _ in times)
 
 
@@ -56,6 +58,15 @@ def cast(params: Any, dtype: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.astype(dtype), params)
 
 
+def feature_passes(
+    apply_fn: Any, params: Any, x: jax.Array, layer: str | None, chunk: int = kernel.DEFAULT_CHUNK_SIZE
+) -> Callable[[Any, jax.Array], jax.Array]:
+    """The features up to a layer of any number of images, ``chunk`` at a time, as one compiled function."""
+    features = egcam_jax.split(apply_fn, params, x, layer).features
+    one = lambda params, image: features(params, image[None])[0].astype(jnp.float32).sum()
+    return jax.jit(lambda params, batch: kernel.map_images(lambda image: one(params, image), batch, chunk))
+
+
 def input_path(model: models.Model, samples: int, chunk: int, dtype: Any, repeats: int) -> None:
     """Explain with all defaults against as many forward passes of ``features`` as it reports."""
     x, key = pictures(model, 1), jax.random.key(0)
@@ -65,13 +76,8 @@ def input_path(model: models.Model, samples: int, chunk: int, dtype: Any, repeat
         compute_dtype=dtype,
     )  # fmt: skip
     passes = run().passes
-    features = egcam_jax.split(model.apply_fn, params, x.astype(dtype), model.layer).features
+    encode = feature_passes(model.apply_fn, params, x.astype(dtype), model.layer, min(chunk, samples))
     batch = pictures(model, passes).astype(dtype)
-    encode = jax.jit(
-        lambda params, batch: kernel.map_images(
-            lambda image: features(params, image[None])[0].astype(jnp.float32).sum(), batch, min(chunk, samples)
-        )
-    )
     ratios, median = pairs(run, lambda: encode(params, batch), repeats)
     name = f"{model.name} {model.layer}, input path, n={samples}, {passes} passes of features"
     row(name, ratios, LIMITS["input"], throughput(1, median))
