@@ -154,6 +154,8 @@ def indices(value: Any, num_images: int) -> Any:
             f"index must be the first image's index or have shape ({num_images},), one for each image; "
             f"got shape {np.shape(value)}."
         )
+    if concrete(value) and np.any(np.asarray(value) < 0):
+        raise ValueError(f"index must be 0 or more, an image's place in the whole; got {value}.")
     return jnp.arange(num_images) + value if np.shape(value) == () else jnp.asarray(value)
 
 
@@ -235,7 +237,9 @@ def call(name: str, function: Any, params: Any, x: Any) -> Any:
     except Exception as error:
         raise ValueError(
             f"{name}(params, x) failed on x of shape {x.shape} and dtype {x.dtype} ({type(error).__name__}: {error}). "
-            f"Does the tree of params fit the model, and x the size and channels that it takes?"
+            f"Does the tree of params fit the model, and x the size and channels that it takes? A model with batch "
+            f"statistics, dropout or random state needs its inference mode bound, as from_linen(module, variables, "
+            f"train=False), from_nnx(model), from_equinox(model) and from_haiku(transformed, params) do."
         ) from error
 
 
@@ -265,7 +269,9 @@ def _dtype(value: Any) -> Any:
 def _array(argument: str, value: Any) -> Any:
     """The argument as a floating array, or an error that says what to pass."""
     if not hasattr(value, "shape") or not hasattr(value, "dtype"):
-        raise TypeError(f"{argument} must be a JAX or NumPy array of floating numbers; got {_describe(value)}.")
+        stack = f" Stack it: jnp.stack({argument})." if isinstance(value, list | tuple) else ""
+        came = type(value).__name__ if stack else _describe(value)
+        raise TypeError(f"{argument} must be a JAX or NumPy array of floating numbers; got {came}.{stack}")
     if not _numerics.is_floating(value):
         raise TypeError(
             f"{argument} must be floating, preprocessed as the model expects; got dtype {value.dtype}. "

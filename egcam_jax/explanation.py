@@ -11,10 +11,21 @@ from jaxtyping import Array, Bool, Float, Int
 @typing.no_type_check  # a transformed pytree's leaves need not be arrays
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["cam", "saliency", "signed", "weights", "logits", "target", "stderr", "completeness_gap", "by_layer"],
+    data_fields=[
+        "cam",
+        "saliency",
+        "signed",
+        "weights",
+        "logits",
+        "target",
+        "stderr",
+        "completeness_gap",
+        "score_difference",
+        "by_layer",
+    ],
     meta_fields=["method", "layer", "passes"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Explanation:
     """A class activation map for every image, with its provenance. A frozen pytree.
 
@@ -26,7 +37,8 @@ class Explanation:
         cam: ``(b, h, w)`` coarse map after its ReLU, in the method's own units. For several layers their maps, fused
             on the finest grid of theirs.
         saliency: ``(b, H, W)`` the map at the input's size, bilinear with half-pixel centres, then min-max
-            scaled to [0, 1]; all zeros where ``cam`` is constant, NaN where the logits are not finite.
+            scaled to [0, 1]; all zeros where ``cam`` is constant, NaN where the logits are not finite or the target is
+            no class of the model, which under ``jit`` cannot be refused.
         signed: ``(b, h, w)`` the map before its ReLU; ``None`` for several layers.
         weights: ``(b, K)`` the channel weights, for methods that have them, else ``None``.
         logits: ``(b, classes)`` the model's output for the images.
@@ -35,6 +47,7 @@ class Explanation:
             which says nothing about spread.
         completeness_gap: ``(b,)`` for path methods: what the map's gradients attribute in all, less the
             difference of the scores that they should account for, in logits; ``None`` where undefined.
+        score_difference: ``(b,)`` that difference: the mean score at the paths' ends, less that at their starts.
         by_layer: For several layers, the explanation of each; else empty.
         method: Name in ``egcam_jax.METHODS``, or that of the pair that was asked for.
         layer: Name of the target layer; of several, joined by ``" + "``.
@@ -50,10 +63,19 @@ class Explanation:
     target: Int[Array, "*b"]
     stderr: Float[Array, "..."] | None
     completeness_gap: Float[Array, "*b"] | None
+    score_difference: Float[Array, "*b"] | None
     by_layer: tuple["Explanation", ...]
     method: str
     layer: str
     passes: int
+
+    def __repr__(self) -> str:
+        """What it is and of which shapes, not a page of numbers."""
+        words = [f"method={self.method!r}", f"layer={self.layer!r}", f"passes={self.passes}"]
+        for field in ("target", "cam", "saliency", "signed", "weights", "logits", "stderr", "completeness_gap"):
+            value = getattr(self, field)
+            words.append(f"{field}={getattr(value, 'shape', value)}")
+        return f"Explanation({', '.join(words)})"
 
     @property
     def empty(self) -> Bool[Array, "*b"]:

@@ -74,6 +74,7 @@ class Estimate(NamedTuple):
         weights: ``(K,)`` for channels or ``(h, w, K)`` for positions, or ``None`` where no one set made the map.
         stderr: ``(h, w)`` standard error of ``signed``, where it was sampled.
         completeness_gap: For path methods.
+        score_difference: What it is the gap to: the score at the paths' ends less that at their starts.
     """
 
     signed: Any
@@ -81,6 +82,7 @@ class Estimate(NamedTuple):
     weights: Any
     stderr: Any = None
     completeness_gap: Any = None
+    score_difference: Any = None
 
 
 class Sampling(NamedTuple):

@@ -182,13 +182,14 @@ def _explanation(
     channels = problem.code.activation.shape[-1]
     return Explanation(
         cam=estimate.cam,
-        saliency=jnp.where(jnp.isfinite(logits).all(), saliency, jnp.nan),
+        saliency=jnp.where(jnp.isfinite(logits).all() & (target < logits.size), saliency, jnp.nan),
         signed=estimate.signed,
         weights=estimate.weights if estimate.weights is not None and estimate.weights.ndim == 1 else None,
         logits=logits,
         target=target,
         stderr=estimate.stderr,
         completeness_gap=estimate.completeness_gap,
+        score_difference=estimate.score_difference,
         by_layer=(),
         method=method.name,
         layer=piece.layer,
@@ -208,6 +209,7 @@ def _fused(parts: Sequence[Explanation], how: str, size: tuple[int, ...]) -> Exp
         weights=None,
         stderr=None,
         completeness_gap=None,
+        score_difference=None,
         by_layer=tuple(parts),
         layer=" + ".join(part.layer for part in parts),
         passes=max(part.passes for part in parts),

@@ -151,9 +151,13 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         return uncertainty.standard_error(residuals(_numerics.divide(error, sizes.mean())))
 
     def finish(mean: Sample, kept: Any) -> Estimate:
-        gap = mean.field.product.sum() - (mean.score_end - mean.score_start) if complete else None
         weights = problem.weigh(gradients(mean.field), problem.code.activation)
-        return combine(problem, weights, stderr=stderr(mean, kept), completeness_gap=gap)
+        estimate = combine(problem, weights, stderr=stderr(mean, kept))
+        if not complete:
+            return estimate
+        difference = mean.score_end - mean.score_start
+        gap = mean.field.product.sum() - difference
+        return estimate._replace(completeness_gap=gap, score_difference=difference)
 
     origins = (problem.code.activation, problem.references.images, draws.alpha)
     return Sampling(count, sample, finish, origins)

@@ -53,8 +53,8 @@ def integrated(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     def finish(mean: Any, kept: None) -> Estimate:
         signed, cam, gradients = mean
         score = lambda code: problem.score(problem.network.decode(code))
-        gap = jnp.sum(gradients * (problem.code.activation - origin.activation))
-        gap -= score(problem.code) - score(origin)
-        return Estimate(signed, cam, weights=None, completeness_gap=gap)
+        difference = score(problem.code) - score(origin)
+        gap = jnp.sum(gradients * (problem.code.activation - origin.activation)) - difference
+        return Estimate(signed, cam, weights=None, completeness_gap=gap, score_difference=difference)
 
     return Sampling(problem.num_samples, sample, finish, (problem.code.activation, start))
