@@ -28,8 +28,8 @@ def relu6(x: Float[Array, "..."]) -> Float[Array, "..."]:
 class ConvUnit(nn.Module):
     """Convolution, its batch norm if it has one, and its activation: one layer, by one name.
 
-    ``y = activation(scale * (conv(x) - mean) / sqrt(var + eps) + bias)``; folded, or without batch norm
-    (``eps=None``), ``y = activation(conv(x) + bias)``.
+    ``y = activation(scale * (conv(x) - mean) / sqrt(var + eps) + bias)``; without batch norm, or where it is
+    folded into kernel and bias, ``y = activation(conv(x) + bias)``.
 
     Attributes:
         features: Channels out.
@@ -37,8 +37,7 @@ class ConvUnit(nn.Module):
         stride: In pixels.
         padding: Zeros on every side, or "SAME" as in TensorFlow.
         groups: Of channels; as many as channels for a depthwise convolution.
-        eps: Added to the variance; None where there is no batch norm.
-        folded: Whether batch norm is in kernel and bias already.
+        eps: Added to the variance; None where there is no batch norm, or none any more.
         activation: None for a linear layer.
         gain: Of the random initial kernel: its variance times the number of inputs of one output.
     """
@@ -49,7 +48,6 @@ class ConvUnit(nn.Module):
     padding: Padding = 0
     groups: int = 1
     eps: float | None = None
-    folded: bool = True
     activation: Activation | None = nn.relu
     gain: float = 2.0
 
@@ -77,12 +75,27 @@ class ConvUnit(nn.Module):
 
     def _normalise(self, y: Array) -> Array:
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        if self.eps is None or self.folded:
+        if self.eps is None:
             return y + bias
         scale = self.param("scale", nn.initializers.ones, (self.features,))
         mean = self.variable("batch_stats", "mean", jnp.zeros, (self.features,)).value
         var = self.variable("batch_stats", "var", jnp.ones, (self.features,)).value
         return (y - mean) * (scale * jax.lax.rsqrt(var + self.eps)) + bias
+
+
+class Stage(nn.Module):
+    """Blocks in a row, of which only the first has the stride; ``block(stride=, name=)`` makes one."""
+
+    block: Callable[..., nn.Module]
+    count: int
+    stride: int
+
+    @nn.compact
+    def __call__(self, x: Values) -> Values:
+        """Apply the blocks."""
+        for i in range(self.count):
+            x = self.block(stride=self.stride if i == 0 else 1, name=str(i))(x)
+        return x
 
 
 def depthwise(x: Values, kernel: Float[Array, "k k 1 K"], stride: int) -> Values:

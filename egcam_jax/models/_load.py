@@ -43,7 +43,7 @@ def load(name: str, weights: str | os.PathLike[str] | None = None, *, fold_batch
         variables = port(tensors, shapes(spec, classes, folded=False), spec)
     except ValueError as error:
         raise ValueError(f"weights: {path} does not fit {name}: {error}") from error
-    if fold_batch_norm:
+    if fold_batch_norm and spec.eps is not None:
         variables = fold(variables, spec.eps)
     params = jax.tree.map(jnp.asarray, variables)
     return _model(name, spec, classes, fold_batch_norm, params, digest(path), origin)

@@ -70,24 +70,29 @@ class Spec:
     """A row of the table of networks.
 
     Attributes:
-        module: ``module(num_classes=, folded=)`` makes the network.
+        network: ``network(num_classes=)`` makes it; where there is batch norm, ``eps=`` says how, or that it is folded.
         rename: From a tensor's name in a file to ours, dots for slashes; unknown names pass unchanged.
         layer: The default target layer.
         source: Where ``load`` finds the weights.
         preprocess: What the published weights were trained with.
         spatial: Height and width that are flattened before a fully connected layer, by its path.
         classes: "imagenet" or "cifar10".
-        eps: Added to the variance by batch norm.
+        eps: Added to the variance by batch norm; None where there is none.
     """
 
-    module: Callable[..., nn.Module]
+    network: Callable[..., nn.Module]
     rename: Callable[[str], str]
     layer: str
     source: Source
     preprocess: Preprocess = Preprocess()
     spatial: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
     classes: str = "imagenet"
-    eps: float = 1e-5
+    eps: float | None = None
+
+    def module(self, *, num_classes: int, folded: bool) -> nn.Module:
+        """Make the network, with batch norm or with convolutions that it is folded into."""
+        options = {} if self.eps is None else {"eps": None if folded else self.eps}
+        return self.network(num_classes=num_classes, **options)
 
 
 @dataclasses.dataclass(frozen=True)

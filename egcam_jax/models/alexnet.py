@@ -39,7 +39,6 @@ class AlexNet(nn.Module):
     """The network: features, adaptive average pooling to 6×6, classifier."""
 
     num_classes: int = 1000
-    folded: bool = True
 
     @nn.compact
     def __call__(self, x: Images) -> Float[Array, "b classes"]:

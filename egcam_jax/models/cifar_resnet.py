@@ -10,10 +10,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from egcam_jax._types import Array, Float, Images
-from egcam_jax.models._layers import ConvUnit, Values
+from egcam_jax.models._layers import ConvUnit, Stage, Values
 from egcam_jax.models._spec import Preprocess, Spec, Unpublished
-
-EPS = 1e-5
 
 
 class Block(nn.Module):
@@ -21,12 +19,12 @@ class Block(nn.Module):
 
     width: int
     stride: int
-    folded: bool
+    eps: float | None
 
     @nn.compact
     def __call__(self, x: Values) -> Values:
         """Apply the block."""
-        unit = partial(ConvUnit, self.width, 3, padding=1, eps=EPS, folded=self.folded)
+        unit = partial(ConvUnit, self.width, 3, padding=1, eps=self.eps)
         y = unit(stride=self.stride, name="conv1")(x)
         y = unit(activation=None, gain=0.1, name="conv2")(y)
         if self.stride > 1:
@@ -41,35 +39,20 @@ def shortcut(x: Values, width: int, stride: int) -> Values:
     return jnp.pad(x[:, ::stride, ::stride], ((0, 0), (0, 0), (0, 0), (before, after)))
 
 
-class Stage(nn.Module):
-    """Blocks of one width; the first has the stride."""
-
-    count: int
-    width: int
-    stride: int
-    folded: bool
-
-    @nn.compact
-    def __call__(self, x: Values) -> Values:
-        """Apply the stage."""
-        for i in range(self.count):
-            x = Block(self.width, self.stride if i == 0 else 1, self.folded, name=str(i))(x)
-        return x
-
-
 class CifarResNet(nn.Module):
     """The network: one convolution, three stages of ``count`` blocks, mean, one fully connected layer."""
 
     count: int
     num_classes: int = 10
-    folded: bool = True
+    eps: float | None = None
 
     @nn.compact
     def __call__(self, x: Images) -> Float[Array, "b classes"]:
         """Logits of ``(b, H, W, 3)`` images."""
-        x = ConvUnit(16, 3, padding=1, eps=EPS, folded=self.folded, name="conv1")(x)
+        x = ConvUnit(16, 3, padding=1, eps=self.eps, name="conv1")(x)
         for i, width in enumerate((16, 32, 64)):
-            x = Stage(self.count, width, 1 if i == 0 else 2, self.folded, name=f"layer{i + 1}")(x)
+            block = partial(Block, width=width, eps=self.eps)
+            x = Stage(block, self.count, 1 if i == 0 else 2, name=f"layer{i + 1}")(x)
         return nn.Dense(self.num_classes, name="linear")(jnp.mean(x, axis=(1, 2)))
 
 
@@ -88,7 +71,7 @@ def _spec(depth: int) -> Spec:
         Unpublished(wanted),
         preprocess=Preprocess(size=32, resize=32),
         classes="cifar10",
-        eps=EPS,
+        eps=1e-5,
     )
 
 

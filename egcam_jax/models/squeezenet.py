@@ -68,7 +68,6 @@ class SqueezeNet(nn.Module):
     layers: tuple[tuple[int, int | None], ...]
     final_padding: int = 0
     num_classes: int = 1000
-    folded: bool = True
 
     @nn.compact
     def __call__(self, x: Images) -> Float[Array, "b classes"]:

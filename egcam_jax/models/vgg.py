@@ -50,7 +50,6 @@ class VGG(nn.Module):
     counts: tuple[int, ...]
     hidden: int = 4096
     num_classes: int = 1000
-    folded: bool = True
 
     @nn.compact
     def __call__(self, x: Images) -> Float[Array, "b classes"]:

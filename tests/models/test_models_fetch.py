@@ -55,7 +55,7 @@ def test_resnet_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_vgg_in_timms_naming() -> None:
     """Timm stores the first two fully connected layers as convolutions; here they are 8 wide."""
-    spec = dataclasses.replace(SPECS["vgg11"], module=partial(SPECS["vgg11"].module, hidden=8))
+    spec = dataclasses.replace(SPECS["vgg11"], network=partial(SPECS["vgg11"].network, hidden=8))
     theirs = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc"}
     sizes = {"classifier.0.weight": (8, 25088), "classifier.3.weight": (8, 8), "classifier.6.weight": (1000, 8)}
     sizes |= {"classifier.0.bias": (8,), "classifier.3.bias": (8,)}

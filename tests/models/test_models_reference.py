@@ -27,7 +27,7 @@ def ported(name: str, about: dict[str, Any], *, folded: bool) -> tuple[Any, Any]
     classes = 10 if spec.classes == "cifar10" else 1000
     weights = seeded_weights({key: tuple(shape) for key, shape in about["shapes"].items()})
     variables = port(weights, shapes(spec, classes, folded=False), spec)
-    variables = fold_batch_norm(variables, spec.eps) if folded else variables
+    variables = fold_batch_norm(variables, spec.eps) if folded and spec.eps else variables
     return spec.module(num_classes=classes, folded=folded), jax.tree.map(jnp.asarray, variables)
 
 
