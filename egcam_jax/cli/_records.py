@@ -55,14 +55,14 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
         provenance: What the run's pictures share: its ``samples`` and ``options`` are used.
 
     Returns:
-        ``completeness_gap`` in logits, and relative to the explained logit; ``completeness_remedy``, what narrows it;
+        ``completeness_gap`` in logits, and relative to the ``score_difference``, between picture and references; ``completeness_remedy``, what narrows it;
         ``stderr_relative``, the mean standard error over the map's maximum.
     """
     logits = np.asarray(explanation.logits, np.float64)
     target = named(int(explanation.target), logits, class_names)
     peak = float(explanation.cam.max())
     gap = None if explanation.completeness_gap is None else float(explanation.completeness_gap)
-    score = abs(target["logit"])
+    difference = None if explanation.score_difference is None else float(explanation.score_difference)
     stderr = None if explanation.stderr is None else float(np.mean(explanation.stderr))
     return {
         "target": target,
@@ -75,7 +75,8 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
         "samples": provenance["samples"],
         "passes": int(explanation.passes),
         "completeness_gap": gap,
-        "completeness_gap_relative": gap / score if gap is not None and score else None,
+        "completeness_gap_relative": gap / abs(difference) if gap is not None and difference else None,
+        "score_difference": difference,
         "completeness_remedy": None if gap is None else remedy(provenance["options"]),
         "stderr_mean": stderr,
         "stderr_relative": stderr / peak if stderr is not None and peak > 0 else None,

@@ -12,9 +12,9 @@ from egcam_jax.cli._output import printable
 
 _INDENT = 18
 _WIDE = 0.1
-"""Share of the explained logit from which a gap deserves a remedy."""
+"""Share of the score difference from which a gap deserves a remedy."""
 _ROUNDING = 1e-4
-"""Gaps below this share of the explained logit are float32 rounding."""
+"""Gaps below this share of the score difference are float32 rounding."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -66,7 +66,7 @@ def completeness(record: Mapping[str, Any]) -> str:
         return "not finite: the network's values overflow; try --dtype float32"
     if relative is None:
         return f"gap of {gap:+.3g} logits"
-    against = f"the {record['target']['logit']:+.3g} logits explained"
+    against = f"the {record['score_difference']:+.3g} logits between picture and references"
     if abs(relative) < _ROUNDING:
         return f"no gap to rounding, beside {against}"
     text = f"gap of {gap:+.3g} logits, {100 * abs(relative):.3g} % of {against}"

@@ -127,7 +127,7 @@ def test_the_numbers_reported_follow_from_their_definitions(egcam, tiny, photogr
     assert [top["name"] for top in image["top_classes"]] == [NAMES[i] for i in order]
     gap = float(expected.completeness_gap[0])
     np.testing.assert_allclose(it["completeness_gap"], gap, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(it["completeness_gap_relative"], gap / abs(logits[1]), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(it["completeness_gap_relative"], gap / abs(float(expected.score_difference[0])), rtol=1e-4, atol=1e-6)
     relative = expected.stderr[0].mean() / expected.cam[0].max()
     np.testing.assert_allclose(it["stderr_relative"], float(relative), rtol=1e-4)
 

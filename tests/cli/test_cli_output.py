@@ -109,6 +109,7 @@ def test_json_has_null_where_numbers_are_not_finite():
 def record(**changes):
     return {
         "completeness_gap": 0.5,
+        "score_difference": 10.0,
         "completeness_gap_relative": 0.05,
         "completeness_remedy": "--path latent",
         "target": {"logit": 10.0},
@@ -120,19 +121,19 @@ def record(**changes):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "gap of +0.5 logits, 5 % of the +10 logits explained"),
+        ({}, "gap of +0.5 logits, 5 % of the +10 logits between picture and references"),
         (
             {"completeness_gap": -8.0, "completeness_gap_relative": -0.8},
-            "gap of -8 logits, 80 % of the +10 logits explained (with these options it need not vanish; with --path "
+            "gap of -8 logits, 80 % of the +10 logits between picture and references (with these options it need not vanish; with --path "
             "latent it does as --samples grow)",
         ),
         (
             {"completeness_gap": 3.0, "completeness_gap_relative": 0.3, "completeness_remedy": "--samples"},
-            "gap of +3 logits, 30 % of the +10 logits explained (more --samples narrow it, unless a skip",
+            "gap of +3 logits, 30 % of the +10 logits between picture and references (more --samples narrow it, unless a skip",
         ),
         (
             {"completeness_gap": 3.0, "completeness_gap_relative": 0.3, "completeness_remedy": None},
-            "gap of +3 logits, 30 % of the +10 logits explained (this method need not be complete)",
+            "gap of +3 logits, 30 % of the +10 logits between picture and references (this method need not be complete)",
         ),
         ({"completeness_gap": 1e-3, "completeness_gap_relative": 1e-4}, "gap of +0.001 logits, 0.01 % of"),
         ({"completeness_gap": 5e-4, "completeness_gap_relative": 5e-5}, "no gap to rounding, beside the +10 logits"),
