@@ -1,6 +1,6 @@
 """The methods: pairs of a gradient estimator and an aggregator over one shared kernel, and two of their own."""
 
-from egcam_jax.methods import aggregators, pairs
+from egcam_jax.methods import aggregators, expected, integrated, pairs, smooth
 
 # isort: split
 from egcam_jax.methods import ablationcam, scorecam
@@ -14,8 +14,11 @@ __all__ = [
     "Method",
     "ablationcam",
     "aggregators",
+    "expected",
     "explain",
     "find",
+    "integrated",
     "pairs",
     "scorecam",
+    "smooth",
 ]
