@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from egcam_jax import _numerics, maps
-from egcam_jax._types import Map
 
 FUSIONS = ("mean", "max")
 """How maps of several layers become one."""
@@ -14,7 +14,7 @@ FUSIONS = ("mean", "max")
 _GAMMA = 2.0
 
 
-def fuse(cams: Sequence[Map], fusion: str) -> Map:
+def fuse(cams: Sequence[Float[Array, "..."]], fusion: str) -> Float[Array, "..."]:
     """Fuse coarse maps on the finest of their grids, each scaled by its own maximum, ``M / max M``.
 
     Args:
