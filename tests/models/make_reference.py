@@ -8,7 +8,9 @@ by name alone, so that a wrong stride, padding, order or name shows in the numbe
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -119,18 +121,17 @@ class Flat(nn.Module):
         return self.classifier(x.flatten(1))
 
 
-def vgg(plan: list[int]) -> nn.Module:
+def vgg(counts: list[int], hidden: int) -> nn.Module:
     layers: list[nn.Module] = []
     cin = 3
-    for width in plan:
-        if width:
+    for count, width in zip(counts, (64, 128, 256, 512, 512)):
+        for _ in range(count):
             layers += [nn.Conv2d(cin, width, 3, 1, 1), nn.ReLU()]
             cin = width
-        else:
-            layers.append(nn.MaxPool2d(2, 2))
+        layers.append(nn.MaxPool2d(2, 2))
     drop = nn.Dropout()
-    head = [nn.Linear(25088, 4096), nn.ReLU(), drop, nn.Linear(4096, 4096), nn.ReLU(), drop]
-    return Flat(layers, 7, [*head, nn.Linear(4096, 1000)])
+    head = [nn.Linear(25088, hidden), nn.ReLU(), drop, nn.Linear(hidden, hidden), nn.ReLU(), drop]
+    return Flat(layers, 7, [*head, nn.Linear(hidden, 1000)])
 
 
 def alexnet() -> nn.Module:
@@ -278,41 +279,74 @@ def lite_layers(counts: list[int]) -> Callable[[nn.Module], dict[str, str]]:
     return lambda model: {f"_blocks.{i}": name for i, name in enumerate(ours)}
 
 
-LITE0 = [1, 2, 2, 3, 3, 4, 1]
-LITE2 = [1, 3, 3, 4, 4, 5, 1]
-VGG11 = [64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0]
+LITE0, LITE0_WIDTHS = [1, 2, 2, 3, 3, 4, 1], [16, 24, 40, 80, 112, 192, 320]
+LITE1 = [1, 3, 3, 4, 4, 5, 1]
+LITE2_WIDTHS = [16, 24, 48, 88, 120, 208, 352]
 V10 = [0, 16, 16, 32, 0, 32, 48, 48, 64, 0, 64]
 V11 = [0, 16, 16, 0, 32, 32, 0, 48, 48, 64, 64]
-# Name of the file: our network, theirs, layers to compare, images (count, height, width).
-CASES = {
-    "resnet18": ("resnet18", lambda: ResNet(Basic, [2, 2, 2, 2]), block_layers, (2, 64, 80)),
-    "resnet50": ("resnet50", lambda: ResNet(Wide, [3, 4, 6, 3]), block_layers, (2, 64, 64)),
-    "resnet50_v1": ("resnet50_v1", lambda: ResNet(Wide, [3, 4, 6, 3], v1=True), block_layers, (2, 64, 64)),
-    "cifar_resnet20": ("cifar_resnet20", lambda: CifarResNet(3), block_layers, (2, 32, 32)),
-    "vgg11": ("vgg11", lambda: vgg(VGG11), flat_layers, (1, 96, 320)),
-    "alexnet": ("alexnet", alexnet, flat_layers, (2, 224, 224)),
-    "alexnet_large": ("alexnet", alexnet, flat_layers, (1, 290, 250)),
-    "squeezenet1_0": ("squeezenet1_0", lambda: SqueezeNet(96, 7, V10), fire_layers, (2, 95, 104)),
-    "squeezenet1_1": ("squeezenet1_1", lambda: SqueezeNet(64, 3, V11), fire_layers, (2, 95, 104)),
-    "squeezenet1_0_caffe": ("squeezenet1_0_caffe", CaffeSqueezeNet, caffe_layers, (2, 95, 104)),
-    "efficientnet_lite0": (
-        "efficientnet_lite0",
-        lambda: lite(LITE0, [16, 24, 40, 80, 112, 192, 320]),
-        lite_layers(LITE0),
-        (2, 64, 71),
-    ),
-    "efficientnet_lite2": (
-        "efficientnet_lite2",
-        lambda: lite(LITE2, [16, 24, 48, 88, 120, 208, 352]),
-        lite_layers(LITE2),
-        (1, 65, 64),
-    ),
-}
+DEEP = {"101": [3, 4, 23, 3], "152": [3, 8, 36, 3]}
+NARROW = {"hidden": 64}
+Case = tuple[str, Callable[[], nn.Module], Callable[[nn.Module], dict[str, str]], tuple[int, int, int], dict[str, int]]
+
+
+def cases() -> dict[str, Case]:
+    """By name of the file: our network, theirs, layers to compare, images (count, height, width), our options."""
+    return {
+        "resnet18": ("resnet18", lambda: ResNet(Basic, [2, 2, 2, 2]), block_layers, (2, 64, 80), {}),
+        "resnet34": ("resnet34", lambda: ResNet(Basic, [3, 4, 6, 3]), block_layers, (1, 64, 48), {}),
+        "resnet50": ("resnet50", lambda: ResNet(Wide, [3, 4, 6, 3]), block_layers, (2, 64, 64), {}),
+        "resnet50_v1": ("resnet50_v1", lambda: ResNet(Wide, [3, 4, 6, 3], v1=True), block_layers, (2, 64, 64), {}),
+        **{
+            f"resnet{depth}{end}": (
+                f"resnet{depth}{end}",
+                partial(ResNet, Wide, counts, v1=bool(end)),
+                block_layers,
+                (1, 64, 48),
+                {},
+            )
+            for depth, counts in DEEP.items()
+            for end in ("", "_v1")
+        },
+        **{
+            f"cifar_resnet{6 * n + 2}": (f"cifar_resnet{6 * n + 2}", partial(CifarResNet, n), block_layers, images, {})
+            for n, images in {3: (2, 32, 32), 5: (2, 16, 24), 7: (2, 16, 24), 9: (2, 16, 24)}.items()
+        },
+        # The classifiers of the other VGGs are equal to this one's, and nine tenths of its numbers.
+        "vgg11": ("vgg11", lambda: vgg([1, 1, 2, 2, 2], 4096), flat_layers, (1, 96, 320), {}),
+        "vgg13": ("vgg13", lambda: vgg([2, 2, 2, 2, 2], 64), flat_layers, (1, 64, 96), NARROW),
+        "vgg16": ("vgg16", lambda: vgg([2, 2, 3, 3, 3], 64), flat_layers, (1, 64, 96), NARROW),
+        "vgg19": ("vgg19", lambda: vgg([2, 2, 4, 4, 4], 64), flat_layers, (1, 64, 96), NARROW),
+        "alexnet": ("alexnet", alexnet, flat_layers, (2, 224, 224), {}),
+        "alexnet_large": ("alexnet", alexnet, flat_layers, (1, 290, 250), {}),
+        "squeezenet1_0": ("squeezenet1_0", lambda: SqueezeNet(96, 7, V10), fire_layers, (2, 95, 104), {}),
+        "squeezenet1_1": ("squeezenet1_1", lambda: SqueezeNet(64, 3, V11), fire_layers, (2, 95, 104), {}),
+        "squeezenet1_0_caffe": ("squeezenet1_0_caffe", CaffeSqueezeNet, caffe_layers, (2, 95, 104), {}),
+        "efficientnet_lite0": (
+            "efficientnet_lite0",
+            lambda: lite(LITE0, LITE0_WIDTHS),
+            lite_layers(LITE0),
+            (2, 64, 71),
+            {},
+        ),
+        "efficientnet_lite1": (
+            "efficientnet_lite1",
+            lambda: lite(LITE1, LITE0_WIDTHS),
+            lite_layers(LITE1),
+            (1, 64, 65),
+            {},
+        ),
+        "efficientnet_lite2": (
+            "efficientnet_lite2",
+            lambda: lite(LITE1, LITE2_WIDTHS),
+            lite_layers(LITE1),
+            (1, 65, 64),
+            {},
+        ),
+    }
 
 
 @torch.no_grad()
-def make(case: str) -> None:
-    name, build, layers, images = CASES[case]
+def make(case: str, name: str, build: Any, layers: Any, images: tuple[int, int, int], options: dict[str, int]) -> None:
     model = build().eval()
     state = {key: value for key, value in model.state_dict().items() if "num_batches" not in key}
     for key, value in state.items():
@@ -331,6 +365,7 @@ def make(case: str) -> None:
     logits = model(torch.from_numpy(seeded_images(*images)).permute(0, 3, 1, 2)).numpy()
     about = {
         "network": name,
+        "options": options,
         "images": images,
         "torch": torch.__version__,
         "shapes": {key: list(value.shape) for key, value in state.items()},
@@ -344,5 +379,5 @@ def make(case: str) -> None:
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for case in CASES:
-        make(case)
+    for case, row in cases().items():
+        make(case, *row)
