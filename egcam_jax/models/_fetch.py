@@ -1,14 +1,18 @@
 """Published weights: found in a package, or fetched once and cached; without a network, what to do."""
 
 import importlib.util
-import re
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from egcam_jax.models._files import digest
 from egcam_jax.models._spec import Hub, Package, Source, Unpublished, Url
 
 _TIMEOUT = 3.0
-"""Seconds to wait for the hub's first answer."""
+"""Seconds to wait for a server's first answer."""
+_STALL = 30.0
+"""Seconds without a byte after which a download has failed."""
 
 
 def fetch(name: str, source: Source) -> tuple[Path, str]:
@@ -29,8 +33,8 @@ def fetch(name: str, source: Source) -> tuple[Path, str]:
     match source:
         case Hub(repository):
             return _from_hub(name, repository), f"{repository} on the Hugging Face hub"
-        case Url(url):
-            return _from_url(name, url), url
+        case Url(url, sha256):
+            return _from_url(name, url, sha256), url
         case Package(distribution):
             return _from_package(name, distribution), f"the Python package {distribution}"
         case Unpublished(wanted):
@@ -49,32 +53,49 @@ def _from_hub(name: str, repository: str) -> Path:
     if isinstance(cached, str):
         return Path(cached)
     try:
+        # Asked once before the download, which takes half a minute to find that there is no network; a server
+        # that answers, if only with an error, is left to it and its retries.
+        with suppress(huggingface_hub.errors.HfHubHTTPError):
+            url = huggingface_hub.hf_hub_url(repository, "model.safetensors")
+            huggingface_hub.get_hf_file_metadata(url, timeout=_TIMEOUT)
         return Path(huggingface_hub.hf_hub_download(repository, "model.safetensors", etag_timeout=_TIMEOUT))
     except Exception as error:  # its errors come from three libraries and share no base class
         advice = f"download model.safetensors of {repository} elsewhere and pass its path as weights="
         raise OSError(f"the weights of {name} could not be fetched ({type(error).__name__}): {advice}") from error
 
 
-def _from_url(name: str, url: str) -> Path:
+def _from_url(name: str, url: str, sha256: str) -> Path:
     try:
         import pooch
     except ImportError as error:
         raise ImportError(_missing(name, "pooch")) from error
     file, cache = url.rsplit("/", 1)[1], Path(pooch.os_cache("egcam_jax"))
+    downloader = pooch.HTTPDownloader(timeout=(_TIMEOUT, _STALL))
     try:
-        path = Path(pooch.retrieve(url, known_hash=None, fname=file, path=cache, progressbar=False))
+        with _quiet(pooch.get_logger()):
+            path = Path(pooch.retrieve(url, known_hash=None, fname=file, path=cache, downloader=downloader))
     except Exception as error:  # its own errors and its transport's share no base class
         advice = f"put {file} into {cache}, or pass its path as weights="
         raise OSError(f"the weights of {name} could not be fetched ({type(error).__name__}): {advice}") from error
-    _check_digest(path)
+    _check_digest(path, sha256)
     return path
 
 
-def _check_digest(path: Path) -> None:
-    """The first digits of the SHA-256 stand in the file's name; the file may be the user's, so it stays."""
-    found = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
-    if found is None or not digest(path).startswith(found[1]):
-        raise OSError(f"{path} is damaged, its SHA-256 does not begin with its name's digits: remove it and try again")
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Keep back what is no warning: the digest of a file is checked here, and no advice to the user."""
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _check_digest(path: Path, sha256: str) -> None:
+    """Refuse a file with another SHA-256; it may be the user's, so it stays."""
+    if not digest(path).startswith(sha256):
+        raise OSError(f"{path} is damaged, its SHA-256 does not begin with {sha256}: remove it and try again")
 
 
 def _from_package(name: str, distribution: str) -> Path:

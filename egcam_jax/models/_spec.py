@@ -43,9 +43,10 @@ class Hub:
 
 @dataclasses.dataclass(frozen=True)
 class Url:
-    """Published as one file, whose name ends in the first digits of its SHA-256."""
+    """Published as one file; ``sha256`` is its digest, or the first digits where no more are published."""
 
     url: str
+    sha256: str
 
 
 @dataclasses.dataclass(frozen=True)

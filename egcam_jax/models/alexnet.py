@@ -52,5 +52,8 @@ def rename(name: str) -> str:
     return name
 
 
-_SOURCE = Url("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth")
+_SOURCE = Url(
+    "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+)
 SPECS = {"alexnet": Spec(AlexNet, rename, "features", _SOURCE, spatial={"classifier/1": _GRID})}

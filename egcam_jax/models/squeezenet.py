@@ -105,10 +105,14 @@ _CAFFE = Preprocess(
     bgr=True,
 )
 _SITE = "https://download.pytorch.org/models/"
+_V10_SOURCE = Url(f"{_SITE}squeezenet1_0-b66bff10.pth", "b66bff10")
+_V11_SOURCE = Url(
+    f"{_SITE}squeezenet1_1-b8a52dc0.pth", "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b"
+)
 
 SPECS = {
-    "squeezenet1_0": Spec(_V10_NETWORK, rename, "features", Url(f"{_SITE}squeezenet1_0-b66bff10.pth")),
-    "squeezenet1_1": Spec(_V11_NETWORK, rename, "features", Url(f"{_SITE}squeezenet1_1-b8a52dc0.pth")),
+    "squeezenet1_0": Spec(_V10_NETWORK, rename, "features", _V10_SOURCE),
+    "squeezenet1_1": Spec(_V11_NETWORK, rename, "features", _V11_SOURCE),
     "squeezenet1_0_caffe": Spec(
         partial(_V10_NETWORK, final_padding=1),
         rename_caffe,

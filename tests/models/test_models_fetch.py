@@ -2,7 +2,13 @@
 
 import dataclasses
 import hashlib
+import http.server
+import logging
 import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,11 +36,46 @@ def closed_port() -> int:
         return int(free.getsockname()[1])
 
 
+@contextmanager
+def serving(status: int, data: bytes = b"") -> Iterator[str]:
+    """A server on this machine with one answer to everything, by its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *arguments: Any) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Sets the hub's address, and an empty cache."""
+
+    def at(address: str) -> None:
+        template = address + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+
+    return at
+
+
 def state(case: str) -> dict[str, np.ndarray]:
     return seeded_weights({key: tuple(shape) for key, shape in reference(case)[0]["shapes"].items()})
 
 
-def test_resnet_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resnet_from_the_hub(hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hub's first answer, an error that may pass, is left to the download, which tries again."""
     file = tmp_path / "model.safetensors"
     save_file(state("resnet18"), file)
     asked = []
@@ -43,9 +84,10 @@ def test_resnet_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         asked.append((repository, filename))
         return str(file)
 
-    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *arguments: None)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    fetched = models.load("resnet18")
+    with serving(503) as address:
+        hub(address)
+        fetched = models.load("resnet18")
     assert asked == [("timm/resnet18.tv_in1k", "model.safetensors")]
     assert fetched.weights == "timm/resnet18.tv_in1k on the Hugging Face hub"
     assert fetched.digest == hashlib.sha256(file.read_bytes()).hexdigest()
@@ -96,14 +138,35 @@ def timm_lite(case: str, name: str) -> str:
     return f"blocks.{stage}.{block}.{units[module]}.{leaf}"
 
 
-def test_a_refused_connection_says_which_file_to_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    address = f"http://127.0.0.1:{closed_port()}"
-    download = partial(huggingface_hub.hf_hub_download, endpoint=address, cache_dir=tmp_path)
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between its tries
+def test_a_refused_connection_says_at_once_which_file_to_pass(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub(f"http://127.0.0.1:{closed_port()}")
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)  # between tries
     with pytest.raises(OSError, match=r"model\.safetensors of timm/resnet50\.tv_in1k .*weights=") as caught:
         models.load("resnet50")
     assert "\n" not in str(caught.value)
+    assert waits == []
+
+
+@pytest.mark.parametrize("source", ["hub", "url"])
+def test_a_server_that_never_answers_is_given_up(
+    hub: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setattr(_fetch, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(_fetch, "_STALL", 0.2)
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        hub(address)
+        start = time.monotonic()
+        with pytest.raises(OSError, match=r"the weights of net could not be fetched \(ReadTimeout\)"):
+            _fetch.fetch("net", Hub("a/b") if source == "hub" else Url(f"{address}/net.pth", "00"))
+        assert time.monotonic() - start < 8  # their own limits are 10 and 30 s
+
+
+def test_patience_is_seconds() -> None:
+    assert _fetch._TIMEOUT <= 5
+    assert _fetch._STALL <= 60
 
 
 def test_a_file_in_the_hubs_cache_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,25 +186,39 @@ def test_a_refused_download_says_where_to_put_the_file(tmp_path: Path, monkeypat
     monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / name)
     url = f"http://127.0.0.1:{closed_port()}/alexnet-owt-7be5be79.pth"
     with pytest.raises(OSError, match=r"put alexnet-owt-7be5be79\.pth into .*egcam_jax, or pass") as caught:
-        _fetch.fetch("alexnet", Url(url))
+        _fetch.fetch("alexnet", Url(url, "7be5be79"))
     assert "\n" not in str(caught.value)
 
 
-def test_a_cached_file_is_used_and_a_damaged_one_is_refused_and_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_is_fetched_once_and_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path)
+    records: list[logging.LogRecord] = []
+    listener = logging.Handler()
+    monkeypatch.setattr(listener, "emit", records.append)
+    monkeypatch.setattr(pooch.get_logger(), "handlers", [listener])
+    level = pooch.get_logger().level
     data = b"weights"
-    good = tmp_path / f"net-{hashlib.sha256(data).hexdigest()[:8]}.pth"
-    bad = tmp_path / "net-00000000.pth"
-    good.write_bytes(data)
-    bad.write_bytes(data)
-    url = f"http://127.0.0.1:{closed_port()}/"
-    assert _fetch.fetch("net", Url(url + good.name)) == (good, url + good.name)
+    with serving(200, data) as address:
+        source = Url(f"{address}/net.pth", hashlib.sha256(data).hexdigest())
+        path, _ = _fetch.fetch("net", source)
+    assert path.read_bytes() == data
+    assert records == []
+    assert pooch.get_logger().level == level
+    assert _fetch.fetch("net", source) == (tmp_path / "net.pth", source.url)  # there is no server any more
+
+
+@pytest.mark.parametrize("digits", [8, 64])
+def test_a_damaged_file_is_refused_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digits: int) -> None:
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path)
+    file = tmp_path / "net.pth"
+    file.write_bytes(b"weights")
+    sha256 = hashlib.sha256(b"weights").hexdigest()[:digits]
+    url = f"http://127.0.0.1:{closed_port()}/net.pth"
+    assert _fetch.fetch("net", Url(url, sha256)) == (file, url)
+    wrong = sha256[:-1] + ("1" if sha256[-1] == "0" else "0")
     with pytest.raises(OSError, match=r"is damaged, .* remove it and try again"):
-        _fetch.fetch("net", Url(url + bad.name))
-    assert good.exists()
-    assert bad.read_bytes() == data
+        _fetch.fetch("net", Url(url, wrong))
+    assert file.read_bytes() == b"weights"
 
 
 def test_a_package_that_is_not_installed() -> None:
@@ -160,8 +237,9 @@ def test_sources() -> None:
     sources = {name: spec.source for name, spec in SPECS.items()}
     assert sources["vgg16"] == Hub("timm/vgg16.tv_in1k")
     assert sources["resnet50"] == Hub("timm/resnet50.tv_in1k")
-    for name, digits in {"alexnet": "7be5be79", "squeezenet1_0": "b66bff10", "squeezenet1_1": "b8a52dc0"}.items():
+    for name, digits in {"alexnet": 64, "squeezenet1_0": 8, "squeezenet1_1": 64}.items():
         source = sources[name]
         assert isinstance(source, Url)
-        assert source.url.endswith(f"-{digits}.pth")
+        assert len(source.sha256) == digits
+        assert source.url.endswith(f"-{source.sha256[:8]}.pth")
     assert isinstance(sources["cifar_resnet56"], Unpublished)

@@ -46,18 +46,14 @@ PARAMETERS = {
 # Of the default layer, at the published input size.
 LAYERS = {
     "alexnet": ("features", (6, 6, 256)),
-    "cifar_resnet56": ("layer3", (8, 8, 64)),
     "efficientnet_lite0": ("conv_head", (7, 7, 1280)),
     "efficientnet_lite1": ("conv_head", (8, 8, 1280)),
     "efficientnet_lite2": ("conv_head", (9, 9, 1280)),
-    "resnet18": ("layer4", (7, 7, 512)),
-    "resnet50": ("layer4", (7, 7, 2048)),
-    "resnet152_v1": ("layer4", (7, 7, 2048)),
-    "squeezenet1_0": ("features", (13, 13, 512)),
-    "squeezenet1_1": ("features", (13, 13, 512)),
-    "squeezenet1_0_caffe": ("features", (13, 13, 512)),
-    "vgg16": ("features", (7, 7, 512)),
-    "vgg19": ("features", (7, 7, 512)),
+    **{f"cifar_resnet{depth}": ("layer3", (8, 8, 64)) for depth in (20, 32, 44, 56)},
+    **{f"resnet{depth}": ("layer4", (7, 7, 512)) for depth in (18, 34)},
+    **{f"resnet{depth}{end}": ("layer4", (7, 7, 2048)) for depth in (50, 101, 152) for end in ("", "_v1")},
+    **{f"squeezenet{end}": ("features", (13, 13, 512)) for end in ("1_0", "1_0_caffe", "1_1")},
+    **{f"vgg{depth}": ("features", (7, 7, 512)) for depth in (11, 13, 16, 19)},
 }
 
 
@@ -66,7 +62,7 @@ def classes(name: str) -> int:
 
 
 def test_names_are_sorted_and_all_counted() -> None:
-    assert models.names() == tuple(sorted(PARAMETERS))
+    assert models.names() == tuple(sorted(PARAMETERS)) == tuple(sorted(LAYERS))
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

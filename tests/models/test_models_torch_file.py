@@ -1,5 +1,6 @@
 """The reader of ``.pth`` files: right values from good files, and nothing run from hostile ones."""
 
+import copy
 import pickle
 import zipfile
 from collections.abc import Callable
@@ -112,7 +113,8 @@ def test_the_attack_works_on_a_plain_unpickler(tmp_path: Path) -> None:
 def test_refused_in_every_pickle_of_a_legacy_file(tmp_path: Path) -> None:
     made = tmp_path / "made"
     attack = w.program(w.call(w.name("os", "system"), w.plain(f"touch {made}")))
-    good = [pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}, {}, [])]
+    values: list[object] = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}, {}, []]
+    good = [pickle.dumps(value, 2) for value in values]
     for i in range(len(good)):
         with pytest.raises(TorchFileError, match=r"os\.system"):
             read(tmp_path, b"".join([*good[:i], attack, *good[i + 1 :]]))
@@ -193,6 +195,33 @@ def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:
     data = w.zipped(w.mapping(), {}, compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(TorchFileError, match="compressed"):
         read(tmp_path, data)
+
+
+def test_members_that_overlap_are_refused(tmp_path: Path) -> None:
+    """Many names for the same bytes: a small file with much in it."""
+    shared = store("0", "float32", 1000, w.zipped)
+    data = w.zipped(w.mapping(weight=w.tensor(shared, 0, (12,), (1,))), {"0": np.zeros(1000, np.float32)})
+    path = tmp_path / "weights.pth"
+    path.write_bytes(data)
+    assert load_torch(path)["weight"].shape == (12,)
+    with zipfile.ZipFile(path, "a") as archive:
+        twin = copy.copy(archive.getinfo("net/data/0"))
+        twin.filename = "net/data/1"
+        archive.filelist.append(twin)
+        archive.writestr("net/end", "")
+    with pytest.raises(TorchFileError, match="its members are compressed or overlap"):
+        load_torch(path)
+
+
+@both
+def test_a_pickle_of_more_than_64_mib_is_refused(tmp_path: Path, write: Writer) -> None:
+    for length, fits in ((64 * 2**20 - 100, True), (64 * 2**20, False)):
+        data = write(w.plain({"note": "x" * length}), {})
+        if fits:
+            assert read(tmp_path, data) == {"note": "x" * length}
+        else:
+            with pytest.raises(TorchFileError, match=r"longer than the 67108864 bytes|not a readable file"):
+                read(tmp_path, data)
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"not a pickle at all", b"\x89HDF\r\n"])
