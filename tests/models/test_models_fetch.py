@@ -99,7 +99,11 @@ def test_vgg_in_timms_naming() -> None:
     """Timm stores the first two fully connected layers as convolutions; here they are 8 wide."""
     spec = dataclasses.replace(SPECS["vgg11"], network=partial(SPECS["vgg11"].network, hidden=8))
     theirs = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc"}
-    sizes = {"classifier.0.weight": (8, 25088), "classifier.3.weight": (8, 8), "classifier.6.weight": (1000, 8)}
+    sizes: dict[str, tuple[int, ...]] = {
+        "classifier.0.weight": (8, 25088),
+        "classifier.3.weight": (8, 8),
+        "classifier.6.weight": (1000, 8),
+    }
     sizes |= {"classifier.0.bias": (8,), "classifier.3.bias": (8,)}
     names = reference("vgg11")[0]["shapes"]
     torchvision = seeded_weights({name: sizes.get(name, tuple(shape)) for name, shape in names.items()})
