@@ -11,9 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax.cli import _inputs, _methods, _targets
+from egcam_jax.cli import _errors, _inputs, _methods, _targets
 from egcam_jax.cli._session import Session
 from egcam_jax.methods import explain
+
+_LONG = 300
+"""Letters of a message from the device: the rest is for those who ask for --debug."""
 
 
 class Batch(NamedTuple):
@@ -63,6 +66,13 @@ def check_finite(explanation: Any) -> None:
         )
 
 
+def reason(error: Exception) -> str:
+    """Say what went wrong, with the remedy where it may be that the device's memory ran out."""
+    text = _errors.text(error)
+    memory = isinstance(error, RuntimeError | MemoryError)
+    return f"{text[:_LONG]} (if memory ran out: a smaller --chunk or --batch)" if memory else text
+
+
 def _explain(session: Session, batch: Batch, choice: _methods.Choice) -> Iterator[Any]:
     settings = session.settings
     with warnings.catch_warnings():
@@ -84,7 +94,7 @@ def _explain(session: Session, batch: Batch, choice: _methods.Choice) -> Iterato
                 chunk_size=settings.chunk,
                 index=batch.index,
                 compute_dtype=jnp.bfloat16 if settings.dtype == "bfloat16" else None,
-                **choice.options,
+                **choice.arguments,
             )
 
 

@@ -3,11 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from egcam_jax import _checks, kernel
+from egcam_jax.cli import _errors
 from egcam_jax.methods import METHODS, Method, find
+from egcam_jax.methods._options import Setting
 
 OFFERED = ("difference", "normalizer", "noise", "noise_scale", "path", "sampling")
 """The methods' options that have a flag of their own on the command line; `--option NAME=VALUE` sets any."""
+
+_IMAGE = (1, 1, 3)
+"""What broadcasts to it broadcasts to any picture."""
+_WORDS = {"true": True, "false": False, "none": None}
+_CHANNELS = 1024
+"""Of a layer, before its network is loaded."""
 
 
 class Choice(NamedTuple):
@@ -22,8 +32,13 @@ class Choice(NamedTuple):
         """What ``explain`` will make of the name and the gradients."""
         return find(self.name, self.gradients)
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The options as ``explain`` takes them: several numbers as an array."""
+        return {name: np.asarray(it) if isinstance(it, list) else it for name, it in self.options.items()}
 
-def parse(pairs: Sequence[str]) -> dict[str, Any]:
+
+def parse(pairs: Sequence[str]) -> dict[str, str]:
     """Read options from ``NAME=VALUE``.
 
     Raises:
@@ -31,47 +46,82 @@ def parse(pairs: Sequence[str]) -> dict[str, Any]:
     """
     options = {}
     for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not name or not equals or not value:
+        name, _, value = (part.strip() for part in pair.partition("="))
+        if not name or not value:
             raise ValueError(
                 f"--option {pair!r}: NAME=VALUE wanted, such as noise_scale=0.2; `egcam methods` lists them"
             )
-        options[name.strip().replace("-", "_")] = _value(value.strip())
+        options[name.replace("-", "_")] = value
     return options
 
 
-def _value(text: str) -> Any:
-    """A word, a number, true, false or none, as it would be in Python."""
-    words = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+def choose(name: str, options: Mapping[str, Any], gradients: str | None) -> Choice:
+    """Find a method, and read the options that came as text as this method means them.
+
+    Raises:
+        ValueError: There is no such method or estimator, or the method has gradients of its own.
+    """
+    try:
+        schema = Choice(name, {}, gradients).method.schema
+    except ValueError as error:
+        raise ValueError(f"--{_errors.text(error)}") from error
+    read = {option: _value(value, schema.get(option)) for option, value in options.items()}
+    return Choice(name, read, gradients)
 
 
-def check(choice: Choice, *, refs: str | None, samples: int | None) -> None:
+def _value(value: Any, option: Any) -> Any:
+    """A word where words are wanted; else a number or several, true, false or none, as they would be in Python."""
+    if not isinstance(value, str) or option is None or hasattr(option, "words"):
+        return value
+    if value.lower() in _WORDS:
+        return _WORDS[value.lower()]
+    whole = option.static and value.lstrip("+-").isdecimal()
+    try:
+        read: list[Any] = [int(value)] if whole else [float(part) for part in value.split(",")]
+    except ValueError:
+        return value
+    return read if len(read) > 1 else read[0]
+
+
+def check(choice: Choice, *, refs: str | None, samples: int | None, flag: str = "--method") -> None:
     """Refuse an unknown method, and what was given for it that it does not use or take.
 
     Raises:
-        ValueError: Names the option, and those that the method has.
-        TypeError: An option takes another kind of value.
+        ValueError: Names the option, and those that the method has, or what this one takes.
     """
     if choice.name not in METHODS:
-        raise ValueError(f"--method {choice.name!r} is unknown. {_checks.nearest(choice.name, METHODS)}")
+        raise ValueError(f"{flag} {choice.name!r} is unknown. {_checks.nearest(choice.name, METHODS)}")
     method = choice.method
     given = {"refs": None if method.needs_refs else refs, "samples": None if method.num_samples else samples}
     given |= {name: value for name, value in choice.options.items() if name not in method.schema}
     for name, value in given.items():
         if value is not None:
             raise ValueError(f"{_flag(name)} {value}: the method {method.name!r} does not use it; {_has(method)}")
-    for name, value in choice.options.items():
-        if words := _words(method, name):
-            _checks.one_of(_flag(name), value, words)
-    method.check(choice.options, samples)
+    for name, value in choice.arguments.items():
+        _check_option(method, name, value, samples)
+
+
+def check_used(choices: Sequence[Choice], *, refs: str | None, samples: int | None) -> None:
+    """Refuse references or a number of samples that none of several methods uses.
+
+    Raises:
+        ValueError: Names which.
+    """
+    methods = [choice.method for choice in choices]
+    takers: dict[str, list[Any]] = {
+        "refs": [it.needs_refs for it in methods],
+        "samples": [it.num_samples for it in methods],
+    }
+    for name, value in {"refs": refs, "samples": samples}.items():
+        if value is not None and not any(takers[name]):
+            raise ValueError(f"{_flag(name)} {value}: none of the methods uses it; leave it out, or add one that does")
+
+
+def passes(choice: Choice, given: int | None) -> int:
+    """Forward passes for each image, of a layer with a usual number of channels: to guess the time that it takes."""
+    method = choice.method
+    options = {**method.options, **choice.options}
+    return method.estimator.passes((given or method.num_samples or 1), _CHANNELS, options)
 
 
 def provenance(choice: Choice, *, given: int | None, chunk: int | None, images: int) -> dict[str, Any]:
@@ -107,9 +157,13 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}" if name in (*OFFERED, "refs", "samples") else f"--option {name}"
 
 
-def _words(method: Method, option: str) -> Sequence[str]:
-    """What an option can be, where that is one of a few words."""
-    return getattr(method.schema[option], "words", ())
+def _check_option(method: Method, name: str, value: Any, samples: int | None) -> None:
+    """Check one option as the library will, under its name on the command line."""
+    try:
+        method.schema[name].check(name, value, Setting(samples or method.num_samples or 1, _IMAGE))
+    except (ValueError, TypeError) as error:
+        said = _errors.text(error).removeprefix(name)
+        raise ValueError(f"{_flag(name)}{said} `egcam methods` lists what it takes.") from error
 
 
 def _has(method: Method) -> str:

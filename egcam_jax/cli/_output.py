@@ -1,4 +1,4 @@
-"""The files that `egcam explain` writes: their names, which never collide, and their contents."""
+"""The files that are written: their names, which never collide, and their contents."""
 
 import contextlib
 import errno
@@ -15,8 +15,8 @@ from typing import Any
 
 _SLUG_LENGTH = 40
 _STEM_BYTES = 180
-SUFFIXES = (".png", ".npz", ".json")
-"""Of the files written for a map."""
+SUFFIXES = (".png", ".npz", ".html", ".json")
+"""Of the files that are written."""
 
 
 def prepare(folder: Path) -> Path:

@@ -17,8 +17,8 @@ _STEP = 1.0
 
 @contextlib.contextmanager
 def bar(
-    console: Console, total: int, *, delay: float = _DELAY, clock: Callable[[], float] = time.monotonic
-) -> Iterator[Callable[[str, int], None]]:
+    console: Console, total: float, *, delay: float = _DELAY, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[str, float], None]]:
     """Show progress until the block ends, then leave no trace of it.
 
     Args:
@@ -44,7 +44,7 @@ def bar(
     )
     task = progress.add_task("starting", total=total, since=0.0)
 
-    def step(doing: str, done: int) -> None:
+    def step(doing: str, done: float) -> None:
         progress.update(task, description=doing, advance=done)
         if done:
             progress.update(task, since=progress.tasks[0].elapsed or 0.0)

@@ -11,6 +11,8 @@ from egcam_jax.cli._inputs import Picture
 from egcam_jax.cli._methods import remedy
 
 _TOP = 5
+_SIDES = {False: ("for", "--negative", "against"), True: ("against", "leaving out --negative", "for")}
+"""What a map shows, and how to see the other side."""
 
 
 def versions(*others: str) -> dict[str, str]:
@@ -52,15 +54,17 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
     Args:
         explanation: Of one image, with NumPy's arrays.
         class_names: By index, or ``None``.
-        provenance: What the run's pictures share: its ``samples`` and ``options`` are used.
+        provenance: What the run's pictures share: its ``samples``, ``options`` and ``negative`` are used.
 
     Returns:
-        ``completeness_gap`` in logits, and relative to the ``score_difference``, between picture and references; ``completeness_remedy``, what narrows it;
-        ``stderr_relative``, the mean standard error over the map's maximum.
+        ``completeness_gap`` in logits, and relative to the ``score_difference``, between picture and references;
+        ``completeness_remedy``, what narrows it; ``stderr_relative``, the mean standard error over the map's maximum;
+        ``note``, what must be said of the map, if anything.
     """
     logits = np.asarray(explanation.logits, np.float64)
     target = named(int(explanation.target), logits, class_names)
     peak = float(explanation.cam.max())
+    constant = bool(explanation.cam.min() == peak)
     gap = None if explanation.completeness_gap is None else float(explanation.completeness_gap)
     difference = None if explanation.score_difference is None else float(explanation.score_difference)
     stderr = None if explanation.stderr is None else float(np.mean(explanation.stderr))
@@ -71,7 +75,8 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
         "map_shape": list(explanation.cam.shape),
         "map_maximum": peak,
         "empty": peak <= 0,
-        "constant": bool(explanation.cam.min() == peak),
+        "constant": constant,
+        "note": note(peak <= 0, constant, provenance["negative"]),
         "samples": provenance["samples"],
         "passes": int(explanation.passes),
         "completeness_gap": gap,
@@ -81,6 +86,16 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
         "stderr_mean": stderr,
         "stderr_relative": stderr / peak if stderr is not None and peak > 0 else None,
     }
+
+
+def note(empty: bool, constant: bool, negative: bool) -> str | None:
+    """Say in words why a map shows nothing, and what would show more."""
+    if empty:
+        text = (
+            "empty: at this layer nothing speaks {} this class; {} would show what speaks {} it, another --layer more"
+        )
+        return text.format(*_SIDES[negative])
+    return "the same everywhere: nothing stands out" if constant else None
 
 
 def arrays(explanation: Any) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What `egcam explain` says, in words that need no manual."""
+"""What is said, in words that need no manual."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -41,12 +41,12 @@ def picture(out: Console, record: Mapping[str, Any]) -> None:
         _map(out, it)
 
 
-def failures(out: Console, failed: Sequence[Failure], count: int) -> None:
-    """Say at the end what could not be explained, and why."""
+def failures(out: Console, failed: Sequence[Failure], done: str) -> None:
+    """Say at the end what could not be explained, beside what was ``done``, and why."""
     if not failed:
         return
     out.print()
-    out.print(Text(f"{len(failed)} not explained, {count} explained:", "bold red"))
+    out.print(Text(f"{len(failed)} not explained, {done}:", "bold red"))
     for failure in failed:
         reason = failure.reason if failure.path in failure.reason else f"{failure.path}: {failure.reason}"
         out.print(Text(f"  {printable(reason)}"), soft_wrap=True)
@@ -105,10 +105,8 @@ def _map(out: Console, record: Mapping[str, Any]) -> None:
     _line(out, "layer", f"{record['layer']} ({height} × {width} map)")
     _line(out, "completeness", completeness(record))
     _line(out, "standard error", uncertainty(record))
-    if record["empty"]:
-        _line(out, "note", "the map is empty: at this layer nothing in the picture speaks for this class")
-    elif record["constant"]:
-        _line(out, "note", "the map is the same everywhere, so nothing stands out")
+    if record["note"]:
+        _line(out, "note", record["note"])
     for i, path in enumerate(record["files"].values()):
         _line(out, "" if i else "written", path)
 

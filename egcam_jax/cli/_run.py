@@ -10,7 +10,6 @@ from rich.console import Console
 from egcam_jax import data
 from egcam_jax.cli import (
     _batches,
-    _errors,
     _inputs,
     _maps,
     _methods,
@@ -66,7 +65,7 @@ def run(settings: Settings) -> int:
         named = [*(it.path for it in inputs), *(it.path for it in failures), *_session.named(settings.common)]
         provenance, (records, others) = _explain(settings, inputs, _output.identities(named))
         failures += others
-    _report.failures(err, failures, len(records))
+    _report.failures(err, failures, f"{len(records)} explained")
     if settings.json:
         problems = [failure._asdict() for failure in failures]
         print(_output.dump({**provenance, "images": records, "failures": problems}, ascii=True))
@@ -144,6 +143,4 @@ def _write(job: Job, picture: _inputs.Picture, explanations: Sequence[Any]) -> d
 
 
 def _too_much(item: _inputs.Input, error: Exception) -> _inputs.Failure:
-    return _inputs.Failure(
-        str(item.path), f"{_errors.text(error)[:300]} (if memory ran out: a smaller --chunk or --batch)"
-    )
+    return _inputs.Failure(str(item.path), _batches.reason(error))

@@ -77,6 +77,8 @@ def provenance(session: Session, *, demonstration: bool) -> dict[str, Any]:
         "device": f"{device.platform} ({device.device_kind})",
         "model": {"name": model.name, "weights": str(model.weights), "digest": model.digest},
         "preprocessing": dataclasses.asdict(model.preprocess),
+        "target": settings.target,
+        "negative": settings.negative,
         "seed": settings.seed,
         "key": f"fold_in(key({settings.seed}), index)",
         "dtype": settings.dtype,

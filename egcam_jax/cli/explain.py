@@ -104,10 +104,10 @@ def explain(
             chunk=chunk,
             batch=batch,
         )
-        options = _methods.parse(option or []) | {name: value for name, value in chosen.items() if value is not None}
+        given = {name: value for name, value in chosen.items() if value is not None}
         settings = _run.Settings(
             images=images or [],
-            choice=_methods.Choice(method, options, gradients),
+            choice=_methods.choose(method, {**_methods.parse(option or []), **given}, gradients),
             common=common,
             out=out,
             json=json,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,15 +53,23 @@ def models(debug: _errors.Debug = False) -> None:
 
 
 def methods(debug: _errors.Debug = False) -> None:
-    """List the methods, with their options, defaults and sources."""
+    """List the methods and their sources; below each its options, with their defaults and what they accept."""
     with _errors.one_line(debug):
         from egcam_jax.methods import METHODS
 
-        rows = [
-            (name, "\n".join(f"{k}={v}" for k, v in method.options.items()) or "none", method.source)
-            for name, method in METHODS.items()
-        ]
-        _table(("method", "options and defaults", "source"), rows)
+        for name, method in METHODS.items():
+            typer.echo(f"{name}  ({method.source})")
+            _table(("", ""), _options(method))
+        typer.echo("\nAn option is given as --option NAME=VALUE, --samples and --refs as they are.")
+
+
+def _options(method: Any) -> list[tuple[str, str]]:
+    rows = [(f"  {name}={option.default}", option.wanted) for name, option in method.schema.items()]
+    if method.num_samples:
+        rows.append((f"  --samples {method.num_samples}", "a whole number"))
+    if method.needs_refs:
+        rows.append(("  --refs", "a folder of photographs; by default a few everyday ones"))
+    return rows or [("  no options", "")]
 
 
 def doctor(debug: _errors.Debug = False) -> None:

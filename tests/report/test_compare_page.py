@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from egcam_jax import report
+from egcam_jax import render, report
 
 
 class Page(html.parser.HTMLParser):
@@ -24,6 +24,12 @@ class Page(html.parser.HTMLParser):
         self.text.append(data.strip())
 
 
+def pictures(page, kind):
+    """The pictures of a class, as RGBA."""
+    urls = [attrs["src"] for tag, attrs in page.tags if attrs.get("class") == kind]
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGBA")) for url in urls]
+
+
 @pytest.fixture
 def rows():
     image = np.full((6, 8, 3), 90, np.uint8)
@@ -36,23 +42,44 @@ def test_pictures_names_and_scores_are_on_the_page(rows):
     page = Page(
         report.compare_page(["gradcam", "layercam"], rows, title="Maps <of> cats", provenance={"seed": "</pre>"})
     )
-    assert {"Maps <of> cats", "<b>cat & dog</b>.png", "tabby 91 %", "gradcam", "layercam", "0.712"} <= set(page.text)
+    assert {"Maps <of> cats", "tabby 91 %", "gradcam", "layercam", "insertion", "0.712"} <= set(page.text)
+    assert "<b>cat & dog</b>.png" in "".join(page.text)
     assert "empty: nothing speaks for it" in page.text
-    assert not any(tag == "b" and attrs for tag, attrs in page.tags)
+    assert [tag for tag, _ in page.tags].count("b") == 1  # ours
     images = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
-    assert len(images) == 1 + 1 + 2 * 2
+    assert len(images) == 1 + 1 + 2 * 3
     assert all(source.startswith("data:image/") for source in images)
     assert not any(tag == "link" or "src" in attrs for tag, attrs in page.tags if tag != "img")
 
 
 def test_a_map_is_clear_where_it_is_low_and_opaque_where_it_is_high(rows):
     page = Page(report.compare_page(["a", "b"], rows, title="t"))
-    maps = [attrs["src"] for tag, attrs in page.tags if attrs.get("class") == "map"]
-    alpha = [np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))))[..., 3] for url in maps]
+    alpha = [picture[..., 3] for picture in pictures(page, "over")]
     assert alpha[0][0, 0] == 0
     assert alpha[0][-1, -1] == 255
     assert (np.diff(alpha[0].ravel().astype(int)) >= 0).all()
     assert (alpha[1] == 0).all()
+
+
+def test_a_map_alone_has_the_colours_of_the_bar(rows):
+    ramp, empty = pictures(Page(report.compare_page(["a", "b"], rows, title="t")), "alone")
+    saliency = rows[0].maps[0].saliency
+    assert (ramp[..., 3] == 255).all()
+    np.testing.assert_array_equal(ramp[..., :3], render.colour_map(np.rint(255 * saliency) / 255))
+    np.testing.assert_array_equal(empty[..., :3], render.colour_map(np.zeros((6, 8))))
+
+
+def test_every_map_says_what_it_is_to_those_who_do_not_see_it(rows):
+    tags = Page(report.compare_page(["a", "b"], rows, title="t")).tags
+    names = [attrs["aria-label"] for tag, attrs in tags if attrs.get("role") == "img"]
+    assert names == ["a on <b>cat & dog</b>.png", "b on <b>cat & dog</b>.png: empty: nothing speaks for it"]
+    assert all("alt" in attrs for tag, attrs in tags if tag == "img")
+    assert all(attrs.get("scope") in ("col", "row") for tag, attrs in tags if tag == "th")
+
+
+def test_long_names_may_break_between_their_words(rows):
+    page = report.compare_page(["expected_gradcam++", "b"], rows, title="t")
+    assert "expected_<wbr>gradcam++</th>" in page
 
 
 def test_a_row_without_a_map_for_each_method_is_refused(rows):

@@ -1,0 +1,138 @@
+"""What `egcam explain` passes on: gradients, the side of the class, layers, and every option of a method."""
+
+import numpy as np
+import pytest
+from tiny_network import by_hand, document
+
+from egcam_jax.cli import _methods
+from egcam_jax.methods import METHODS
+
+
+@pytest.fixture
+def one(egcam, tiny, photographs):
+    """Explain one picture's class 1: the document, its map's record, and its arrays."""
+
+    def run(*arguments):
+        result = egcam("explain", photographs / "0.png", "--target", 1, "--json", *arguments)
+        assert result.exit_code == 0, result.output
+        it = document(result)
+        (record,) = it["images"][0]["maps"]
+        with np.load(record["files"]["npz"]) as arrays:
+            return it, record, dict(arrays)
+
+    return run
+
+
+def test_gradients_under_an_aggregator(one, tiny, photographs):
+    it, record, arrays = one("--method", "layercam", "--gradients", "smooth", "--samples", 3)
+    options = {"method": "layercam", "gradients": "smooth", "num_samples": 3}
+    expected = by_hand(tiny, [photographs / "0.png"], target=1, **options)
+    np.testing.assert_allclose(arrays["cam"], expected.cam[0], rtol=1e-5, atol=1e-6)
+    assert it["method"] == record["method"] == "smooth_layercam"
+    assert it["samples"] == 3
+
+
+def test_what_speaks_against_a_class(one, tiny, photographs):
+    it, _, arrays = one("--method", "gradcam", "--negative")
+    expected = by_hand(tiny, [photographs / "0.png"], target=1, method="gradcam", negative=True)
+    np.testing.assert_allclose(arrays["cam"], expected.cam[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(arrays["signed"], -one("--method", "gradcam")[2]["signed"], rtol=1e-5, atol=1e-6)
+    assert it["negative"] is True
+
+
+def test_an_empty_map_of_what_speaks_against_a_class(egcam, tiny, photographs):
+    # one side or the other of a map of one sign is empty
+    said = []
+    for target in range(5):
+        for side in ((), ("--negative",)):
+            result = egcam("explain", photographs / "0.png", "--method", "gradcam", "--target", target, *side, "--json")
+            (record,) = document(result)["images"][0]["maps"]
+            assert (record["note"] is not None) == record["empty"]
+            said.append(record["note"] or "")
+    assert any("speaks against this class; leaving out --negative would show what speaks for it" in it for it in said)
+    assert any("speaks for this class; --negative would show what speaks against it" in it for it in said)
+
+
+def test_several_layers_are_fused(one, tiny, photographs):
+    layers = ["features/dense", "features"]
+    _, record, arrays = one("--method", "hirescam", "--layer", layers[0], "--layer", layers[1])
+    expected = by_hand(tiny, [photographs / "0.png"], target=1, method="hirescam", layer=layers)
+    np.testing.assert_allclose(arrays["cam"], expected.cam[0], rtol=1e-5, atol=1e-6)
+    assert "signed" not in arrays
+    assert record["layer"] == "features/dense + features"
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "value"),
+    [
+        ("expected_gradcam", "noise=none", "none"),
+        ("ablationcam", "denominator=score", "score"),
+        ("gradcam++", "clamp=true", True),
+        ("gradcam++", "normalize-alphas=False", False),
+        ("scorecam", "top_channels=2", 2),
+        ("scorecam", "top_channels=none", None),
+        ("smooth_gradcam++", "sigma=1e-1", 0.1),
+        ("smooth_gradcam++", "noise_scale=0", 0.0),
+        ("expected_gradcam", "alpha=0.25", 0.25),
+        ("expected_gradcam", "alpha=0.25, 1", [0.25, 1]),
+        ("integrated_gradcam", "baseline=-1.5", -1.5),
+        ("integrated_gradcam", "baseline=0.1,0.2,0.3", [0.1, 0.2, 0.3]),
+    ],
+)
+def test_each_kind_of_option(one, tiny, photographs, method, text, value):
+    samples = {"num_samples": 2} if METHODS[method].num_samples else {}
+    it, _, arrays = one("--method", method, "--option", text, *(["--samples", 2] if samples else []))
+    name = text.split("=")[0].replace("-", "_")
+    assert it["options"] == {**METHODS[method].options, name: value}
+    given = np.asarray(value, np.float32) if isinstance(value, list) else value
+    expected = by_hand(tiny, [photographs / "0.png"], target=1, method=method, **samples, **{name: given})
+    np.testing.assert_allclose(arrays["cam"], expected.cam[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--option", "clamp"), "--option 'clamp': NAME=VALUE wanted, such as noise_scale=0.2; `egcam methods` lists"),
+        (("--option", "=3"), "--option '=3': NAME=VALUE wanted"),
+        (("--option", "clamp="), "--option 'clamp=': NAME=VALUE wanted"),
+        (
+            ("--option", "clmap=true"),
+            "--option clmap true: the method 'gradcam++' does not use it; its options: --option",
+        ),
+        (("--option", "clmap=none"), "--option clmap none: the method 'gradcam++' does not use it"),
+        (("--option", "clamp=3"), "--option clamp must be True or False"),
+        (("--option", "clamp=yes"), "--option clamp must be True or False"),
+        (("--method", "scorecam", "--option", "top_channels=2.5"), "--option top_channels must be a whole number"),
+        (("--method", "scorecam", "--option", "top_channels=0"), "--option top_channels must be at least 1; got 0"),
+        (("--method", "scorecam", "--option", "weights=1"), "weights must be one of 'softmax', 'prob'; got '1'"),
+        (("--method", "expected_gradcam", "--option", "alpha=2"), "--option alpha must lie in [0, 1]"),
+        (("--method", "expected_gradcam", "--option", "alpha=0.1,0.2,0.3"), "--option alpha must be a number or have"),
+        (("--method", "expected_gradcam", "--option", "noise_scale=much"), "--noise-scale must be a single number"),
+        (("--method", "expected_gradcam", "--option", "noise_scale=-1"), "--noise-scale must be finite and at least 0"),
+        (("--method", "integrated_gradcam", "--option", "baseline=1,2"), "--option baseline must be a number or broad"),
+        (
+            ("--method", "integrated_gradcam", "--option", "baseline=nan"),
+            "--option baseline has 1 entries that are NaN",
+        ),
+        (
+            ("--gradients", "smoth"),
+            "--gradients must be one of 'expected', 'integrated', 'smooth', 'vanilla'; got 'smoth'",
+        ),
+        (("--method", "scorecam", "--gradients", "smooth"), "'scorecam' takes no gradients, only forward passes. Pass"),
+    ],
+)
+def test_a_bad_option_is_one_clean_line_that_says_what_to_do(egcam, photographs, monkeypatch, arguments, message):
+    monkeypatch.setattr("egcam_jax.models.load", lambda *args, **kwargs: pytest.fail("loaded"))
+    result = egcam("explain", photographs / "0.png", "--method", "gradcam++", *arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_default_can_be_given_as_it_is_listed(name):
+    listed = [f"{option}={default}" for option, default in METHODS[name].options.items()]
+    choice = _methods.choose(name, _methods.parse(listed), None)
+    assert choice.options == METHODS[name].options
+    _methods.check(choice, refs=None, samples=None)
