@@ -1,5 +1,6 @@
 """The one call that matters: from a model, images and references to an explanation."""
 
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -130,7 +131,7 @@ def explain(
         compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
         static=static,
     )
-    shapes = _program.run.eval_shape(*arguments, settings=settings)
+    shapes = jax.eval_shape(functools.partial(_program.run, settings=settings), *arguments)
     _checks.classes(target, shapes.logits.shape[-1])
     explanation = _program.run(*arguments, settings=settings)
     _warn_of_nonfinite(explanation)

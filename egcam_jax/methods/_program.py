@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics, fusion, kernel, maps, perturb, sharding
+from egcam_jax import _checks, _numerics, compilation, fusion, kernel, maps, perturb, sharding
 from egcam_jax._types import ApplyFn, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods._problem import Estimate, Problem, Sampling
@@ -34,7 +34,7 @@ class Settings:
     static: tuple[tuple[str, Any], ...]
 
 
-@functools.partial(jax.jit, static_argnames="settings")
+@functools.partial(compilation.jit, static_argnames=("settings",))
 def run(
     params: Params,
     x: Any,

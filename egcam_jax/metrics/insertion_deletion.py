@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from egcam_jax import _checks, _numerics, kernel
+from egcam_jax import _checks, _numerics, compilation, kernel
 from egcam_jax.metrics import _steps
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -118,7 +118,7 @@ def _checked(x: Any, saliency: Any, target: Any, step: int) -> tuple[Any, Any, A
     return x, saliency, _checks.target(target, images, single)
 
 
-@functools.partial(jax.jit, static_argnames=("chunk_size", "step", "insert"))
+@functools.partial(compilation.jit, static_argnames=("chunk_size", "step", "insert"))
 def _run(predict: Any, x: Any, saliency: Any, target: Any, chunk_size: int | None, step: int, insert: bool) -> Score:
     single = x.ndim == 3
     x, saliency = (x[None], saliency[None]) if single else (x, saliency)
