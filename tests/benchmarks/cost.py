@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 
 import egcam_jax
-from egcam_jax import kernel, models
+from egcam_jax import compilation, kernel, models
 
 LIMITS = {"input": 1.25, "latent": 1.5, "gradcam": 1.15}
 LATENT_LIMIT_FOR = "resnet50"  # elsewhere the price depends on the head, which in VGG is most of the parameters
@@ -64,7 +64,8 @@ def feature_passes(
     """The features up to a layer of any number of images, ``chunk`` at a time, as one compiled function."""
     features = egcam_jax.split(apply_fn, params, x, layer).features
     one = lambda params, image: features(params, image[None])[0].astype(jnp.float32).sum()
-    return jax.jit(lambda params, batch: kernel.map_images(lambda image: one(params, image), batch, chunk))
+    every = lambda params, batch: kernel.map_images(lambda image: one(params, image), batch, chunk)
+    return compilation.jit(every, static_argnames=())
 
 
 def input_path(model: models.Model, samples: int, chunk: int, dtype: Any, repeats: int) -> None:
@@ -94,7 +95,7 @@ def latent_path(model: models.Model, dtype: Any, repeats: int) -> None:
     ratios, median = pairs(latent, gradcam, repeats)
     row(f"{model.name} {model.layer}, latent path, n=32, batch 8 / Grad-CAM", ratios, limit, throughput(8, median))
     params, images = cast(model.params, dtype), x.astype(dtype)
-    forward = jax.jit(model.apply_fn)
+    forward = compilation.jit(model.apply_fn, static_argnames=())
     ratios, median = pairs(gradcam, lambda: forward(params, images), repeats)
     row(
         f"{model.name} {model.layer}, Grad-CAM, batch 8 / forward pass",
