@@ -98,9 +98,10 @@ def _compared(settings: Settings, choices: Sequence[_methods.Choice], inputs: Se
     total = _LOADING + _COMPILING * len(costs) + len(batches) * sum(costs.values())
     rows: list[_compare_maps.Row] = []
     failures: list[_inputs.Failure] = []
+    model = _session.fetched(common)
     with _progress.bar(_report.console(stderr=True), total) as step:
         step(f"loading {common.model}", 0)
-        session = _session.prepare(common, _session.load(common), choices, size)
+        session = _session.prepare(common, model or _session.load(common), choices, size)
         job = _compare_maps.prepare(session, choices, settings.scores)
         step("reading pictures", _LOADING)
         for number, names in enumerate(batches):

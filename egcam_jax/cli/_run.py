@@ -13,7 +13,6 @@ from egcam_jax.cli import (
     _inputs,
     _maps,
     _methods,
-    _networks,
     _output,
     _progress,
     _records,
@@ -98,7 +97,7 @@ def _explain(
     speak = Console(quiet=True) if settings.json else out
     bar = out if out.is_terminal and not settings.json else _report.console(stderr=True)
     whole = Outcome([], [])
-    model = _fetched(settings.common)
+    model = _session.fetched(settings.common)
     with _progress.bar(bar, len(inputs) + 2 * _LOADING + _COMPILING) as step:
         step(f"loading {settings.common.model}", 0)
         model = model or _session.load(settings.common)
@@ -114,12 +113,6 @@ def _explain(
                 _report.picture(speak, record)
             step("explaining", len(batch) + (0 if number else _COMPILING))
     return job.provenance, whole
-
-
-def _fetched(common: _session.Settings) -> Any:
-    """The network, where its download draws a bar of its own, which ours would disturb."""
-    downloads = common.weights is None and _networks.shows_its_download(common.model)
-    return _session.load(common) if downloads else None
 
 
 def _prepare(settings: Settings, model: Any, size: int, kept: frozenset[tuple[int, int]]) -> Job:

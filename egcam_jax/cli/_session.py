@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from egcam_jax import data, models
-from egcam_jax.cli import _methods, _records, _targets
+from egcam_jax.cli import _methods, _networks, _records, _targets
 
 _REFERENCES = 32
 
@@ -59,6 +59,12 @@ def prepare(settings: Settings, model: Any, choices: Sequence[_methods.Choice], 
 def load(settings: Settings) -> Any:
     """Load the network with its weights."""
     return models.load(settings.model, weights=settings.weights)
+
+
+def fetched(settings: Settings) -> Any:
+    """The network, where its download draws a bar of its own, which ours would disturb; else ``None``."""
+    downloads = settings.weights is None and _networks.shows_its_download(settings.model)
+    return load(settings) if downloads else None
 
 
 def named(settings: Settings) -> list[str | Path]:

@@ -124,16 +124,19 @@ def record(**changes):
         ({}, "gap of +0.5 logits, 5 % of the +10 logits between picture and references"),
         (
             {"completeness_gap": -8.0, "completeness_gap_relative": -0.8},
-            "gap of -8 logits, 80 % of the +10 logits between picture and references (with these options it need not vanish; with --path "
+            "gap of -8 logits, 80 % of the +10 logits between picture and references (with these options it "
+            "need not vanish; with --path "
             "latent it does as --samples grow)",
         ),
         (
             {"completeness_gap": 3.0, "completeness_gap_relative": 0.3, "completeness_remedy": "--samples"},
-            "gap of +3 logits, 30 % of the +10 logits between picture and references (more --samples narrow it, unless a skip",
+            "gap of +3 logits, 30 % of the +10 logits between picture and references (more --samples narrow it, unless "
+            "a skip",
         ),
         (
             {"completeness_gap": 3.0, "completeness_gap_relative": 0.3, "completeness_remedy": None},
-            "gap of +3 logits, 30 % of the +10 logits between picture and references (this method need not be complete)",
+            "gap of +3 logits, 30 % of the +10 logits between picture and references (this method need not be "
+            "complete)",
         ),
         ({"completeness_gap": 1e-3, "completeness_gap_relative": 1e-4}, "gap of +0.001 logits, 0.01 % of"),
         ({"completeness_gap": 5e-4, "completeness_gap_relative": 5e-5}, "no gap to rounding, beside the +10 logits"),

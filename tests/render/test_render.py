@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from egcam_jax import render
+from egcam_jax.render import _text
 
 RAMP = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
 
@@ -156,6 +157,32 @@ def test_titles_captions_and_the_bar_are_drawn_in_their_places():
         assert (bar == end).all(-1).any()
 
 
+def test_labels_stand_below_their_pictures_wrapped_to_their_columns():
+    red, green = solid((255, 0, 0), 40, 80), solid((0, 255, 0), 40, 80)
+    label = "insertion 0.500 deletion 0.250"  # wider than 80 pixels, each word less
+    sheet = render.grid([[red, green], [red, green]], labels=[["one", label], ["", ""]], height=40)
+    plain = render.grid([[red, green]], height=40)
+    below = sheet[8 + 40 : 8 + 40 + 4 * 20 + 8]
+    assert (below[:20, 8:88] < 100).any()
+    assert (below[20:, 8:88] == 255).all()
+    for line in range(4):
+        assert (below[2 + 20 * line : 22 + 20 * line, 96:176] < 100).any()
+    assert (below[:, 177:] == 255).all()
+    second = 8 + 40 + 4 * 20 + 8 + 8
+    np.testing.assert_array_equal(sheet[second : second + 40], plain[8:48])
+    assert sheet.shape[0] == second + 40 + 8 + 8
+
+
+def test_a_word_too_long_for_its_column_is_broken_and_nothing_of_it_lost():
+    text = "expected_gradcam_of_a_very_long_name and more"
+    lines = _text.wrap(f"{text}\nlast", 80)
+    assert "".join(lines[:-1]).replace(" ", "") == text.replace(" ", "")
+    assert lines[-1] == "last"
+    assert all(_text.length(line) <= 80 for line in lines)
+    assert _text.wrap("one two", 800) == ["one two"]
+    assert _text.wrap("", 80) == []
+
+
 def test_a_long_title_is_cut_at_its_column():
     sheet = render.grid([[solid(255, 40, 80), solid(255, 40, 80)]], titles=["W" * 99, ""], height=40)
     assert (sheet[:28, 8:88] < 100).any()
@@ -180,6 +207,8 @@ def test_uneven_rows_are_refused(rows):
 def test_labels_that_do_not_match_are_refused():
     with pytest.raises(ValueError, match="titles: 1 came, 2 or none"):
         render.grid([[solid(0), solid(0)]], titles=["one"])
+    with pytest.raises(ValueError, match=r"labels: rows of \[1\] came, one for each picture"):
+        render.grid([[solid(0), solid(0)]], labels=[["one"]])
 
 
 def test_a_png_holds_every_pixel(tmp_path):
