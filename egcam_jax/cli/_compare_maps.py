@@ -114,7 +114,8 @@ def _row(job: Job, picture: _inputs.Picture, cells: Mapping[str, Cell]) -> Row:
     target = _records.named(int(first.target), np.asarray(first.logits, np.float64), names)
     maps = {name: _record(job, name, cell) for name, cell in cells.items()}
     record = {**_records.of_picture(picture, first.logits, names), "target": target, "maps": maps}
-    return Row(picture, f"{_report.class_text(target)}, {target['probability']:.1%}", cells, record)
+    shown = _report.explained_text(target, job.session.settings.negative)
+    return Row(picture, f"{shown}, {target['probability']:.1%}", cells, record)
 
 
 def _record(job: Job, name: str, cell: Cell) -> dict[str, Any]:

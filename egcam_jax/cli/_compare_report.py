@@ -20,7 +20,10 @@ def say(out: Console, document: Mapping[str, Any], files: Mapping[str, str]) -> 
     _line(out, f"{_count(pictures, 'picture')} by {_count(len(methods), 'method')}")
     for name in methods:
         _line(out, f"  {name:<{_NAME}s}{'; '.join(_words([it['maps'][name] for it in images]))}".rstrip())
-    if any(it["scores"] for image in images for it in image["maps"].values()):
+    maps = [it for image in images for it in image["maps"].values()]
+    for advice in dict.fromkeys(it["advice"] for it in maps if it.get("advice")):
+        _line(out, f"  Where maps are empty, {advice}.")
+    if any(it["scores"] for it in maps):
         _line(out, "  Means over all maps that have scores. Insertion: higher is better. Deletion: lower is better.")
     out.print()
     for path in files.values():

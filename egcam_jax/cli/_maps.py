@@ -82,6 +82,6 @@ def _sheet(picture: Picture, explanation: Any, record: Mapping[str, Any]) -> np.
     overlay = render.overlay(picture.crop, np.asarray(explanation.saliency, np.float32))
     titles = [
         _output.printable(picture.source.path.name),
-        f"{_report.class_text(record['target'])}, {record['method']}",
+        f"{_report.explained_text(record['target'], record['negative'])}, {record['method']}",
     ]
     return render.grid([[picture.crop, overlay]], titles=titles, bar=render.DEFAULT_COLOUR_MAP)

@@ -11,8 +11,6 @@ from egcam_jax.cli._inputs import Picture
 from egcam_jax.cli._methods import remedy
 
 _TOP = 5
-_SIDES = {False: ("for", "--negative", "against"), True: ("against", "leaving out --negative", "for")}
-"""What a map shows, and how to see the other side."""
 
 
 def versions(*others: str) -> dict[str, str]:
@@ -59,7 +57,7 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
     Returns:
         ``completeness_gap`` in logits, and relative to the ``score_difference``, between picture and references;
         ``completeness_remedy``, what narrows it; ``stderr_relative``, the mean standard error over the map's maximum;
-        ``note``, what must be said of the map, if anything.
+        ``note``, what must be said of the map, if anything, and ``advice``, what to do about it.
     """
     logits = np.asarray(explanation.logits, np.float64)
     target = named(int(explanation.target), logits, class_names)
@@ -70,6 +68,7 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
     stderr = None if explanation.stderr is None else float(np.mean(explanation.stderr))
     return {
         "target": target,
+        "negative": provenance["negative"],
         "method": explanation.method,
         "layer": explanation.layer,
         "map_shape": list(explanation.cam.shape),
@@ -77,6 +76,7 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
         "empty": peak <= 0,
         "constant": constant,
         "note": note(peak <= 0, constant, provenance["negative"]),
+        "advice": advice(provenance["negative"]) if peak <= 0 else None,
         "samples": provenance["samples"],
         "passes": int(explanation.passes),
         "completeness_gap": gap,
@@ -89,13 +89,16 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
 
 
 def note(empty: bool, constant: bool, negative: bool) -> str | None:
-    """Say in words why a map shows nothing, and what would show more."""
+    """Say in words why a map shows nothing."""
     if empty:
-        text = (
-            "empty: at this layer nothing speaks {} this class; {} would show what speaks {} it, another --layer more"
-        )
-        return text.format(*_SIDES[negative])
+        return f"empty: at this layer nothing speaks {'against' if negative else 'for'} this class"
     return "the same everywhere: nothing stands out" if constant else None
+
+
+def advice(negative: bool) -> str:
+    """Say what would show more where a map is empty."""
+    other = "without --negative, what speaks for it" if negative else "with --negative, what speaks against it"
+    return f"to see more: {other}; or another --layer"
 
 
 def arrays(explanation: Any) -> Mapping[str, Any]:

@@ -57,6 +57,11 @@ def class_text(found: Mapping[str, Any]) -> str:
     return f"{found['name']} ({found['index']})" if found["name"] else f"class {found['index']}"
 
 
+def explained_text(target: Mapping[str, Any], negative: bool) -> str:
+    """What a map shows: what speaks for a class, or against it."""
+    return f"against {class_text(target)}" if negative else class_text(target)
+
+
 def completeness(record: Mapping[str, Any]) -> str:
     """How far what is attributed in all is from the score difference that it should add up to."""
     gap, relative = record["completeness_gap"], record["completeness_gap_relative"]
@@ -100,13 +105,13 @@ def _map(out: Console, record: Mapping[str, Any]) -> None:
     cost = f"{record['passes']} forward passes" if record["passes"] > 1 else "1 forward pass"
     if record["samples"]:
         cost = f"{record['samples']} samples, {cost}"
-    _line(out, "explained", f"{class_text(record['target'])}, by {record['method']} ({cost})")
+    _line(out, "explained", f"{explained_text(record['target'], record['negative'])}, by {record['method']} ({cost})")
     height, width = record["map_shape"]
     _line(out, "layer", f"{record['layer']} ({height} × {width} map)")
     _line(out, "completeness", completeness(record))
     _line(out, "standard error", uncertainty(record))
     if record["note"]:
-        _line(out, "note", record["note"])
+        _line(out, "note", "; ".join(filter(None, [record["note"], record["advice"]])))
     for i, path in enumerate(record["files"].values()):
         _line(out, "" if i else "written", path)
 

@@ -574,8 +574,8 @@ def test_an_empty_map_is_said_in_words(egcam, tiny, photographs, monkeypatch):
     result = egcam("explain", photographs / "0.png", "--samples", 2)
     assert result.exit_code == 0
     assert (
-        "note            empty: at this layer nothing speaks for this class; --negative would show what speaks against "
-        "it, another --layer more"
+        "note            empty: at this layer nothing speaks for this class; to see more: with --negative, what speaks "
+        "against it; or another --layer"
     ) in result.stdout
 
 

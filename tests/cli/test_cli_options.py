@@ -33,11 +33,17 @@ def test_gradients_under_an_aggregator(one, tiny, photographs):
 
 
 def test_what_speaks_against_a_class(one, tiny, photographs):
-    it, _, arrays = one("--method", "gradcam", "--negative")
+    it, record, arrays = one("--method", "gradcam", "--negative")
     expected = by_hand(tiny, [photographs / "0.png"], target=1, method="gradcam", negative=True)
     np.testing.assert_allclose(arrays["cam"], expected.cam[0], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(arrays["signed"], -one("--method", "gradcam")[2]["signed"], rtol=1e-5, atol=1e-6)
     assert it["negative"] is True
+    assert record["negative"] is True
+
+
+def test_what_speaks_against_a_class_is_called_so(egcam, tiny, photographs):
+    result = egcam("explain", photographs / "0.png", "--target", 1, "--method", "gradcam", "--negative")
+    assert "explained       against tabby, tabby cat (1), by gradcam" in result.stdout
 
 
 def test_an_empty_map_of_what_speaks_against_a_class(egcam, tiny, photographs):
@@ -48,9 +54,11 @@ def test_an_empty_map_of_what_speaks_against_a_class(egcam, tiny, photographs):
             result = egcam("explain", photographs / "0.png", "--method", "gradcam", "--target", target, *side, "--json")
             (record,) = document(result)["images"][0]["maps"]
             assert (record["note"] is not None) == record["empty"]
-            said.append(record["note"] or "")
-    assert any("speaks against this class; leaving out --negative would show what speaks for it" in it for it in said)
-    assert any("speaks for this class; --negative would show what speaks against it" in it for it in said)
+            said.append((record["note"], record["advice"]))
+    against = "empty: at this layer nothing speaks against this class"
+    assert (against, "to see more: without --negative, what speaks for it; or another --layer") in said
+    in_favour = "empty: at this layer nothing speaks for this class"
+    assert (in_favour, "to see more: with --negative, what speaks against it; or another --layer") in said
 
 
 def test_several_layers_are_fused(one, tiny, photographs):
