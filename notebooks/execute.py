@@ -38,6 +38,9 @@ def execute(path: pathlib.Path, *, write: bool) -> None:
         client.execute()
     print(f"{path.name}: {time.perf_counter() - start:.0f} s", flush=True)
     if write:
+        for cell in notebook.cells:
+            if cell.cell_type == "code":  # what libraries warn of is about this machine
+                cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         nbformat.write(notebook, path)
 
 
