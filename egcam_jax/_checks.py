@@ -54,8 +54,9 @@ def pixels(argument: str, value: Any, shape: tuple[int, ...]) -> Any:
     came = np.shape(value)
     if len(came) > len(shape) or any(a not in (1, b) for a, b in zip(reversed(came), reversed(shape))):
         raise ValueError(f"{argument} must be a number or broadcast to one image, of shape {shape}; got shape {came}.")
+    value = jnp.asarray(value, jnp.float32)
     finite(argument, value)
-    return jnp.asarray(value, jnp.float32)
+    return value
 
 
 def grid(value: Any, spatial_dims: int) -> tuple[int, ...] | None:

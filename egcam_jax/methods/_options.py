@@ -131,4 +131,4 @@ def resolve(
     checked = {name: option.check(name, values[name], setting) for name, option in schema.items()}
     static = tuple((name, checked[name]) for name, option in schema.items() if option.static)
     traced = {name: checked[name] for name, option in schema.items() if not option.static}
-    return static, {name: np.float32(v) if isinstance(v, float) else v for name, v in traced.items()}
+    return static, {name: np.float32(v) if isinstance(v, int | float) else v for name, v in traced.items()}
