@@ -10,9 +10,11 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from egcam_jax.render import _text
-from egcam_jax.render._colour import colour_map
+from egcam_jax.render._colour import overlay
 
 _GAP = 8
+_GREY = 128
+"""What the bar lies over: a photograph in the middle."""
 
 
 def grid(
@@ -32,7 +34,8 @@ def grid(
         captions: One below each row, or none; cut likewise.
         labels: One below each picture, wrapped to its column, or none.
         height: Of every picture in the result, in pixels.
-        bar: A colour map drawn as a bar from low to high below the last column, or ``None``.
+        bar: A colour map drawn as a bar from low to high below the last column, as ``overlay`` lays it over mid
+            grey, or ``None``.
 
     Returns:
         ``(H, W, 3)`` 8-bit picture.
@@ -127,7 +130,8 @@ def _draw_bar(sheet: Image.Image, cmap: str, left: int, top: int, width: int) ->
     start = left + _text.length(low) + _GAP
     end = left + width - _text.length(high) - _GAP
     steps = max(2, end - start)
-    colours = colour_map(np.tile(np.linspace(0, 1, steps), (_text.LINE // 2, 1)), cmap=cmap)
+    levels = np.tile(np.linspace(0, 1, steps), (_text.LINE // 2, 1))
+    colours = overlay(np.full((*levels.shape, 3), _GREY, np.uint8), levels, cmap=cmap)
     sheet.paste(Image.fromarray(colours), (start, top + 3))
     _text.write(sheet, low, left, top, width)
     _text.write(sheet, high, start + steps + _GAP, top, width)

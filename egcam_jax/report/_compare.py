@@ -76,7 +76,7 @@ def compare_page(
         breakable=_breakable,
         methods=methods,
         rows=[_drawn(row) for row in rows],
-        bar=_url(_indexed(_LEVELS[None]), "png"),
+        bar=_pictures(_LEVELS[None]),
         provenance=json.dumps(provenance, indent=2, ensure_ascii=False) if provenance else "",
     )
 

@@ -153,8 +153,21 @@ def test_titles_captions_and_the_bar_are_drawn_in_their_places():
     assert (title[:, 136:] == 255).all()
     assert (full[32 + 80 : 32 + 80 + 24] < 100).any()
     bar = full[-20:-12].reshape(-1, 3)
-    for end in (render.colour_map(np.array([[x]]), cmap="plasma")[0, 0] for x in (0.0, 1.0)):
-        assert (bar == end).all(-1).any()
+    grey = solid(128, 1, 1)
+    for level in (0.0, 1.0):
+        assert (bar == render.overlay(grey, np.array([[level]]), cmap="plasma")).all(-1).any()
+
+
+def test_the_bar_has_the_colours_that_the_overlay_gives_to_a_grey_photograph():
+    levels = np.linspace(0, 1, 400)[None]
+    drawn = render.overlay(solid(128, 1, 400), levels)[0]
+    sheet = render.grid([[solid(0, 80, 400)]], height=80, bar=render.DEFAULT_COLOUR_MAP)
+    line = sheet[-16]
+    bar = line[(line != 255).any(-1)][60:-60]  # without the words beside it
+    distance = np.abs(bar[:, None].astype(int) - drawn).sum(-1)
+    assert distance.min(1).max() <= 6
+    assert (np.diff(distance.argmin(1)) >= -3).all()  # neighbours may look alike
+    assert not (bar == render.colour_map(np.zeros((1, 1)))[0, 0]).all(-1).any()
 
 
 def test_labels_stand_below_their_pictures_wrapped_to_their_columns():

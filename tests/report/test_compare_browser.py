@@ -14,8 +14,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 LISTEN = "<script>window.errors = []; addEventListener('error', event => errors.push(event.message));</script>"
 DRIVE = """<script>
   const style = (selector, name) => getComputedStyle(document.querySelector(selector))[name];
+  const alone = () => [style(".stack .alone", "visibility"), style(".scale .alone", "visibility")];
   const place = selector => document.querySelector(selector).getBoundingClientRect();
-  const seen = {errors, opacity: [style(".over", "opacity")], alone: [style(".alone", "visibility")]};
+  const seen = {errors, opacity: [style(".over", "opacity")], alone: [alone()]};
   for (const value of [25, 0, 100]) {
     slider.value = value;
     slider.dispatchEvent(new Event("input"));
@@ -24,7 +25,7 @@ DRIVE = """<script>
   seen.said = document.querySelector("output").textContent;
   for (const state of ["pointed", "focused"]) {
     document.querySelector(".stack").className = "stack " + state;
-    seen.alone.push(style(".alone", "visibility"));
+    seen.alone.push(alone());
   }
   const main = document.querySelector("main");
   seen.before = [place("thead th").left, place("thead th").top, place("tbody th").left, place("td").left];
@@ -63,6 +64,7 @@ def drive(browser, page, folder, size):
     for state, stand_in in (
         (".stack:hover .alone", ".stack.pointed .alone"),
         (".stack:focus .alone", ".stack.focused .alone"),
+        (".stack:is(:hover, :focus)", ".stack:is(.pointed, .focused)"),
     ):
         assert page.count(state) == 1
         page = page.replace(state, stand_in)
@@ -80,7 +82,7 @@ def test_the_page_works(browser, page, tmp_path, size):
     assert seen["errors"] == []
     assert [float(opacity) for opacity in seen["opacity"]] == [0.8, 0.25, 0, 1]
     assert seen["said"] == "100 %"
-    assert seen["alone"] == ["hidden", "visible", "visible"]
+    assert seen["alone"] == [[it] * 2 for it in ("hidden", "visible", "visible")]  # the map and the bar
     assert seen["scrolled"] == [300, 200]
     assert seen["after"][:3] == seen["before"][:3]  # the methods and the pictures stay in view
     assert seen["after"][3] == seen["before"][3] - 300  # the maps move

@@ -47,22 +47,34 @@ def test_pictures_names_and_scores_are_on_the_page(rows):
     assert "empty: nothing speaks for it" in page.text
     assert [tag for tag, _ in page.tags].count("b") == 1  # ours
     images = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
-    assert len(images) == 1 + 1 + 2 * 3
+    assert len(images) == 2 + 1 + 2 * 3
     assert all(source.startswith("data:image/") for source in images)
     assert not any(tag == "link" or "src" in attrs for tag, attrs in page.tags if tag != "img")
 
 
 def test_a_map_is_clear_where_it_is_low_and_opaque_where_it_is_high(rows):
     page = Page(report.compare_page(["a", "b"], rows, title="t"))
-    alpha = [picture[..., 3] for picture in pictures(page, "over")]
+    alpha = [picture[..., 3] for picture in pictures(page, "over")[1:]]
     assert alpha[0][0, 0] == 0
     assert alpha[0][-1, -1] == 255
     assert (np.diff(alpha[0].ravel().astype(int)) >= 0).all()
     assert (alpha[1] == 0).all()
 
 
+def test_the_bar_looks_as_a_map_does_over_grey_and_alone(rows):
+    page = Page(report.compare_page(["a", "b"], rows, title="t"))
+    over, alone = pictures(page, "over")[0], pictures(page, "alone")[0]
+    levels = np.linspace(0, 1, 256)[None]
+    np.testing.assert_array_equal(alone[..., :3], render.colour_map(levels))
+    share = 0.7 * over[..., 3:] / 255  # under the slider at 70 %, as ``overlay`` draws it
+    shown = (1 - share) * 128 + share * over[..., :3]
+    expected = render.overlay(np.full((1, 256, 3), 128, np.uint8), levels)
+    assert np.abs(shown - expected).max() < 2
+    assert "background: #808080" in report.compare_page(["a", "b"], rows, title="t")
+
+
 def test_a_map_alone_has_the_colours_of_the_bar(rows):
-    ramp, empty = pictures(Page(report.compare_page(["a", "b"], rows, title="t")), "alone")
+    _, ramp, empty = pictures(Page(report.compare_page(["a", "b"], rows, title="t")), "alone")
     saliency = rows[0].maps[0].saliency
     assert (ramp[..., 3] == 255).all()
     np.testing.assert_array_equal(ramp[..., :3], render.colour_map(np.rint(255 * saliency) / 255))
@@ -71,7 +83,7 @@ def test_a_map_alone_has_the_colours_of_the_bar(rows):
 
 def test_every_map_says_what_it_is_to_those_who_do_not_see_it(rows):
     tags = Page(report.compare_page(["a", "b"], rows, title="t")).tags
-    names = [attrs["aria-label"] for tag, attrs in tags if attrs.get("role") == "img"]
+    names = [attrs["aria-label"] for tag, attrs in tags if attrs.get("role") == "img"][1:]
     picture = "<b>cat & dog</b>.png, tabby 91 %"  # the class too: a picture may be there for several
     assert names == [f"a on {picture}", f"b on {picture}: empty: nothing speaks for it"]
     assert all("alt" in attrs for tag, attrs in tags if tag == "img")
