@@ -13,6 +13,7 @@ from egcam_jax.cli import (
     _compare_report,
     _inputs,
     _methods,
+    _networks,
     _output,
     _progress,
     _report,
@@ -52,6 +53,7 @@ class Outcome(NamedTuple):
 def run(settings: Settings) -> int:
     """Compare the methods on every picture that can be read; return how many pictures and maps could not be had."""
     choices = choose(settings)
+    _networks.check(settings.common.model, settings.common.weights)
     _output.prepare(settings.out)
     inputs, failures = _inputs.find(settings.images or [str(data.demo_path())])
     outcome = _compared(settings, choices, inputs) if inputs else Outcome({}, [], [])

@@ -1,6 +1,7 @@
 """From an exception to one line on standard error and an exit status."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Annotated, NoReturn
 
@@ -10,6 +11,14 @@ FAILED = 1
 """Exit status where some of the work could not be done."""
 REFUSED = 2
 """Exit status where what was asked for makes no sense, or cannot be had."""
+
+_REMEDIES = {
+    r"^weights: ": "--weights: ",
+    r"^layer=": "--layer ",
+    r"\bweights=(?=$|\s)": "--weights FILE",
+    r"egcam_jax\.layers\(apply_fn, params, x\) lists": "`egcam layers` with the same --model lists",
+}
+"""What the library's remedies are called on the command line: the one place where they are put in its words."""
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error comes from, with its traceback.")]
 
@@ -46,7 +55,10 @@ def stop(message: str, status: int) -> NoReturn:
 
 
 def text(error: Exception) -> str:
-    """What an exception says, on one line."""
+    """What an exception says, on one line, in the command line's words."""
     # str(KeyError) is the repr of its argument
     said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(said.split()) or type(error).__name__
+    line = " ".join(said.split()) or type(error).__name__
+    for ours, theirs in _REMEDIES.items():
+        line = re.sub(ours, theirs, line)
+    return line

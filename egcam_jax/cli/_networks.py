@@ -3,11 +3,25 @@
 from pathlib import Path
 from typing import Any
 
-from egcam_jax.models import Apply
+from egcam_jax._checks import nearest
+from egcam_jax.models import Apply, names
 from egcam_jax.models._classes import class_names
 from egcam_jax.models._load import shapes
 from egcam_jax.models._registry import spec
 from egcam_jax.models._spec import Hub, Spec, Url
+
+
+def check(name: str, weights: Path | None) -> None:
+    """Refuse a network that there is not, or weights, before anything is loaded.
+
+    Raises:
+        ValueError: There is no network of that name; it names those that it may be.
+        FileNotFoundError: There is no such file of weights.
+    """
+    if name not in names():
+        raise ValueError(f"--model {name!r} is no network. {nearest(name, names())} `egcam models` lists all.")
+    if weights is not None and not weights.is_file():
+        raise FileNotFoundError(f"--weights {weights}: no such file; check the spelling and the current folder")
 
 
 def known(name: str) -> Spec:

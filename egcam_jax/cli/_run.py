@@ -13,6 +13,7 @@ from egcam_jax.cli import (
     _inputs,
     _maps,
     _methods,
+    _networks,
     _output,
     _progress,
     _records,
@@ -55,6 +56,7 @@ class Outcome(NamedTuple):
 def run(settings: Settings) -> int:
     """Explain every picture that can be read, and return how many could not be."""
     _methods.check(settings.choice, refs=settings.common.refs, samples=settings.common.samples)
+    _networks.check(settings.common.model, settings.common.weights)
     _output.prepare(settings.out)
     inputs, failures = _inputs.find(settings.images or [str(data.demo_path())])
     err = _report.console(stderr=True)

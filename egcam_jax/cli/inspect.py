@@ -21,6 +21,7 @@ def layers(model: _Model = "efficientnet_lite0", weights: _Weights = None, debug
         from egcam_jax import models, splitting
         from egcam_jax.cli import _networks, _progress, _report
 
+        _networks.check(model, weights)
         known = _networks.known(model)
         size = known.preprocess.size
         with _progress.bar(_report.console(), 2) as step:

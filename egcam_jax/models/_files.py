@@ -30,7 +30,7 @@ def read_weights(path: Path) -> dict[str, np.ndarray]:
         ValueError: Unknown format, damaged file, one that holds other things than tensors, or one that would run code.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"weights: there is no file {path}")
+        raise FileNotFoundError(f"weights: there is no file {path}; check the spelling and the current folder")
     if path.suffix.lower() not in _FORMATS:
         raise ValueError(f"weights: {path} came, a {', '.join(_FORMATS)} file wanted")
     try:

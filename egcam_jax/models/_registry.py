@@ -24,5 +24,5 @@ def spec(name: str) -> Spec:
         ValueError: There is no network of that name.
     """
     if name not in SPECS:
-        raise ValueError(f"name: {name!r} is no network. {nearest(name, names())}")
+        raise ValueError(f"name: {name!r} is no network. {nearest(name, names())} egcam_jax.models.names() lists all.")
     return SPECS[name]
