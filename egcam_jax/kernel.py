@@ -60,7 +60,7 @@ def network(pieces: Any, params: Params, image: jax.ShapeDtypeStruct, grid: tupl
     bypass = pieces.bypass or (lambda params, x: (pieces.features(params, x), None))
     layer = jax.eval_shape(lambda x: _checks.call("features", bypass, params, x), image)[0]
     spatial_dims = len(image.shape) - 2
-    listed = spatial_dims > 1 and len(layer.shape) == 3
+    listed = spatial_dims > 1 and len(layer.shape) == 3 and layer.shape[0] == 1
     if not listed:
         _checks.rank("features", layer, "(1, h, w, K)", len(image.shape))
     places = tokens.read(layer.shape[1], grid, spatial_dims) if listed else None

@@ -88,7 +88,12 @@ def _traced(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
         raise ValueError(
             f"x: expected images (b, H, W, C), or (b, L, C) or (b, D, H, W, C), got {came}. One image is x[None]."
         )
-    return trace(apply_fn, params, x)
+    try:
+        return trace(apply_fn, params, x)
+    except ValueError as error:
+        if len(x.shape) != 3:
+            raise
+        raise ValueError(f"x: shape {x.shape} is signals (b, L, C). One image (H, W, C) is x[None]. {error}") from error
 
 
 def _lean(traced: Traced, program: Program, slot: int) -> tuple[Program, Any, int]:

@@ -60,7 +60,7 @@ def test_a_wrong_name_lists_the_nearest_with_their_shapes():
 
 
 def test_a_layer_without_a_grid_says_so():
-    assert "its value has no spatial grid" in message("fc")
+    assert "its value has neither a spatial grid (h, w, K) nor tokens (N, K)" in message("fc")
 
 
 def test_a_layer_inside_a_loop_says_so():
@@ -143,10 +143,10 @@ def test_anything_but_logits_is_refused(returned, kind, said):
 
 
 def test_x_must_be_a_batch_and_apply_fn_a_function():
-    with pytest.raises(
-        ValueError, match=r"x: expected images \(b, H, W, C\), got shape \(8, 8, 3\). One image is x\[None\]"
-    ):
+    with pytest.raises(ValueError, match=r"x: shape \(8, 8, 3\) is signals .* One image \(H, W, C\) is x\[None\]"):
         split(plain, plain_params(), images()[0])
+    with pytest.raises(ValueError, match=r"x: expected images \(b, H, W, C\), .* got shape \(8, 3\)"):
+        split(plain, plain_params(), images()[0, 0])
     with pytest.raises(TypeError, match="layer"):
         split(plain, plain_params(), images(), 3)
     with pytest.raises(TypeError, match=r"apply_fn must be a function .* got dict"):
