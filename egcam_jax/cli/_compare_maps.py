@@ -81,7 +81,7 @@ def rows(job: Job, batch: _batches.Batch, columns: Mapping[str, Sequence[Sequenc
 def failures(batch: _batches.Batch, columns: Mapping[str, Sequence[Sequence[Cell]]]) -> list[_inputs.Failure]:
     """Which method could do nothing with which picture, and why."""
     return [
-        _inputs.Failure(str(picture.source.path), f"{picture.source.path}, {name}: {_batches.reason(error)}")
+        _inputs.failed(picture.source.path, f"{name}: {_batches.reason(error)}")
         for i, picture in enumerate(batch.pictures)
         for name, cells in columns.items()
         if (error := next((cell.failure for cell in cells[i] if cell.failure), None))
@@ -113,9 +113,11 @@ def _row(job: Job, picture: _inputs.Picture, cells: Mapping[str, Cell]) -> Row:
     first = next(cell.explanation for cell in cells.values() if cell.explanation is not None)
     target = _records.named(int(first.target), np.asarray(first.logits, np.float64), names)
     maps = {name: _record(job, name, cell) for name, cell in cells.items()}
-    record = {**_records.of_picture(picture, first.logits, names), "target": target, "maps": maps}
+    own = _session.is_reference(job.session, picture.digest)
+    known = _records.of_picture(picture, first.logits, names, is_reference=own)
+    record = {**known, "target": target, "maps": maps}
     shown = _report.explained_text(target, job.session.settings.negative)
-    return Row(picture, f"{shown}, {target['probability']:.1%}", cells, record)
+    return Row(picture, f"{shown}, {_report.percent(target['probability'])}", cells, record)
 
 
 def _record(job: Job, name: str, cell: Cell) -> dict[str, Any]:

@@ -23,11 +23,21 @@ def say(out: Console, document: Mapping[str, Any], files: Mapping[str, str]) -> 
     maps = [it for image in images for it in image["maps"].values()]
     for advice in dict.fromkeys(it["advice"] for it in maps if it.get("advice")):
         _line(out, f"  Where maps are empty, {advice}.")
+    for remark in _remarks(images):
+        _line(out, f"  {remark}.")
     if any(it["scores"] for it in maps):
         _line(out, "  Means over all maps that have scores. Insertion: higher is better. Deletion: lower is better.")
     out.print()
     for path in files.values():
         _line(out, f"  wrote {path}")
+
+
+def _remarks(images: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What must be said of pictures and their classes, whatever the method; each once."""
+    own = [_report.among_references(it) for it in images if it["among_references"]]
+    sides = [(image, it["negative"]) for image in images for it in image["maps"].values() if "negative" in it]
+    rare = [f"{image['image']}: {said}" for image, side in sides if (said := _report.rare(image["target"], side))]
+    return list(dict.fromkeys([*own, *rare]))
 
 
 def _words(maps: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -20,7 +20,7 @@ class Input(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A picture that could not be explained, and why."""
+    """A picture that could not be explained, and why; made by ``failed``."""
 
     path: str
     reason: str
@@ -53,7 +53,7 @@ def find(arguments: Sequence[str]) -> tuple[list[Input], list[Failure]]:
             for path in data.expand(argument):
                 found.setdefault(os.path.realpath(path), path)  # unlike Path.resolve, leaves loops alone
         except TROUBLE as error:
-            failures.append(Failure(argument, _errors.text(error)))
+            failures.append(failed(argument, _errors.text(error)))
     paths = list(found.values())
     inputs = [Input(*it) for it in zip(paths, range(len(paths)), _output.distinct(map(_output.stem, paths)))]
     unreadable = {}
@@ -67,7 +67,12 @@ def find(arguments: Sequence[str]) -> tuple[list[Input], list[Failure]]:
 
 def failure(item: Input, error: Exception) -> Failure:
     """Say which picture it is that failed."""
-    return Failure(str(item.path), _errors.text(error))
+    return failed(item.path, _errors.text(error))
+
+
+def failed(path: str | Path, reason: str) -> Failure:
+    """A failure whose reason does not begin with the path again."""
+    return Failure(str(path), reason.removeprefix(f"{path}: "))
 
 
 def batches(inputs: Sequence[Input], size: int) -> Iterator[Sequence[Input]]:

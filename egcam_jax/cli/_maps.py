@@ -80,8 +80,10 @@ def _write_map(
 def _sheet(picture: Picture, explanation: Any, record: Mapping[str, Any]) -> np.ndarray:
     """The picture, and beside it the same under its map."""
     overlay = render.overlay(picture.crop, np.asarray(explanation.saliency, np.float32))
+    target = record["target"]
     titles = [
         _output.printable(picture.source.path.name),
-        f"{_report.explained_text(record['target'], record['negative'])}, {record['method']}",
+        f"{_report.explained_text(target, record['negative'])}, {_report.percent(target['probability'])}, "
+        f"{record['method']}",
     ]
     return render.grid([[picture.crop, overlay]], titles=titles, bar=render.DEFAULT_COLOUR_MAP)

@@ -1,5 +1,6 @@
 """From an explanation to plain numbers and words: what is printed, and what goes into the JSON."""
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -11,6 +12,8 @@ from egcam_jax.cli._inputs import Picture
 from egcam_jax.cli._methods import remedy
 
 _TOP = 5
+_WIDE = 0.1
+"""Share of the score difference from which a completeness gap deserves a remedy."""
 
 
 def versions(*others: str) -> dict[str, str]:
@@ -31,8 +34,10 @@ def named(index: int, logits: np.ndarray, class_names: Sequence[str] | None) -> 
     }
 
 
-def of_picture(picture: Picture, logits: np.ndarray, class_names: Sequence[str] | None) -> dict[str, Any]:
-    """What is known of a picture, whatever is explained about it."""
+def of_picture(
+    picture: Picture, logits: np.ndarray, class_names: Sequence[str] | None, *, is_reference: bool
+) -> dict[str, Any]:
+    """What is known of a picture, whatever is explained about it, and whether it ``is_reference`` to itself."""
     logits = logits.astype(np.float64)
     top = np.argsort(-logits, kind="stable")[:_TOP]
     height, width = picture.shape
@@ -42,6 +47,7 @@ def of_picture(picture: Picture, logits: np.ndarray, class_names: Sequence[str] 
         "width": width,
         "height": height,
         "index": picture.source.place,
+        "among_references": is_reference,
         "top_classes": [named(int(i), logits, class_names) for i in top],
     }
 
@@ -56,8 +62,8 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
 
     Returns:
         ``completeness_gap`` in logits, and relative to the ``score_difference``, between picture and references;
-        ``completeness_remedy``, what narrows it; ``stderr_relative``, the mean standard error over the map's maximum;
-        ``note``, what must be said of the map, if anything, and ``advice``, what to do about it.
+        ``completeness_remedy``, what narrows it where it is wide; ``stderr_relative``, the mean standard error over
+        the map's maximum; ``note``, what must be said of the map, if anything, and ``advice``, what to do about it.
     """
     logits = np.asarray(explanation.logits, np.float64)
     target = named(int(explanation.target), logits, class_names)
@@ -65,6 +71,7 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
     constant = bool(explanation.cam.min() == peak)
     gap = None if explanation.completeness_gap is None else float(explanation.completeness_gap)
     difference = None if explanation.score_difference is None else float(explanation.score_difference)
+    relative = gap / abs(difference) if gap is not None and difference else None
     stderr = None if explanation.stderr is None else float(np.mean(explanation.stderr))
     return {
         "target": target,
@@ -80,12 +87,17 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
         "samples": provenance["samples"],
         "passes": int(explanation.passes),
         "completeness_gap": gap,
-        "completeness_gap_relative": gap / abs(difference) if gap is not None and difference else None,
+        "completeness_gap_relative": relative,
         "score_difference": difference,
-        "completeness_remedy": None if gap is None else remedy(provenance["options"]),
+        "completeness_remedy": remedy(provenance["options"]) if wide(relative) else None,
         "stderr_mean": stderr,
         "stderr_relative": stderr / peak if stderr is not None and peak > 0 else None,
     }
+
+
+def wide(relative: float | None) -> bool:
+    """Whether a completeness gap, relative to the score difference, deserves a word."""
+    return relative is not None and _WIDE < abs(relative) < math.inf
 
 
 def note(empty: bool, constant: bool, negative: bool) -> str | None:

@@ -9,10 +9,11 @@ from rich.text import Text
 
 from egcam_jax.cli._inputs import Failure
 from egcam_jax.cli._output import printable
+from egcam_jax.cli._records import wide
 
 _INDENT = 18
-_WIDE = 0.1
-"""Share of the score difference from which a gap deserves a remedy."""
+_RARE = 0.05
+"""Probability below which a class that is explained is hardly there."""
 _ROUNDING = 1e-4
 """Gaps below this share of the score difference are float32 rounding."""
 
@@ -29,6 +30,8 @@ def run(out: Console, provenance: Mapping[str, Any]) -> None:
     _line(out, "model", f"{model['name']}, weights from {model['weights']}, on {provenance['device']}")
     if references:
         _line(out, "references", f"{references['count']} from {references['source']}")
+        if references["note"]:
+            _line(out, "note", references["note"])
 
 
 def picture(out: Console, record: Mapping[str, Any]) -> None:
@@ -37,6 +40,8 @@ def picture(out: Console, record: Mapping[str, Any]) -> None:
     out.print(Text(printable(record["image"]), "bold"), soft_wrap=True)
     for i, found in enumerate(record["top_classes"]):
         _line(out, "" if i else "top classes", f"{100 * found['probability']:5.1f} %  {class_text(found)}")
+    if record["among_references"]:
+        _line(out, "note", among_references(record))
     for it in record["maps"]:
         _map(out, it)
 
@@ -48,8 +53,27 @@ def failures(out: Console, failed: Sequence[Failure], done: str) -> None:
     out.print()
     out.print(Text(f"{len(failed)} not explained, {done}:", "bold red"))
     for failure in failed:
-        reason = failure.reason if failure.path in failure.reason else f"{failure.path}: {failure.reason}"
-        out.print(Text(f"  {printable(reason)}"), soft_wrap=True)
+        out.print(Text(f"  {printable(f'{failure.path}: {failure.reason}')}"), soft_wrap=True)
+
+
+def among_references(record: Mapping[str, Any]) -> str:
+    """Say that a picture is explained against itself too."""
+    return f"{record['image']} is among its own references; name others with --refs"
+
+
+def rare(target: Mapping[str, Any], negative: bool) -> str | None:
+    """What must be said of a map for a class that the network hardly sees."""
+    if negative or not target["probability"] < _RARE:
+        return None
+    said = "the map shows what speaks for it, not that it is there"
+    return f"{class_text(target)} has a probability of {percent(target['probability'])}: {said}"
+
+
+def percent(share: float) -> str:
+    """A share as people read it."""
+    if share < 1e-3:
+        return "below 0.1 %"
+    return f"{100 * share:.{0 if share >= 0.01 else 1}f} %" if math.isfinite(share) else "unknown probability"
 
 
 def class_text(found: Mapping[str, Any]) -> str:
@@ -75,7 +99,7 @@ def completeness(record: Mapping[str, Any]) -> str:
     if abs(relative) < _ROUNDING:
         return f"no gap to rounding, beside {against}"
     text = f"gap of {gap:+.3g} logits, {100 * abs(relative):.3g} % of {against}"
-    return f"{text} ({_narrowed(record['completeness_remedy'])})" if abs(relative) > _WIDE else text
+    return f"{text} ({_narrowed(record['completeness_remedy'])})" if wide(relative) else text
 
 
 def _narrowed(remedy: str | None) -> str:
@@ -110,6 +134,8 @@ def _map(out: Console, record: Mapping[str, Any]) -> None:
     _line(out, "layer", f"{record['layer']} ({height} × {width} map)")
     _line(out, "completeness", completeness(record))
     _line(out, "standard error", uncertainty(record))
+    if said := rare(record["target"], record["negative"]):
+        _line(out, "note", said)
     if record["note"]:
         _line(out, "note", "; ".join(filter(None, [record["note"], record["advice"]])))
     for i, path in enumerate(record["files"].values()):

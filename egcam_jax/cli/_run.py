@@ -122,7 +122,7 @@ def _prepare(settings: Settings, model: Any, size: int, kept: frozenset[tuple[in
     session = _session.prepare(common, model, [choice], size)
     provenance = _session.provenance(session, demonstration=not settings.images)
     provenance |= _methods.provenance(choice, given=common.samples, chunk=common.chunk, images=size)
-    slugs = _output.slugs(model.class_names)
+    slugs = [f"{'against-' * common.negative}{slug}" for slug in _output.slugs(model.class_names)]
     return Job(session, choice, _maps.Destination(settings.out, settings.format, slugs, kept), provenance)
 
 
@@ -131,11 +131,12 @@ def _write(job: Job, picture: _inputs.Picture, explanations: Sequence[Any]) -> d
     for explanation in explanations:
         _batches.check_finite(explanation)
     names = job.session.model.class_names
-    record = _records.of_picture(picture, explanations[0].logits, names)
+    own = _session.is_reference(job.session, picture.digest)
+    record = _records.of_picture(picture, explanations[0].logits, names, is_reference=own)
     maps = [_records.of_map(explanation, names, job.provenance) for explanation in explanations]
     files = _maps.write(job.destination, picture, explanations, maps, {**job.provenance, **record})
     return {**record, "maps": [{**it, "files": paths} for it, paths in zip(maps, files)]}
 
 
 def _too_much(item: _inputs.Input, error: Exception) -> _inputs.Failure:
-    return _inputs.Failure(str(item.path), _batches.reason(error))
+    return _inputs.failed(item.path, _batches.reason(error))

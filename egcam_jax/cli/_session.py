@@ -1,7 +1,7 @@
 """What every command that explains pictures needs once a run: the network, the target, the references."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,8 +10,11 @@ import numpy as np
 
 from egcam_jax import data, models
 from egcam_jax.cli import _methods, _networks, _records, _targets
+from egcam_jax.models._files import digest
 
 _REFERENCES = 32
+_FEW = 16
+"""References below which their mean says more of them than of what they are drawn from."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,11 +35,15 @@ class Settings:
 
 
 class References(NamedTuple):
-    """A reference distribution, where it comes from, and the names of the photographs that it was made from."""
+    """A reference distribution, where it comes from, and the photographs that it was made from.
+
+    ``digests`` are the SHA-256 of their files.
+    """
 
     images: np.ndarray
     source: str
     names: list[str]
+    digests: frozenset[str]
 
 
 class Session(NamedTuple):
@@ -89,15 +96,32 @@ def provenance(session: Session, *, demonstration: bool) -> dict[str, Any]:
         "key": f"fold_in(key({settings.seed}), index)",
         "dtype": settings.dtype,
         "batch": settings.batch,
-        "references": references
-        and {"source": references.source, "count": len(references.images), "files": references.names},
+        "references": references and _described(references),
     }
+
+
+def is_reference(session: Session, digest: str) -> bool:
+    """Whether a picture, known by the SHA-256 of its file, is among the references that it is explained against."""
+    return session.references is not None and digest in session.references.digests
+
+
+def _described(references: References) -> dict[str, Any]:
+    """What is known of the references: ``note`` says in words what must be said of them."""
+    count = len(references.images)
+    note = f"{count} reference{'s' * (count > 1)}; {_FEW} or more make a distribution" if count < _FEW else None
+    return {"source": references.source, "count": count, "files": references.names, "note": note}
 
 
 def _references(settings: Settings, preprocess: Any) -> References:
     if settings.refs is None:
         source = "scikit-image's photographs (--refs for your own)"
-        return References(data.demo_references(preprocess), source, list(data.DEMO_REFERENCES))
+        folder, names = data.demo_path().parent, list(data.DEMO_REFERENCES)
+        return References(data.demo_references(preprocess), source, names, _digests(folder / it for it in names))
     drawn: dict[str, Any] = {"count": max(_REFERENCES, settings.samples or 0), "seed": settings.seed}
-    files = [str(path) for path in data.draw(settings.refs, **drawn)]
-    return References(data.references(settings.refs, preprocess, **drawn), settings.refs, files)
+    files = data.draw(settings.refs, **drawn)
+    images = data.references(settings.refs, preprocess, **drawn)
+    return References(images, settings.refs, [str(path) for path in files], _digests(files))
+
+
+def _digests(paths: Iterable[Path]) -> frozenset[str]:
+    return frozenset(map(digest, paths))

@@ -28,7 +28,9 @@ def compare(
     dtype: _arguments.Arithmetic = _arguments.Dtype.float32,
     chunk: _arguments.Chunk = None,
     batch: _arguments.Batch = 8,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("egcam-out"),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="Output folder. A run replaces an earlier one's files.")
+    ] = Path("egcam-out"),
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,
     debug: _errors.Debug = False,
 ) -> None:

@@ -67,9 +67,14 @@ def explain(
     dtype: _arguments.Arithmetic = _arguments.Dtype.float32,
     chunk: _arguments.Chunk = None,
     batch: _arguments.Batch = 8,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.", rich_help_panel=_FILES)] = Path(
-        "egcam-out"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            help="Output folder. A run replaces an earlier one's files of the same picture and class.",
+            rich_help_panel=_FILES,
+        ),
+    ] = Path("egcam-out"),
     format: Annotated[Format, typer.Option(help="Overlay, raw map, or both.", rich_help_panel=_FILES)] = Format.both,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document, and nothing else.", rich_help_panel=_FILES)

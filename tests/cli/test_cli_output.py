@@ -152,6 +152,22 @@ def test_the_completeness_gap_in_words(changes, expected):
 
 
 @pytest.mark.parametrize(
+    ("share", "expected"),
+    [(1.0, "100 %"), (0.384, "38 %"), (0.01, "1 %"), (0.0034, "0.3 %"), (1e-9, "below 0.1 %")],
+)
+def test_a_probability_in_words(share, expected):
+    assert _report.percent(share) == expected
+
+
+def test_a_class_that_is_hardly_there_is_said_unless_what_speaks_against_it_is_shown():
+    rare, common = ({"name": "cat", "index": 3, "probability": share} for share in (0.04, 0.05))
+    said = "cat (3) has a probability of 4 %: the map shows what speaks for it, not that it is there"
+    assert _report.rare(rare, False) == said
+    assert _report.rare(common, False) is None
+    assert _report.rare(rare, True) is None
+
+
+@pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({}, "4 % of the map's maximum"),
