@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from egcam_jax.cli import _completion
+
 _METHOD = "Method"
 _RUN = "Running"
 
@@ -25,7 +27,7 @@ Images = Annotated[
         show_default=False,
     ),
 ]
-Model = Annotated[str, typer.Option(help="A network; `egcam models` lists them.")]
+Model = Annotated[str, typer.Option(help="A network; `egcam models` lists them.", autocompletion=_completion.model)]
 Weights = Annotated[
     Path | None, typer.Option(help="Its weights: .safetensors, .pth or .npz. Default: the published ones.")
 ]

@@ -1,6 +1,5 @@
 """From an explanation to plain numbers and words: what is printed, and what goes into the JSON."""
 
-import math
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -10,10 +9,9 @@ import numpy as np
 
 from egcam_jax.cli._inputs import Picture
 from egcam_jax.cli._methods import remedy
+from egcam_jax.cli._report import wide
 
 _TOP = 5
-_WIDE = 0.1
-"""Share of the score difference from which a completeness gap deserves a remedy."""
 
 
 def versions(*others: str) -> dict[str, str]:
@@ -93,11 +91,6 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
         "stderr_mean": stderr,
         "stderr_relative": stderr / peak if stderr is not None and peak > 0 else None,
     }
-
-
-def wide(relative: float | None) -> bool:
-    """Whether a completeness gap, relative to the score difference, deserves a word."""
-    return relative is not None and _WIDE < abs(relative) < math.inf
 
 
 def note(empty: bool, constant: bool, negative: bool) -> str | None:

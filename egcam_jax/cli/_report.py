@@ -9,9 +9,10 @@ from rich.text import Text
 
 from egcam_jax.cli._inputs import Failure
 from egcam_jax.cli._output import printable
-from egcam_jax.cli._records import wide
 
 _INDENT = 18
+_WIDE = 0.1
+"""Share of the score difference from which a completeness gap deserves a remedy."""
 _RARE = 0.05
 """Probability below which a class that is explained is hardly there."""
 _ROUNDING = 1e-4
@@ -100,6 +101,11 @@ def completeness(record: Mapping[str, Any]) -> str:
         return f"no gap to rounding, beside {against}"
     text = f"gap of {gap:+.3g} logits, {100 * abs(relative):.3g} % of {against}"
     return f"{text} ({_narrowed(record['completeness_remedy'])})" if wide(relative) else text
+
+
+def wide(relative: float | None) -> bool:
+    """Whether a completeness gap, relative to the score difference, deserves a word."""
+    return relative is not None and _WIDE < abs(relative) < math.inf
 
 
 def _narrowed(remedy: str | None) -> str:

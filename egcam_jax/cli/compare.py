@@ -5,14 +5,18 @@ from typing import Annotated
 
 import typer
 
-from egcam_jax.cli import _arguments, _errors
+from egcam_jax.cli import _arguments, _completion, _errors
 
 
 def compare(
     images: _arguments.Images = None,
     methods: Annotated[
         str,
-        typer.Option(metavar="all|NAME,NAME", help="`egcam methods` lists them; scorecam takes by far the longest."),
+        typer.Option(
+            metavar="all|NAME,NAME",
+            help="`egcam methods` lists them; scorecam takes by far the longest.",
+            autocompletion=_completion.methods,
+        ),
     ] = "gradcam,gradcam++,hirescam,layercam,expected_gradcam,expected_layercam",
     scores: Annotated[
         bool, typer.Option("--scores", help="Each map's insertion and deletion score: some 450 more passes each.")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from egcam_jax.cli import _arguments, _errors
+from egcam_jax.cli import _arguments, _completion, _errors
 
 _METHOD = "Method"
 _FILES = "Files"
@@ -27,12 +27,14 @@ def explain(
     target: _arguments.Target = None,
     negative: _arguments.Negative = False,
     method: Annotated[
-        str, typer.Option(help="`egcam methods` lists them.", rich_help_panel=_METHOD)
+        str,
+        typer.Option(help="`egcam methods` lists them.", autocompletion=_completion.method, rich_help_panel=_METHOD),
     ] = "expected_gradcam",
     gradients: Annotated[
         str | None,
         typer.Option(
             help="Under gradcam, gradcam++, xgradcam, hirescam or layercam: vanilla, smooth, integrated or expected.",
+            autocompletion=_completion.gradients,
             rich_help_panel=_METHOD,
         ),
     ] = None,

@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from egcam_jax.cli import _errors
+from egcam_jax.cli import _arguments, _errors
 
-_Model = Annotated[str, typer.Option(help="A network; `egcam models` lists them.")]
 _Weights = Annotated[Path | None, typer.Option(help="Its weights. Default: the published ones.")]
 
 
-def layers(model: _Model = "efficientnet_lite0", weights: _Weights = None, debug: _errors.Debug = False) -> None:
+def layers(
+    model: _arguments.Model = "efficientnet_lite0", weights: _Weights = None, debug: _errors.Debug = False
+) -> None:
     """List the layers that can be explained, with their shapes; the default is marked."""
     with _errors.one_line(debug):
         import jax
