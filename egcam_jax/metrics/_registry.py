@@ -5,6 +5,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+FAMILIES = ("faithfulness", "robustness", "complexity", "localisation", "cost")
+"""What a metric can measure."""
+
+NEEDS = ("saliency", "predict", "explain", "mask", "key")
+"""What a metric can take."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
@@ -13,9 +19,12 @@ class Metric:
     Attributes:
         name: As in ``METRICS`` and ``egcam_jax.metrics``.
         function: The metric itself.
-        family: What it measures: faithfulness, robustness, complexity or localisation.
+        family: What it measures, one of ``FAMILIES``.
         higher_is_better: Its direction.
-        needs: What it takes beside the saliency: ``"predict"``, ``"explain"``, ``"mask"``, ``"key"``.
+        needs: What it takes, of ``NEEDS``.
+        undefined: When its value is NaN, in a few words; empty where it never is.
+        paper: The options of the Expected Grad-CAM paper's experiments, as far as it names them: pass them as
+            ``metrics.f(..., **METRICS["f"].paper)``.
         source: The publication.
     """
 
@@ -24,6 +33,8 @@ class Metric:
     family: str
     higher_is_better: bool
     needs: frozenset[str]
+    undefined: str
+    paper: Mapping[str, Any]
     source: str
 
 
@@ -33,12 +44,20 @@ METRICS: Mapping[str, Metric] = MappingProxyType(_METRICS)
 """Every metric by name, read-only."""
 
 
-def metric(*, family: str, higher_is_better: bool, needs: tuple[str, ...] = (), source: str) -> Callable[..., Any]:
+def metric(
+    *,
+    family: str,
+    higher_is_better: bool,
+    needs: tuple[str, ...],
+    source: str,
+    undefined: str = "",
+    paper: Mapping[str, Any] = MappingProxyType({}),
+) -> Callable[..., Any]:
     """Register a function under its own name."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        name = function.__name__
-        _METRICS[name] = Metric(name, function, family, higher_is_better, frozenset(needs), source)
+        name, fixed = function.__name__, MappingProxyType(dict(paper))
+        _METRICS[name] = Metric(name, function, family, higher_is_better, frozenset(needs), undefined, fixed, source)
         return function
 
     return register

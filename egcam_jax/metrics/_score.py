@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 
 class Score(NamedTuple):
     """The values of a metric, image by image.
@@ -9,7 +11,14 @@ class Score(NamedTuple):
     Attributes:
         value: ``(B,)``, or a scalar for a single image; NaN where the metric is undefined.
         curve: ``(B, T)`` the values that it was made from, for metrics that have a curve, else ``None``.
+        evaluations: How often the model was run for each image; for metrics that explain again, how often that was.
     """
 
     value: Any
     curve: Any = None
+    evaluations: Any = 0
+
+    @property
+    def undefined(self) -> int:
+        """How many of the values are NaN; ``METRICS[name].undefined`` says when that is."""
+        return int(np.isnan(np.asarray(self.value)).sum())

@@ -1,49 +1,59 @@
 """Pixels in the order of their relevance, and the images that come about when they are replaced step by step."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from egcam_jax import kernel
+from egcam_jax.metrics import _program
+
+UNORDERED = "the map is constant, and so puts the pixels in no order"
+"""When a metric that goes by the pixels' order has no value."""
+
+
+def order(values: Float[Array, " n"]) -> Int[Array, " n"]:
+    """Places of all entries, the largest first; ties by their place."""
+    return jnp.argsort(-values, stable=True)
 
 
 def ranks(saliency: Float[Array, "H W"]) -> Int[Array, "H W"]:
     """The place of each pixel when all are sorted by relevance, the most relevant first; ties in row-major order."""
-    order = jnp.argsort(-saliency.ravel(), stable=True)
-    places = jnp.zeros(order.size, jnp.int32).at[order].set(jnp.arange(order.size, dtype=jnp.int32))
+    sorted_ = order(saliency.ravel())
+    places = jnp.zeros(sorted_.size, jnp.int32).at[sorted_].set(jnp.arange(sorted_.size, dtype=jnp.int32))
     return places.reshape(saliency.shape)
 
 
+def ordered(saliency: Float[Array, "H W"]) -> Bool[Array, ""]:
+    """Whether a map puts pixels in an order at all: finite, and not the same everywhere."""
+    return jnp.isfinite(saliency).all() & (saliency.max() > saliency.min())
+
+
+def count(pixels: int, step: int) -> int:
+    """How many steps of so many pixels there are, the last of them perhaps of fewer."""
+    return math.ceil(pixels / step)
+
+
 def replacement_curve(
-    probability: Any, start: Float[Array, "H W C"], finish: Float[Array, "H W C"], rank: Int[Array, "H W"], step: int,
-    block: int,
+    score: Callable[[Any], Any], start: Float[Array, "H W C"], finish: Float[Array, "H W C"], rank: Int[Array, "H W"],
+    step: int, block: int,
 ) -> Float[Array, " T"]:  # fmt: skip
-    """The probability of an image as its pixels are replaced, most relevant first, ``step`` in each of T - 1 steps.
+    """The score of an image as its pixels are replaced, most relevant first, ``step`` in each of T - 1 steps.
 
     Args:
-        probability: ``(H, W, C)`` to a scalar.
+        score: ``(H, W, C)`` to a scalar.
         start: The image before the first step, the first value of the curve.
         finish: The image after the last step, the last value.
         rank: As from ``ranks``.
         step: Pixels in a step; all channels of a pixel go together.
         block: How many of the images go through the network in one pass.
     """
-    count = math.ceil(rank.size / step) + 1
-
-    def sample(number: Any) -> tuple[None, Any]:
-        return None, probability(jnp.where((rank < number * step)[..., None], finish, start))
-
-    return kernel.mean_over_samples(sample, count, block, (start, finish))[1]
+    replaced = lambda number: jnp.where((rank < number * step)[..., None], finish, start)
+    points = count(rank.size, step) + 1
+    return _program.over_samples(lambda number: score(replaced(number)), points, block, (start, finish))
 
 
 def area(curve: Float[Array, " T"]) -> Float[Array, ""]:
     """Area under a curve over [0, 1], by the trapezoid rule."""
     return (curve.sum() - (curve[0] + curve[-1]) / 2) / (len(curve) - 1)
-
-
-def as_argument(function: Any) -> Any:
-    """A function as an argument of ``jit``: its bound arrays traced where it is a ``jax.tree_util.Partial``."""
-    return function if isinstance(function, jax.tree_util.Partial) else jax.tree_util.Partial(function)

@@ -1,6 +1,5 @@
 """What becomes of the class's probability as the relevant pixels come first, or go first."""
 
-import functools
 from typing import Any
 
 import jax
@@ -8,16 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from egcam_jax import _checks, _numerics, compilation, kernel
-from egcam_jax.metrics import _steps
+from egcam_jax import _checks
+from egcam_jax.metrics import _inputs, _program, _steps
+from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
 _SOURCE = "Petsiuk et al., RISE, BMVC 2018"
+_NEEDS = ("saliency", "predict")
 _BLUR_SIZE, _BLUR_SIGMA, _BLUR_TRUNCATE = 11, 5.0, 4.0
 
 
-@metric(family="faithfulness", higher_is_better=True, needs=("predict",), source=_SOURCE)
+@metric(family="faithfulness", higher_is_better=True, needs=_NEEDS, undefined=_steps.UNORDERED, source=_SOURCE)
 def insertion_auc(
     predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
 ) -> Score:
@@ -44,10 +45,10 @@ def insertion_auc(
     Source: Petsiuk et al., RISE, 2018, whose code this equals: its blur, an 11 x 11 kernel that is nearly a box, with
     zeros beyond the borders. PolyCAM blurs with reflection and leaves the start out.
     """
-    return _run(_steps.as_argument(predict), *_checked(x, saliency, target, step), chunk_size, step, True)
+    return _run(predict, x, saliency, target, step, chunk_size, insert=True)
 
 
-@metric(family="faithfulness", higher_is_better=False, needs=("predict",), source=_SOURCE)
+@metric(family="faithfulness", higher_is_better=False, needs=_NEEDS, undefined=_steps.UNORDERED, source=_SOURCE)
 def deletion_auc(
     predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
 ) -> Score:
@@ -58,10 +59,16 @@ def deletion_auc(
 
     Source: Petsiuk et al., RISE, 2018.
     """
-    return _run(_steps.as_argument(predict), *_checked(x, saliency, target, step), chunk_size, step, False)
+    return _run(predict, x, saliency, target, step, chunk_size, insert=False)
 
 
-@metric(family="faithfulness", higher_is_better=True, needs=("predict",), source="Englebert et al., PolyCAM, 2022")
+@metric(
+    family="faithfulness",
+    higher_is_better=True,
+    needs=_NEEDS,
+    undefined=_steps.UNORDERED,
+    source="Englebert et al., PolyCAM, BMVC 2022",
+)
 def insertion_deletion(
     predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
 ) -> Score:
@@ -72,7 +79,7 @@ def insertion_deletion(
     common = (predict, x, saliency, target)
     gained = insertion_auc(*common, step=step, chunk_size=chunk_size)
     lost = deletion_auc(*common, step=step, chunk_size=chunk_size)
-    return Score(gained.value - lost.value)
+    return Score(gained.value - lost.value, None, gained.evaluations + lost.evaluations)
 
 
 def blur(x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
@@ -102,42 +109,25 @@ def _blur_kernel() -> np.ndarray:
     return np.outer(line, line)
 
 
-def _checked(x: Any, saliency: Any, target: Any, step: int) -> tuple[Any, Any, Any]:
-    x = _checks.images(x)
-    saliency = jnp.asarray(saliency, jnp.float32)
-    if saliency.shape != x.shape[:-1]:
-        raise ValueError(
-            f"saliency must have shape {x.shape[:-1]}, one value for each pixel of x; got {saliency.shape}. "
-            f"Explanation.saliency is at the size of the image; Explanation.cam is not."
-        )
+def _run(predict: Any, x: Any, saliency: Any, target: Any, step: int, chunk_size: int | None, insert: bool) -> Score:
+    checked = _inputs.images_and_maps(x, saliency, target)
     _checks.count("step", step)
-    single = x.ndim == 3
-    images = 1 if single else len(x)
-    if callable(target) or (target is not None and np.ndim(target) > 0 + (not single)):
-        raise ValueError(f"target must be None, one class or one for each image; got {target!r}.")
-    return x, saliency, _checks.target(target, images, single)
+    steps = _steps.count(checked.batch.saliency[0].size, step)
+    return _program.run(
+        _one,
+        (predict,),
+        checked,
+        samples=steps + 1,
+        chunk_size=chunk_size,
+        evaluations=steps + 1 + (target is None),
+        step=step,
+        insert=insert,
+    )
 
 
-@functools.partial(compilation.jit, static_argnames=("chunk_size", "step", "insert"))
-def _run(predict: Any, x: Any, saliency: Any, target: Any, chunk_size: int | None, step: int, insert: bool) -> Score:
-    single = x.ndim == 3
-    x, saliency = (x[None], saliency[None]) if single else (x, saliency)
-    blocks = kernel.plan(len(x), saliency[0].size // step + 1, chunk_size)
-
-    def one(image: tuple[Any, Any, Any]) -> Score:
-        x, saliency, target = image
-        logits = lambda image: _numerics.accumulate(predict(image[None])[0])
-        target = jnp.argmax(logits(x)) if target is None else target
-        start, finish = (blur(x), x) if insert else (x, jnp.zeros_like(x))
-        curve = _steps.replacement_curve(
-            lambda image: jax.nn.softmax(logits(image))[target],
-            start,
-            finish,
-            _steps.ranks(saliency),
-            step,
-            blocks.samples,
-        )
-        return Score(jnp.where(jnp.isfinite(saliency).all(), _steps.area(curve), jnp.nan), curve)
-
-    score = kernel.map_images(one, (x, saliency, target), blocks.images)
-    return jax.tree.map(lambda leaf: leaf[0], score) if single else score
+def _one(subject: Subject, predict: Any, *, block: int, step: int, insert: bool) -> Score:
+    x, saliency = subject.x, subject.saliency
+    probability = _program.output(predict, _program.top(predict, x, subject.target), softmax=True)
+    start, finish = (blur(x), x) if insert else (x, jnp.zeros_like(x))
+    curve = _steps.replacement_curve(probability, start, finish, _steps.ranks(saliency), step, block)
+    return Score(jnp.where(_steps.ordered(saliency), _steps.area(curve), jnp.nan), curve)

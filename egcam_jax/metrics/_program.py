@@ -1,0 +1,86 @@
+"""The one compiled program behind every metric: a function of one image, mapped over the batch in bounded blocks."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from egcam_jax import _checks, _numerics, compilation, kernel
+from egcam_jax._types import Image, Logits, Scalar
+from egcam_jax.metrics._inputs import Checked
+from egcam_jax.metrics._score import Score
+
+
+def run(
+    one: Callable[..., Score],
+    functions: tuple[Any, ...],
+    checked: Checked,
+    *,
+    samples: int = 1,
+    chunk_size: int | None = None,
+    evaluations: int = 0,
+    **options: Any,
+) -> Score:
+    """Score every image.
+
+    Args:
+        one: ``(subject, *functions, block=, **options)`` to the ``Score`` of one image, defined at a module's top
+            level: it is part of the program's name. ``block`` is how many samples may go through together.
+        functions: The functions under judgement; those with bound arrays as ``jax.tree_util.Partial``.
+        checked: The images.
+        samples: How many things of each image go through a function.
+        chunk_size: Images times samples in one pass; ``kernel.DEFAULT_CHUNK_SIZE`` by default.
+        evaluations: How many passes that makes, for the record.
+        **options: Of the metric: arrays and fractions are arguments of the program, all else selects it.
+    """
+    if chunk_size is not None:
+        _checks.count("chunk_size", chunk_size)
+    traced = {name: value for name, value in options.items() if isinstance(value, float) or hasattr(value, "dtype")}
+    static = tuple(sorted((name, value) for name, value in options.items() if name not in traced))
+    arguments = tuple(map(as_argument, functions))
+    score = _run(arguments, checked.batch, traced, one=one, static=static, samples=samples, chunk_size=chunk_size)
+    if checked.single:
+        score = jax.tree.map(lambda leaf: leaf[0], score)
+    return score._replace(evaluations=evaluations)
+
+
+@functools.partial(compilation.jit, static_argnames=("one", "static", "samples", "chunk_size"))
+def _run(
+    functions: Any, batch: Any, traced: Any, *, one: Any, static: Any, samples: int, chunk_size: int | None
+) -> Score:
+    count = jax.tree.leaves(batch)[0].shape[0]
+    blocks = kernel.plan(count, samples, chunk_size)
+
+    def score(subject: Any) -> Score:
+        found = one(subject, *functions, block=blocks.samples, **dict(static), **traced)
+        return Score(found.value, found.curve, None)
+
+    return kernel.map_images(score, batch, blocks.images)
+
+
+def as_argument(function: Any) -> Any:
+    """A function as an argument of ``jit``: its bound arrays traced where it is a ``jax.tree_util.Partial``."""
+    return function if isinstance(function, jax.tree_util.Partial) else jax.tree_util.Partial(function)
+
+
+def logits(predict: Any, image: Image) -> Logits:
+    """The model's output for one image, at least float32."""
+    return _numerics.accumulate(predict(image[None])[0])
+
+
+def top(predict: Any, image: Image, target: Any) -> Any:
+    """The class that is judged: as given, or the image's top class."""
+    return jnp.argmax(logits(predict, image)) if target is None else target
+
+
+def output(predict: Any, target: Any, softmax: bool) -> Callable[[Image], Scalar]:
+    """One image to the class's probability, or to its logit."""
+    scale = jax.nn.softmax if softmax else lambda values: values
+    return lambda image: scale(logits(predict, image))[target]
+
+
+def over_samples(function: Callable[[Any], Any], samples: int, block: int, origins: Any) -> Any:
+    """Apply a function of the sample's number to ``range(samples)``, ``block`` in one pass, and stack the results."""
+    return kernel.mean_over_samples(lambda number: (None, function(number)), samples, block, origins)[1]
