@@ -1,5 +1,6 @@
 """What pixels are replaced by: the extremes or the mean of the image itself, a number, or an array."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,13 +17,13 @@ NAMES = ("black", "white", "mean")
 def checked(value: Any, x: Any) -> Any:
     """Check a baseline: one of ``NAMES``, a number, or an array that broadcasts to one image."""
     if isinstance(value, str):
-        return _checks.choice("baseline", value, NAMES)
+        return _checks.one_of("baseline", value, NAMES)
     return _checks.pixels("baseline", value, x.shape[-3:])
 
 
 def of(x: Image, baseline: Any) -> Image:
     """The image that pixels are taken from, where each is replaced in the image itself."""
-    statistics = {"black": jnp.min, "white": jnp.max, "mean": jnp.mean}
+    statistics: dict[str, Callable[[Image], Scalar]] = {"black": jnp.min, "white": jnp.max, "mean": jnp.mean}
     value = statistics[baseline](x) if isinstance(baseline, str) else baseline
     return jnp.broadcast_to(value, x.shape).astype(x.dtype)
 
