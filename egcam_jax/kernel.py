@@ -155,6 +155,18 @@ def map_images(function: Callable[..., Any], images: Any, block: int) -> Any:
     return jax.tree.map(unfold, jax.lax.map(vectorised, jax.tree.map(fold, images)))
 
 
+class Outer(NamedTuple):
+    """An outer product that is to be averaged: summed over the samples as a matrix product, and never laid out.
+
+    Attributes:
+        factors: ``(m,)``.
+        value: An array, to be averaged with each factor.
+    """
+
+    factors: Array
+    value: Array
+
+
 def mean_over_samples(
     sample: Callable[..., tuple[Any, Any]], num_samples: int, block: int, origins: Any = (), needed: Any = None
 ) -> tuple[Any, Any]:
@@ -163,7 +175,7 @@ def mean_over_samples(
     The body is rematerialised under differentiation, so that memory stays bounded by the block there too.
 
     Args:
-        sample: ``s -> (averaged, kept)``, two pytrees.
+        sample: ``s -> (averaged, kept)``, two pytrees; an ``Outer`` in the first stands for its product.
         num_samples: n.
         block: How many samples are ``vmap``ped into one pass.
         origins: Floating arrays that ``sample`` computes from; the sums start out varying over devices as these do.
@@ -179,11 +191,17 @@ def mean_over_samples(
     def body(numbers: Array) -> tuple[Any, Any]:
         averaged, kept = jax.vmap(sample)(jnp.minimum(numbers, num_samples - 1))
 
-        def total(leaf: Array) -> Array:
-            real = jnp.expand_dims(numbers < num_samples, range(1, leaf.ndim))
-            return jnp.where(real, _numerics.accumulate(leaf), 0).sum(axis=0)
+        def total(leaf: Array | Outer) -> Array:
+            if isinstance(leaf, Outer):
+                factors, value = real(leaf.factors), _numerics.accumulate(leaf.value)
+                return jnp.tensordot(factors, value, axes=(0, 0), precision=jax.lax.Precision.HIGHEST)
+            return real(leaf).sum(axis=0)
 
-        return jax.tree.map(total, averaged), kept
+        def real(leaf: Array) -> Array:
+            counts = jnp.expand_dims(numbers < num_samples, range(1, leaf.ndim))
+            return jnp.where(counts, _numerics.accumulate(leaf), 0)
+
+        return jax.tree.map(total, averaged, is_leaf=lambda node: isinstance(node, Outer)), kept
 
     if steps == 1:
         totals, kept = body(jnp.arange(num_samples))

@@ -134,7 +134,7 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         if spread is None:
             averaged, kept = Sample(field, None), (problem.signed(field.product * elementwise), magnitude)
         else:
-            deviations = jax.tree.map(lambda leaf: jnp.tensordot(spread[:, s], leaf, axes=0), field)
+            deviations = jax.tree.map(lambda leaf: kernel.Outer(spread[:, s], leaf), field)
             averaged, kept = Sample(field, deviations), None
         if complete:
             scores = problem.score(problem.network.decode(code_end)), problem.score(reference.logits)

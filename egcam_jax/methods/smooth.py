@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from egcam_jax import kernel, perturb, uncertainty
 from egcam_jax.methods._options import Number
@@ -44,7 +43,7 @@ def smooth(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         if problem.linear:
             return (field, None), problem.signed(gradient)
         spread = problem.num_samples * weights[:, s]
-        return (field, jax.tree.map(lambda leaf: jnp.tensordot(spread, leaf, axes=0), field)), None
+        return (field, jax.tree.map(lambda leaf: kernel.Outer(spread, leaf), field)), None
 
     def finish(mean: Any, kept: Any) -> Estimate:
         field, deviations = mean
