@@ -33,7 +33,7 @@ import numpy as np
 import torch
 
 import egcam_jax
-from egcam_jax import models
+from egcam_jax import compilation, models
 
 ONE_GRADIENT = ("gradcam", "gradcam++", "xgradcam", "hirescam", "layercam")
 METHODS = ("forward", *ONE_GRADIENT, "smooth_gradcam++", "integrated_gradcam", "ablationcam", "scorecam")
@@ -89,7 +89,7 @@ def contest(subject: Subject, method: str, options: argparse.Namespace) -> Conte
     """What is timed for a method, and how much faster ours must be at least."""
     case, batch = subject.theirs, len(subject.x)
     if method == "forward":
-        forward = jax.jit(subject.model.apply_fn)
+        forward = compilation.jit(subject.model.apply_fn, static_argnames=())
         theirs = {"PyTorch": lambda: libraries.forward(case)}
         return Contest(lambda: forward(subject.model.params, subject.x), timed(theirs), {})
     if method in ONE_GRADIENT:
