@@ -25,6 +25,7 @@ app.command("compare")(compare.compare)
 app.command("layers")(inspect.layers)
 app.command("models")(inspect.models)
 app.command("methods")(inspect.methods)
+app.command("metrics")(inspect.metrics)
 app.command("doctor")(inspect.doctor)
 
 

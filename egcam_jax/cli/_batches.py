@@ -4,7 +4,7 @@ What is written or said about an explanation is decided elsewhere.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -74,28 +74,48 @@ def reason(error: Exception) -> str:
 
 
 def _explain(session: Session, batch: Batch, choice: _methods.Choice) -> Iterator[Any]:
-    settings = session.settings
     with warnings.catch_warnings():
         # Images whose logits are not finite are reported by name, without their number in the batch.
         warnings.filterwarnings("ignore", message="the logits of image", category=RuntimeWarning)
         for target in batch.targets:
-            yield explain(
-                session.model.params,
-                session.model.apply_fn,
-                batch.x,
-                session.references and session.references.images,
-                jax.random.key(settings.seed),
-                target=target,
-                method=choice.name,
-                gradients=choice.gradients,
-                layer=_layer(session),
-                negative=settings.negative,
-                num_samples=settings.samples,
-                chunk_size=settings.chunk,
-                index=batch.index,
-                compute_dtype=jnp.bfloat16 if settings.dtype == "bfloat16" else None,
-                **choice.arguments,
-            )
+            yield _at(session, choice, batch.index)(*_traced(session), batch.x, target)
+
+
+def explainer(session: Session, choice: _methods.Choice) -> Any:
+    """The method as metrics take it, images and classes to maps; make it once, since programs go by its identity."""
+
+    def saliency(params: Any, refs: Any, key: Any, x: Any, target: Any) -> Any:
+        return _at(session, choice, 0)(params, refs, key, x, target).saliency
+
+    return jax.tree_util.Partial(saliency, *_traced(session))
+
+
+def _traced(session: Session) -> tuple[Any, Any, Any]:
+    """What a run's explanations share and programs take as arguments: parameters, references and key."""
+    references = session.references and session.references.images
+    return session.model.params, references, jax.random.key(session.settings.seed)
+
+
+def _at(session: Session, choice: _methods.Choice, index: Any) -> Callable[..., Any]:
+    """``explain`` with all that was asked for, for images at these places in the whole."""
+    settings = session.settings
+    return lambda params, refs, key, x, target: explain(
+        params,
+        session.model.apply_fn,
+        x,
+        refs,
+        key,
+        target=target,
+        method=choice.name,
+        gradients=choice.gradients,
+        layer=_layer(session),
+        negative=settings.negative,
+        num_samples=settings.samples,
+        chunk_size=settings.chunk,
+        index=index,
+        compute_dtype=jnp.bfloat16 if settings.dtype == "bfloat16" else None,
+        **choice.arguments,
+    )
 
 
 def _layer(session: Session) -> Any:

@@ -1,15 +1,13 @@
 """What `egcam compare` computes: a map for each picture, target and method, none of which stops the others."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
-from egcam_jax import metrics
-from egcam_jax.cli import _batches, _errors, _inputs, _methods, _records, _report, _session
+from egcam_jax.cli import _batches, _errors, _inputs, _methods, _metrics, _records, _report, _session
 
-_SCORES: dict[str, Callable[..., Any]] = {"insertion": metrics.insertion_auc, "deletion": metrics.deletion_auc}
+_SCORES = _metrics.choose("insertion,deletion")
 _TROUBLE = (ValueError, TypeError, RuntimeError, MemoryError)
 """What may go wrong with one method, and must not stop the others."""
 
@@ -52,13 +50,10 @@ def column(job: Job, batch: _batches.Batch, name: str) -> list[list[Cell]]:
     """Explain and score a batch by one method: for each picture a cell for each target."""
     try:
         found = _batches.explanations(job.session, batch, job.choices[name])
-        scores = [_scores(job.session, batch, maps) if job.scored else {} for maps in zip(*found)]
+        scores = [_scores(job, batch, maps) for maps in zip(*found)]
     except _TROUBLE as error:
         return [[Cell(None, {}, error)] * len(batch.targets) for _ in batch.pictures]
-    return [
-        [_cell(it, {name: float(values[i]) for name, values in by.items()}) for it, by in zip(maps, scores)]
-        for i, maps in enumerate(found)
-    ]
+    return [[_cell(it, by[i]) for it, by in zip(maps, scores)] for i, maps in enumerate(found)]
 
 
 def check_asked(columns: Mapping[str, Sequence[Sequence[Cell]]]) -> None:
@@ -96,16 +91,12 @@ def _cell(explanation: Any, scores: Mapping[str, float]) -> Cell:
     return Cell(explanation, scores)
 
 
-def _scores(session: _session.Session, batch: _batches.Batch, maps: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Insertion and deletion of a batch, filled up as the batch is, so as not to compile again."""
-    filled = [maps[min(i, len(maps) - 1)] for i in range(session.size)]
-    saliency, target = np.stack([it.saliency for it in filled]), np.stack([it.target for it in filled])
-    predict = jax.tree_util.Partial(session.model.apply_fn, session.model.params)
-    chunk = session.settings.chunk
-    return {
-        name: np.asarray(score(predict, batch.x, saliency, target, chunk_size=chunk).value)
-        for name, score in _SCORES.items()
-    }
+def _scores(job: Job, batch: _batches.Batch, maps: Sequence[Any]) -> list[dict[str, float]]:
+    """Insertion and deletion, where they were asked for and are defined, of one map of each picture."""
+    if not job.scored:
+        return [{} for _ in maps]
+    found = _metrics.score(job.session, batch, maps, _SCORES, None)
+    return [{name.removesuffix("_auc"): value for name, value in scores.items() if value == value} for scores in found]
 
 
 def _row(job: Job, picture: _inputs.Picture, cells: Mapping[str, Cell]) -> Row:

@@ -17,6 +17,7 @@ METHODS = (
     *("expected_gradcam", "expected_gradcam++", "expected_xgradcam", "expected_hirescam", "expected_layercam"),
     *("ablationcam", "scorecam"),
 )
+METRICS = ("deletion_auc", "insertion_auc", "insertion_deletion")
 GRADIENTS = ("vanilla", "smooth", "integrated", "expected")
 
 
@@ -32,15 +33,24 @@ def method(incomplete: str) -> list[str]:
 
 def methods(incomplete: str) -> list[str]:
     """Complete the last of several methods that commas separate; those before it are not offered again."""
-    before, comma, last = incomplete.rpartition(",")
-    named = before.split(",")
-    rest = [name for name in METHODS if name not in named]
-    return [f"{before}{comma}{name}" for name in _matching(last, rest if comma else ("all", *rest))]
+    return _several(incomplete, METHODS, ("all",))
+
+
+def metrics(incomplete: str) -> list[str]:
+    """Complete the name of the last of several metrics."""
+    return _several(incomplete, METRICS)
 
 
 def gradients(incomplete: str) -> list[str]:
     """Complete the name of an estimator of gradients."""
     return _matching(incomplete, GRADIENTS)
+
+
+def _several(incomplete: str, names: Iterable[str], alone: Iterable[str] = ()) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    named = before.split(",")
+    rest = [name for name in names if name not in named]
+    return [f"{before}{comma}{name}" for name in _matching(last, rest if comma else (*alone, *rest))]
 
 
 def _matching(incomplete: str, names: Iterable[str]) -> list[str]:

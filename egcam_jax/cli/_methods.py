@@ -15,7 +15,7 @@ OFFERED = ("difference", "normalizer", "noise", "noise_scale", "path", "sampling
 
 _IMAGE = (1, 1, 3)
 """What broadcasts to it broadcasts to any picture."""
-_WORDS = {"true": True, "false": False, "none": None}
+WORDS = {"true": True, "false": False, "none": None}
 _CHANNELS = 1024
 """Of a layer, before its network is loaded."""
 
@@ -73,8 +73,8 @@ def _value(value: Any, option: Any) -> Any:
     """A word where words are wanted; else a number or several, true, false or none, as they would be in Python."""
     if not isinstance(value, str) or option is None or hasattr(option, "words"):
         return value
-    if value.lower() in _WORDS:
-        return _WORDS[value.lower()]
+    if value.lower() in WORDS:
+        return WORDS[value.lower()]
     whole = option.static and value.lstrip("+-").isdecimal()
     try:
         read: list[Any] = [int(value)] if whole else [float(part) for part in value.split(",")]

@@ -131,6 +131,12 @@ def uncertainty(record: Mapping[str, Any]) -> str:
     return f"{100 * relative:.2g} % of the map's maximum, on average over the map"
 
 
+def score(found: Mapping[str, Any]) -> str:
+    """A metric's value and which way is better, or why it has none."""
+    better = "higher" if found["higher_is_better"] else "lower"
+    return found["note"] or f"{found['value']:.4g} ({better} is better)"
+
+
 def _map(out: Console, record: Mapping[str, Any]) -> None:
     cost = f"{record['passes']} forward passes" if record["passes"] > 1 else "1 forward pass"
     if record["samples"]:
@@ -140,6 +146,8 @@ def _map(out: Console, record: Mapping[str, Any]) -> None:
     _line(out, "layer", f"{record['layer']} ({height} × {width} map)")
     _line(out, "completeness", completeness(record))
     _line(out, "standard error", uncertainty(record))
+    for i, (name, found) in enumerate(record["scores"].items()):
+        _line(out, "" if i else "scores", f"{name} {score(found)}")
     if said := rare(record["target"], record["negative"]):
         _line(out, "note", said)
     if record["note"]:

@@ -1,7 +1,7 @@
 """What `egcam explain` does, in order: check, load, explain batch by batch, write, report."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from egcam_jax.cli import (
     _inputs,
     _maps,
     _methods,
+    _metrics,
     _networks,
     _output,
     _progress,
@@ -31,6 +32,7 @@ class Settings:
 
     images: Sequence[str]
     choice: _methods.Choice
+    metrics: Sequence[_metrics.Asked]
     common: _session.Settings
     out: Path
     json: bool
@@ -42,6 +44,8 @@ class Job(NamedTuple):
 
     session: _session.Session
     choice: _methods.Choice
+    metrics: Sequence[_metrics.Asked]
+    explainer: Any
     destination: _maps.Destination
     provenance: dict[str, Any]
 
@@ -80,12 +84,13 @@ def explain_batch(job: Job, inputs: Sequence[_inputs.Input]) -> Outcome:
         return Outcome([], failures)
     try:
         explained = _batches.explanations(job.session, batch, job.choice)
+        scores = [_metrics.score(job.session, batch, maps, job.metrics, job.explainer) for maps in zip(*explained)]
     except (RuntimeError, MemoryError) as error:  # of the device: what it cannot do for these it may for others
         return Outcome([], [*failures, *(_too_much(picture.source, error) for picture in batch.pictures)])
     records = []
-    for picture, explanations in zip(batch.pictures, explained):
+    for picture, explanations, scored in zip(batch.pictures, explained, zip(*scores)):
         try:
-            records.append(_write(job, picture, explanations))
+            records.append(_write(job, picture, explanations, scored))
         except _inputs.TROUBLE as error:
             failures.append(_inputs.failure(picture.source, error))
     return Outcome(records, failures)
@@ -123,17 +128,24 @@ def _prepare(settings: Settings, model: Any, size: int, kept: frozenset[tuple[in
     provenance = _session.provenance(session, demonstration=not settings.images)
     provenance |= _methods.provenance(choice, given=common.samples, chunk=common.chunk, images=size)
     slugs = [f"{'against-' * common.negative}{slug}" for slug in _output.slugs(model.class_names)]
-    return Job(session, choice, _maps.Destination(settings.out, settings.format, slugs, kept), provenance)
+    provenance["metrics"] = {it.metric.name: dict(it.options) for it in settings.metrics}
+    destination = _maps.Destination(settings.out, settings.format, slugs, kept)
+    return Job(session, choice, settings.metrics, _batches.explainer(session, choice), destination, provenance)
 
 
-def _write(job: Job, picture: _inputs.Picture, explanations: Sequence[Any]) -> dict[str, Any]:
+def _write(
+    job: Job, picture: _inputs.Picture, explanations: Sequence[Any], scored: Sequence[Mapping[str, float]]
+) -> dict[str, Any]:
     """Write the files of a picture's maps, and return its record."""
     for explanation in explanations:
         _batches.check_finite(explanation)
     names = job.session.model.class_names
     own = _session.is_reference(job.session, picture.digest)
     record = _records.of_picture(picture, explanations[0].logits, names, is_reference=own)
-    maps = [_records.of_map(explanation, names, job.provenance) for explanation in explanations]
+    maps = [
+        {**_records.of_map(explanation, names, job.provenance), "scores": _metrics.described(scores)}
+        for explanation, scores in zip(explanations, scored)
+    ]
     files = _maps.write(job.destination, picture, explanations, maps, {**job.provenance, **record})
     return {**record, "maps": [{**it, "files": paths} for it, paths in zip(maps, files)]}
 

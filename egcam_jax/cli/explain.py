@@ -65,6 +65,15 @@ def explain(
             rich_help_panel=_METHOD,
         ),
     ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Score each map: insertion,deletion,... (`egcam metrics` lists them); options as NAME:OPTION=VALUE.",
+            autocompletion=_completion.metrics,
+            rich_help_panel=_METHOD,
+        ),
+    ] = None,
     seed: _arguments.Seed = 0,
     dtype: _arguments.Arithmetic = _arguments.Dtype.float32,
     chunk: _arguments.Chunk = None,
@@ -96,7 +105,7 @@ def explain(
         "sampling": sampling,
     }
     with _errors.one_line(debug):
-        from egcam_jax.cli import _methods, _run, _session
+        from egcam_jax.cli import _methods, _metrics, _run, _session
 
         common = _session.Settings(
             model=model,
@@ -115,6 +124,7 @@ def explain(
         settings = _run.Settings(
             images=images or [],
             choice=_methods.choose(method, {**_methods.parse(option or []), **given}, gradients),
+            metrics=_metrics.choose(metrics or ""),
             common=common,
             out=out,
             json=json,

@@ -1,4 +1,4 @@
-"""`egcam layers`, `models`, `methods` and `doctor`: what there is, and whether it works here."""
+"""`egcam layers`, `models`, `methods`, `metrics` and `doctor`: what there is, and whether it works here."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,6 +63,26 @@ def methods(debug: _errors.Debug = False) -> None:
             typer.echo(f"{name}  ({method.source})")
             _table(("", ""), _options(method))
         typer.echo("\nAn option is given as --option NAME=VALUE, --samples and --refs as they are.")
+
+
+def metrics(debug: _errors.Debug = False) -> None:
+    """List the metrics: what they measure, which way is better, what they take, and where they come from."""
+    with _errors.one_line(debug):
+        from egcam_jax.metrics import METRICS
+        from egcam_jax.metrics._registry import FAMILIES, NEEDS
+
+        ranked = sorted(METRICS.values(), key=lambda it: FAMILIES.index(it.family))
+        rows = [
+            (
+                it.name,
+                it.family,
+                "higher" if it.higher_is_better else "lower",
+                ", ".join(name for name in NEEDS if name in it.needs),
+                it.source,
+            )
+            for it in ranked
+        ]
+        _table(("metric", "measures", "better", "takes", "source"), rows)
 
 
 def _options(method: Any) -> list[tuple[str, str]]:

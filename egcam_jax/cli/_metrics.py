@@ -1,0 +1,95 @@
+"""Scores of the maps that were just made, by metrics as they are named on the command line."""
+
+import contextlib
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from egcam_jax import _checks
+from egcam_jax.cli import _batches, _methods, _session
+from egcam_jax.metrics import METRICS, Metric
+
+_MADE_HERE = frozenset({"saliency", "predict", "explain", "key"})
+"""What a photograph and a network give; a mask is not among it."""
+
+
+class Asked(NamedTuple):
+    """A metric, and those of its options that were given."""
+
+    metric: Metric
+    options: Mapping[str, Any]
+
+
+def choose(text: str) -> list[Asked]:
+    """Read metrics from ``NAME[:OPTION=VALUE...],...``; ``_auc`` may be left out of a name.
+
+    Raises:
+        ValueError: There is no such metric or option, or the metric needs what a photograph alone does not give.
+    """
+    return [_one(*part.strip().split(":")) for part in text.split(",") if part.strip()]
+
+
+def score(
+    session: _session.Session, batch: _batches.Batch, maps: Sequence[Any], asked: Sequence[Asked], explainer: Any
+) -> list[dict[str, float]]:
+    """Score one map of each picture of a batch, filled up as the batch is, so as not to compile again.
+
+    Args:
+        session: What the run shares.
+        batch: The pictures.
+        maps: An explanation of each.
+        asked: The metrics.
+        explainer: How the maps were made, as ``_batches.explainer``, for metrics that explain again.
+    """
+    filled = [maps[min(i, len(maps) - 1)] for i in range(session.size)]
+    saliency, target = np.stack([it.saliency for it in filled]), np.stack([it.target for it in filled])
+    predict = jax.tree_util.Partial(session.model.apply_fn, session.model.params)
+    key = jax.random.key(session.settings.seed)
+    known = {"predict": predict, "explain": explainer, "key": key, "index": batch.index, "target": target}
+    known |= {"x": batch.x, "saliency": saliency, "chunk_size": session.settings.chunk}
+    values = {}
+    for it in asked:
+        takes = inspect.signature(it.metric.function).parameters
+        given = {name: value for name, value in known.items() if name in takes and value is not None}
+        values[it.metric.name] = np.asarray(it.metric.function(**{**given, **it.options}).value)
+    return [{name: float(value[i]) for name, value in values.items()} for i in range(len(maps))]
+
+
+def described(scores: Mapping[str, float]) -> dict[str, Any]:
+    """Scores with what they mean: which way is better, and why one is not defined."""
+    return {
+        name: {
+            "value": value,
+            "higher_is_better": METRICS[name].higher_is_better,
+            "note": f"undefined: {METRICS[name].undefined}" if np.isnan(value) else None,
+        }
+        for name, value in scores.items()
+    }
+
+
+def _one(name: str, *pairs: str) -> Asked:
+    full = next((it for it in (name, f"{name}_auc") if it in METRICS), None)
+    if full is None:
+        raise ValueError(f"--metrics {name!r} is unknown. {_checks.nearest(name, METRICS)}")
+    metric = METRICS[full]
+    if lacking := metric.needs - _MADE_HERE:
+        raise ValueError(f"--metrics {name}: it needs {' and '.join(sorted(lacking))}, which is not at hand here.")
+    options = _methods.parse(pairs)
+    takes = [it.name for it in inspect.signature(metric.function).parameters.values() if it.kind == it.KEYWORD_ONLY]
+    for option in options:
+        if option not in takes:
+            raise ValueError(f"--metrics {name}:{option}: {full} has no such option; it has {', '.join(takes)}.")
+    return Asked(metric, {option: _value(value) for option, value in options.items()})
+
+
+def _value(text: str) -> Any:
+    """A whole number, a number, true, false, none, or a word."""
+    if text.lower() in _methods.WORDS:
+        return _methods.WORDS[text.lower()]
+    for read in (int, float):
+        with contextlib.suppress(ValueError):
+            return read(text)
+    return text
