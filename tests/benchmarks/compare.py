@@ -144,7 +144,11 @@ def report(name: str, run: Contest, first: float, table: list[list[float]]) -> N
 
 
 def integrated(subject: Subject, name: str, clock: Clock, options: argparse.Namespace) -> None:
-    """Integrated Grad-CAM, which no library has, against as many forward passes of the features as it makes."""
+    """Integrated Grad-CAM, which no library has, against as many forward passes of the features as it makes.
+
+    Where the head is a good part of the network its gradients, which the method is made of, cost as much again: hence
+    the second row.
+    """
     samples = options.steps
     run = lambda: subject.explain("integrated_gradcam", num_samples=samples)
     passes = run().passes
@@ -152,6 +156,9 @@ def integrated(subject: Subject, name: str, clock: Clock, options: argparse.Name
     batch = jnp.resize(subject.x, (passes * len(subject.x), *subject.x.shape[1:]))
     ratios, _ = cost.pairs(run, lambda: encode(subject.model.params, batch), options.repeats, clock)
     cost.row(f"{name}, m={samples} / {passes} passes of features", ratios, INTEGRATED_LIMIT)
+    gradients = subject._replace(x=batch, targets=np.resize(subject.targets, len(batch)))
+    ratios, _ = cost.pairs(run, lambda: gradients.explain("gradcam"), options.repeats, clock)
+    cost.row(f"{name}, m={samples} / {passes} Grad-CAMs", ratios, None)
 
 
 def pin(threads: int) -> None:
