@@ -8,6 +8,9 @@ import numpy as np
 
 from egcam_jax import _checks, perturb
 
+EXPLANATIONS = 8
+"""How many images are explained in one pass unless told otherwise; each takes what ``explain`` takes for one image."""
+
 
 class Subject(NamedTuple):
     """Images under judgement, or one of them inside a metric; what a metric does not take is ``None``.
@@ -17,6 +20,7 @@ class Subject(NamedTuple):
         saliency: ``(B, H, W)`` maps, float32.
         target: ``(B,)`` classes.
         mask: ``(B, H, W)`` booleans, true on the object.
+        segments: ``(B, H, W)`` labels of the segments, from 0.
         key: The PRNG key of each image.
         perturbations: ``(B, S, H, W, C)`` given in place of a key.
     """
@@ -25,6 +29,7 @@ class Subject(NamedTuple):
     saliency: Any = None
     target: Any = None
     mask: Any = None
+    segments: Any = None
     key: Any = None
     perturbations: Any = None
 

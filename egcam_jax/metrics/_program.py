@@ -62,7 +62,9 @@ def _run(
 
 def as_argument(function: Any) -> Any:
     """A function as an argument of ``jit``: its bound arrays traced where it is a ``jax.tree_util.Partial``."""
-    return function if isinstance(function, jax.tree_util.Partial) else jax.tree_util.Partial(function)
+    if function is None or isinstance(function, jax.tree_util.Partial):
+        return function
+    return jax.tree_util.Partial(function)
 
 
 def logits(predict: Any, image: Image) -> Logits:
@@ -81,6 +83,9 @@ def output(predict: Any, target: Any, softmax: bool) -> Callable[[Image], Scalar
     return lambda image: scale(logits(predict, image))[target]
 
 
-def over_samples(function: Callable[[Any], Any], samples: int, block: int, origins: Any) -> Any:
-    """Apply a function of the sample's number to ``range(samples)``, ``block`` in one pass, and stack the results."""
-    return kernel.mean_over_samples(lambda number: (None, function(number)), samples, block, origins)[1]
+def over_samples(function: Callable[[Any], Any], samples: int, block: int, origins: Any, needed: Any = None) -> Any:
+    """Apply a function of the sample's number to ``range(samples)``, ``block`` in one pass, and stack the results.
+
+    Blocks of which no sample is ``needed`` are not run; what stands in their place has no meaning.
+    """
+    return kernel.mean_over_samples(lambda number: (None, function(number)), samples, block, origins, needed)[1]

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-FAMILIES = ("faithfulness", "robustness", "complexity", "localisation", "cost")
+FAMILIES = ("faithfulness", "robustness", "complexity", "localisation", "randomisation", "cost")
 """What a metric can measure."""
 
-NEEDS = ("saliency", "predict", "explain", "mask", "key")
-"""What a metric can take."""
+NEEDS = ("saliency", "predict", "explain", "params", "mask", "key", "batch")
+"""What a metric can take; with ``"batch"`` it compares the images of a batch, and has no value for one alone."""
 
 
 @dataclasses.dataclass(frozen=True)

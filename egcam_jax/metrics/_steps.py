@@ -9,6 +9,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from egcam_jax.metrics import _program
 
+MODES = ("definition", "quantus", "quantus_0_4_4")
+"""The published definition, and the two generations of Quantus that give different numbers: 0.6, and 0.4.4."""
+
 UNORDERED = "the map is constant, and so puts the pixels in no order"
 """When a metric that goes by the pixels' order has no value."""
 
@@ -18,11 +21,21 @@ def order(values: Float[Array, " n"]) -> Int[Array, " n"]:
     return jnp.argsort(-values, stable=True)
 
 
-def ranks(saliency: Float[Array, "H W"]) -> Int[Array, "H W"]:
+def ranks(saliency: Float[Array, "*axes"]) -> Int[Array, "*axes"]:
     """The place of each pixel when all are sorted by relevance, the most relevant first; ties in row-major order."""
     sorted_ = order(saliency.ravel())
     places = jnp.zeros(sorted_.size, jnp.int32).at[sorted_].set(jnp.arange(sorted_.size, dtype=jnp.int32))
     return places.reshape(saliency.shape)
+
+
+def unit_ranks(saliency: Float[Array, "H W"], channels: int, mode: str) -> Int[Array, "H W units"]:
+    """The places of what is replaced as one: pixels with all their channels, or every channel's for Quantus 0.6.
+
+    There a pixel's channels are tied; they go as the reference lays them out, channels first.
+    """
+    if mode != "quantus":
+        return ranks(saliency)[..., None]
+    return jnp.moveaxis(ranks(jnp.broadcast_to(saliency, (channels, *saliency.shape))), 0, -1)
 
 
 def ordered(saliency: Float[Array, "H W"]) -> Bool[Array, ""]:
@@ -36,8 +49,8 @@ def count(pixels: int, step: int) -> int:
 
 
 def replacement_curve(
-    score: Callable[[Any], Any], start: Float[Array, "H W C"], finish: Float[Array, "H W C"], rank: Int[Array, "H W"],
-    step: int, block: int,
+    score: Callable[[Any], Any], start: Float[Array, "H W C"], finish: Float[Array, "H W C"],
+    rank: Int[Array, "H W units"], step: int, block: int, first: int = 0,
 ) -> Float[Array, " T"]:  # fmt: skip
     """The score of an image as its pixels are replaced, most relevant first, ``step`` in each of T - 1 steps.
 
@@ -45,12 +58,13 @@ def replacement_curve(
         score: ``(H, W, C)`` to a scalar.
         start: The image before the first step, the first value of the curve.
         finish: The image after the last step, the last value.
-        rank: As from ``ranks``.
-        step: Pixels in a step; all channels of a pixel go together.
+        rank: As from ``unit_ranks``.
+        step: Units in a step.
         block: How many of the images go through the network in one pass.
+        first: The first step whose value is asked for, 1 to leave the start out.
     """
-    replaced = lambda number: jnp.where((rank < number * step)[..., None], finish, start)
-    points = count(rank.size, step) + 1
+    replaced = lambda number: jnp.where(rank < (number + first) * step, finish, start)
+    points = count(rank.size, step) + 1 - first
     return _program.over_samples(lambda number: score(replaced(number)), points, block, (start, finish))
 
 

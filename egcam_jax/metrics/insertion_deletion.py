@@ -129,5 +129,5 @@ def _one(subject: Subject, predict: Any, *, block: int, step: int, insert: bool)
     x, saliency = subject.x, subject.saliency
     probability = _program.output(predict, _program.top(predict, x, subject.target), softmax=True)
     start, finish = (blur(x), x) if insert else (x, jnp.zeros_like(x))
-    curve = _steps.replacement_curve(probability, start, finish, _steps.ranks(saliency), step, block)
+    curve = _steps.replacement_curve(probability, start, finish, _steps.ranks(saliency)[..., None], step, block)
     return Score(jnp.where(_steps.ordered(saliency), _steps.area(curve), jnp.nan), curve)

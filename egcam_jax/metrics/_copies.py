@@ -1,0 +1,129 @@
+"""Explaining an image again as its perturbed copies: what every metric of robustness does.
+
+``explain`` is called on one image at a time, and ``vmap``ped over the copies. An explainer that draws, with a key of
+its own, so draws the same for every copy as for the image (common random numbers): what differs is due to the copy.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from egcam_jax import _checks, _numerics
+from egcam_jax._types import Image, Map, Scalar
+from egcam_jax.metrics import _inputs, _program
+from egcam_jax.metrics._inputs import Subject
+from egcam_jax.metrics._score import Score
+
+
+class Copy(NamedTuple):
+    """A perturbed copy beside the image: both images, both maps, and both outputs where the model is asked."""
+
+    x: Image
+    moved: Image
+    saliency: Map
+    saliency_moved: Map
+    logits: Any
+    logits_moved: Any
+
+
+class Asked(NamedTuple):
+    """What every metric of robustness is asked with, as the public functions name it."""
+
+    target: Any
+    predict: Any
+    num_samples: int
+    perturbations: Any
+    nan_on_change: bool
+    index: Any
+    chunk_size: int | None
+
+
+def run(one: Callable[..., Score], metric: str, explain: Any, x: Any, key: Any, asked: Asked, **options: Any) -> Score:
+    """Check what all metrics of robustness take, and score every image.
+
+    Raises:
+        ValueError: There is neither a class nor a model to find it with, or no model where its outputs count.
+    """
+    if asked.target is None and asked.predict is None:
+        raise ValueError(
+            "target is None, and so is predict: pass the class of each image, or the model to take its top class."
+        )
+    if _checks.flag("nan_on_change", asked.nan_on_change) and asked.predict is None:
+        raise ValueError(
+            "predict is None, but copies that change the model's answer are to count as undefined: pass the model, or "
+            "nan_on_change=False."
+        )
+    checked = _inputs.images(x, asked.target)
+    checked = _inputs.drawn(checked, metric, key, asked.index, asked.perturbations, asked.num_samples)
+    count = _inputs.samples(checked, asked.num_samples)
+    return _program.run(
+        one,
+        (explain, asked.predict),
+        checked,
+        samples=count,
+        chunk_size=asked.chunk_size,
+        evaluations=count + 1,
+        count=count,
+        nan_on_change=asked.nan_on_change,
+        **options,
+    )
+
+
+def over(
+    compare: Callable[[Copy], Any],
+    subject: Subject,
+    explain: Any,
+    predict: Any,
+    draw: Callable[..., Any],
+    *,
+    block: int,
+    count: int,
+    nan_on_change: bool,
+    outputs: bool = False,
+) -> Any:
+    """Compare an image with each of its copies.
+
+    Args:
+        compare: One copy to a number.
+        subject: The image.
+        explain: Images and classes to maps.
+        predict: Images to logits, or ``None``.
+        draw: ``(key, shape)`` to what is added to the image.
+        block: Copies in one pass.
+        count: S.
+        nan_on_change: Whether a copy with another top class counts as NaN.
+        outputs: Whether ``compare`` looks at the logits.
+
+    Returns:
+        ``(S,)``.
+    """
+    x = _numerics.accumulate(subject.x)
+    asked = nan_on_change or outputs
+    target = _program.top(predict, x, subject.target)
+
+    def look(image: Image) -> tuple[Map, Any]:
+        saliency = _numerics.accumulate(explain(image[None], target[None])[0])
+        return saliency, _program.logits(predict, image) if asked else None
+
+    saliency, logits = look(x)
+
+    def sample(number: Any) -> Any:
+        moved = x + _inputs.perturbation(subject, number, draw)
+        saliency_moved, logits_moved = look(moved)
+        value = compare(Copy(x, moved, saliency, saliency_moved, logits, logits_moved))
+        if not nan_on_change:
+            return value
+        return jnp.where(jnp.argmax(logits) == jnp.argmax(logits_moved), value, jnp.nan)
+
+    return _program.over_samples(sample, count, block, (x,))
+
+
+def scaled(saliency: Map, normalize: bool) -> Map:
+    """The map over its own largest absolute value, where that is asked for; zeros stay zeros."""
+    return _numerics.divide(saliency, jnp.abs(saliency).max()) if normalize else saliency
+
+
+def norm(x: Any) -> Scalar:
+    """Euclidean norm of all entries."""
+    return _numerics.sqrt(jnp.square(x).sum())

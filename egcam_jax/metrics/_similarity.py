@@ -1,0 +1,39 @@
+"""How alike two sets of numbers are."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from egcam_jax import _checks, _numerics
+from egcam_jax._types import Scalar
+
+NAMES = ("pearson", "spearman")
+"""Correlation of the values, or of their ranks."""
+
+
+def correlation(a: Float[Array, "*axes"], b: Float[Array, "*axes"], name: str) -> Scalar:
+    """Correlation of two arrays, of their values or their ranks; NaN where one of them is constant."""
+    a, b = a.ravel(), b.ravel()
+    return pearson(average_ranks(a), average_ranks(b)) if name == "spearman" else pearson(a, b)
+
+
+def pearson(a: Float[Array, " n"], b: Float[Array, " n"]) -> Scalar:
+    """Pearson's correlation, NaN where one of them is constant."""
+    constant = (a == a[0]).all() | (b == b[0]).all()
+    a, b = a - a.mean(), b - b.mean()
+    product = _numerics.sqrt(jnp.square(a).sum()) * _numerics.sqrt(jnp.square(b).sum())
+    return jnp.where(constant, jnp.nan, jnp.clip(_numerics.divide((a * b).sum(), product, jnp.nan), -1, 1))
+
+
+def average_ranks(values: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Ranks from 0 in ascending order, equal values sharing the mean of theirs."""
+    sorted_ = jnp.sort(values)
+    before = jnp.searchsorted(sorted_, values, side="left")
+    upto = jnp.searchsorted(sorted_, values, side="right")
+    return (before + upto - 1).astype(_numerics.accumulator(values.dtype)) / 2
+
+
+def checked(name: Any) -> str:
+    """Check the name of a correlation."""
+    return _checks.one_of("similarity", name, NAMES)

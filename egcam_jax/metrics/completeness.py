@@ -1,0 +1,74 @@
+"""Whether a map adds up to what it explains."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from egcam_jax import _checks, _numerics
+from egcam_jax.metrics import _baselines, _inputs, _program
+from egcam_jax.metrics._inputs import Subject
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+
+@metric(
+    family="faithfulness",
+    higher_is_better=False,
+    needs=("saliency", "predict"),
+    undefined="the map is not finite; or, relatively, the baseline has the image's score",
+    source="Sundararajan et al., Axiomatic Attribution for Deep Networks, ICML 2017",
+)
+def completeness_gap(
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    baseline: Any = "black",
+    softmax: bool = False,
+    relative: bool = False,
+    chunk_size: int | None = None,
+) -> Score:
+    """Distance of the map's sum from the difference that it should explain: ``|sum a - (f(x) - f(baseline))|``.
+
+    It is meant for maps whose sum has the units of the score. Those of CAMs are scaled and upsampled: their gap is
+    ``Explanation.completeness_gap``, taken at the layer.
+
+    Args:
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
+        x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
+        saliency: ``(B, H, W)`` or ``(H, W)``.
+        target: ``(B,)`` classes or one; ``None`` each image's top class.
+        baseline: As for ``pixel_flipping``.
+        softmax: Use the class's probability instead of its logit.
+        relative: Divide by ``|f(x) - f(baseline)|``.
+        chunk_size: Images in one pass through the network; 32 by default.
+
+    Returns:
+        ``Score`` of value ``(B,)``, 0 where the map is complete.
+
+    Raises:
+        ValueError: For shapes that do not fit.
+
+    Quantus: asks whether the gap is exactly 0, which rounding never allows.
+
+    Source: Sundararajan et al., 2017.
+    """
+    checked = _inputs.images_and_maps(x, saliency, target)
+    return _program.run(
+        _one,
+        (predict,),
+        checked,
+        chunk_size=chunk_size,
+        evaluations=2 + (target is None),
+        baseline=_baselines.checked(baseline, checked.batch.x),
+        softmax=_checks.flag("softmax", softmax),
+        relative=_checks.flag("relative", relative),
+    )
+
+
+def _one(subject: Subject, predict: Any, *, block: int, baseline: Any, softmax: bool, relative: bool) -> Score:
+    score = _program.output(predict, _program.top(predict, subject.x, subject.target), softmax)
+    difference = score(subject.x) - score(_baselines.of(subject.x, baseline))
+    gap = jnp.abs(subject.saliency.sum() - difference)
+    return Score(_numerics.divide(gap, jnp.abs(difference), jnp.nan) if relative else gap)

@@ -1,0 +1,95 @@
+"""Whether the pixels that a map calls relevant are those whose loss moves the class's score."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from egcam_jax import _checks
+from egcam_jax.metrics import _baselines, _inputs, _program, _similarity, _steps
+from egcam_jax.metrics._inputs import Subject
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+
+@metric(
+    family="faithfulness",
+    higher_is_better=True,
+    needs=("saliency", "predict"),
+    undefined=f"{_steps.UNORDERED}; or no step changes the score",
+    source="Alvarez-Melis and Jaakkola, Towards Robust Interpretability with Self-Explaining Networks, NeurIPS 2018",
+)
+def faithfulness_estimate(
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    step: int = 1,
+    baseline: Any = "black",
+    softmax: bool = False,
+    similarity: str = "pearson",
+    mode: str = "definition",
+    chunk_size: int | None = None,
+) -> Score:
+    """Correlate the relevance of groups of pixels with what the class's score loses without them.
+
+    ``corr_k(sum_{p in G_k} a_p, f(x) - f(x without G_k))``, where the groups are ``step`` pixels each, in descending
+    order of relevance, and each is replaced by the baseline in the image itself.
+
+    Args:
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
+        x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
+        saliency: ``(B, H, W)`` or ``(H, W)``; its positive scale does not count.
+        target: ``(B,)`` classes or one; ``None`` each image's top class.
+        step: Pixels in a group. Every group takes a pass: 1, the reference's default, takes one for each pixel.
+        baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
+            an array that broadcasts to one image, in the units of ``x``.
+        softmax: Use the class's probability instead of its logit.
+        similarity: ``"pearson"`` or ``"spearman"``.
+        mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``.
+        chunk_size: Images times groups in one pass through the network; 32 by default.
+
+    Returns:
+        ``Score`` of value ``(B,)`` in [-1, 1], higher is better, and curve ``(B, T)``, what each group's loss costs.
+
+    Raises:
+        ValueError: For shapes that do not fit, or an unknown word.
+
+    Quantus: 0.4.4 takes pixels, as here; ``mode="quantus"`` takes single channels, ``H W C`` of them, as 0.6 does. Both
+    say Spearman and compute Pearson. Ties come in an order of the machine there, and in row-major order here.
+
+    Source: Alvarez-Melis and Jaakkola, 2018.
+    """
+    checked = _inputs.images_and_maps(x, saliency, target)
+    _checks.one_of("mode", mode, _steps.MODES)
+    units = checked.batch.saliency[0].size * (checked.batch.x.shape[-1] if mode == "quantus" else 1)
+    steps = _steps.count(units, _checks.count("step", step))
+    return _program.run(
+        _one,
+        (predict,),
+        checked,
+        samples=steps,
+        chunk_size=chunk_size,
+        evaluations=steps + 1 + (target is None),
+        step=step,
+        baseline=_baselines.checked(baseline, checked.batch.x),
+        softmax=_checks.flag("softmax", softmax),
+        similarity=_similarity.checked(similarity),
+        mode=mode,
+    )
+
+
+def _one(
+    subject: Subject, predict: Any, *, block: int, step: int, baseline: Any, softmax: bool, similarity: str, mode: str
+) -> Score:
+    x, saliency = subject.x, subject.saliency
+    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    group = _steps.unit_ranks(saliency, x.shape[-1], mode) // step
+    steps = _steps.count(group.size, step)
+    replaced = _baselines.of(x, baseline)
+    without = lambda number: score(jnp.where(group == number, replaced, x))
+    lost = score(x) - _program.over_samples(without, steps, block, x)
+    relevance = jax.ops.segment_sum(jnp.broadcast_to(saliency[..., None], group.shape).ravel(), group.ravel(), steps)
+    value = _similarity.correlation(relevance, lost, similarity)
+    return Score(jnp.where(_steps.ordered(saliency), value, jnp.nan), lost)

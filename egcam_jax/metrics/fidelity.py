@@ -1,0 +1,215 @@
+"""How far a map, read as a linear model, is from what the class's score does under perturbations."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from egcam_jax import _checks, _numerics
+from egcam_jax._types import Image, Map, Scalar
+from egcam_jax.metrics import _baselines, _inputs, _program, _steps
+from egcam_jax.metrics._inputs import Subject
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+PERTURBATIONS = ("gaussian", "squares", "blocks")
+"""Noise on every entry; one random square at a time; every block of a grid, one at a time."""
+
+SCALES = ("none", "optimal")
+"""The map as it comes, or times the factor that fits best."""
+
+
+@metric(
+    family="faithfulness",
+    higher_is_better=False,
+    needs=("saliency", "predict", "key"),
+    undefined="the map is not finite, or zero everywhere where its scale is fitted",
+    paper={"mode": "quantus_0_4_4", "patch_size": 56},
+    source="Yeh et al., On the (In)fidelity and Sensitivity of Explanations, NeurIPS 2019",
+)
+def infidelity(
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    key: Any = None,
+    *,
+    perturbation: str = "gaussian",
+    num_samples: int = 200,
+    noise_std: float = 0.2,
+    patch_size: int = 4,
+    baseline: Any = "black",
+    perturbations: Any = None,
+    scale: str = "none",
+    softmax: bool = False,
+    mode: str = "definition",
+    index: Any = 0,
+    chunk_size: int | None = None,
+) -> Score:
+    """Mean squared difference of what a map foretells of a perturbation, and what the class's score does.
+
+    ``mean_s (b sum_i I_si a_i - (f(x) - f(x - I_s)))^2``, summed over pixels and channels, the map alike for these.
+
+    Args:
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
+        x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
+        saliency: ``(B, H, W)`` or ``(H, W)``; its scale counts, unless it is fitted.
+        target: ``(B,)`` classes or one; ``None`` each image's top class.
+        key: For random perturbations; each image's own is folded from its index.
+        perturbation: ``"gaussian"``, ``I ~ N(0, noise_std^2)`` on every entry; ``"squares"``, I what a square of side 1
+            to ``patch_size``, anywhere, loses to the baseline; ``"blocks"``, the same for each block of a grid of
+            ``patch_size``, without a key.
+        num_samples: S, of random ones.
+        noise_std: In the units of ``x``.
+        patch_size: In pixels.
+        baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
+            an array that broadcasts to one image, in the units of ``x``.
+        perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, the I themselves, in place of a key.
+        scale: ``"none"``, b = 1; or ``"optimal"``, the b that makes the value least, so that the map's scale does not
+            count.
+        softmax: Use the class's probability instead of its logit.
+        mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``; the latter two take blocks, and no key.
+        index: The first image's index in the whole, or one for each.
+        chunk_size: Images times perturbations in one pass through the network; 32 by default.
+
+    Returns:
+        ``Score`` of value ``(B,)`` in squared units of the score, lower is better, and curve ``(B, S)``, the squares.
+
+    Raises:
+        ValueError: For shapes that do not fit, an unknown word, or blocks that a mode of Quantus cannot make.
+
+    Quantus: its blocks add up, each I the last and one block more; ``mode="quantus"`` equals 0.6 with one size of
+    patches. ``mode="quantus_0_4_4"`` moreover leaves out the last ``patch_size - 1`` rows and columns, and pairs the
+    map's columns with the perturbation's rows, as 0.4.4 does, and so the paper; its values have no other meaning.
+
+    Source: Yeh et al., 2019.
+    """
+    checked = _inputs.images_and_maps(x, saliency, target)
+    _checks.one_of("perturbation", perturbation, PERTURBATIONS)
+    _checks.one_of("mode", mode, _steps.MODES)
+    _checks.count("patch_size", patch_size)
+    height, width = checked.batch.saliency.shape[1:]
+    if mode != "definition":
+        _check_blocks(height, width, patch_size, baseline, perturbations, mode)
+    if mode != "definition" or (perturbation == "blocks" and perturbations is None):
+        samples = _steps.count(height, patch_size) * _steps.count(width, patch_size)
+        perturbation = "blocks"
+    else:
+        checked = _inputs.drawn(checked, "infidelity", key, index, perturbations, num_samples)
+        samples = _inputs.samples(checked, num_samples)
+    return _program.run(
+        _one,
+        (predict,),
+        checked,
+        samples=samples,
+        chunk_size=chunk_size,
+        evaluations=samples + 1 + (target is None),
+        count=samples,
+        perturbation=perturbation,
+        noise_std=float(_checks.number("noise_std", noise_std, low=0)),
+        patch_size=patch_size,
+        baseline=_baselines.checked(baseline, checked.batch.x),
+        scale=_checks.one_of("scale", scale, SCALES),
+        softmax=_checks.flag("softmax", softmax),
+        mode=mode,
+    )
+
+
+def _check_blocks(height: int, width: int, patch_size: int, baseline: Any, perturbations: Any, mode: str) -> None:
+    """Refuse what the reference cannot do."""
+    if perturbations is not None:
+        raise ValueError(f"perturbations are given, but mode {mode!r} makes its own: leave them out.")
+    if height % patch_size or width % patch_size:
+        raise ValueError(
+            f"patch_size must divide the image's {height} x {width} pixels in mode {mode!r}; got {patch_size}."
+        )
+    if mode == "quantus_0_4_4" and (height != width or baseline == "mean"):
+        raise ValueError(
+            f"mode {mode!r} needs square images and a baseline other than 'mean'; got {height} x {width}, {baseline!r}."
+        )
+
+
+def _one(
+    subject: Subject,
+    predict: Any,
+    *,
+    block: int,
+    count: int,
+    perturbation: str,
+    noise_std: Any,
+    patch_size: int,
+    baseline: Any,
+    scale: str,
+    softmax: bool,
+    mode: str,
+) -> Score:
+    x, saliency = _numerics.accumulate(subject.x), subject.saliency
+    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    foretell = _columns_with_rows if mode == "quantus_0_4_4" else _inner_product
+    removed: Callable[[Any], Image]
+    if perturbation == "blocks":
+        removed = _blocks(x, patch_size, baseline, mode)
+    else:
+        loss = x - _baselines.of(x, baseline)
+        draw = {
+            "gaussian": lambda key, shape: noise_std * jax.random.normal(key, shape),
+            "squares": lambda key, shape: jnp.where(_square(key, shape[:2], patch_size)[..., None], loss, 0),
+        }[perturbation]
+        removed = lambda number: _inputs.perturbation(subject, number, draw)
+    whole = score(x)
+
+    def sample(number: Any) -> tuple[Scalar, Scalar]:
+        change = removed(number)
+        return foretell(saliency, change), whole - score(x - change)
+
+    foretold, found = _program.over_samples(sample, count, block, (x, saliency))
+    if scale == "optimal":
+        foretold = foretold * _numerics.divide((foretold * found).mean(), jnp.square(foretold).mean(), jnp.nan)
+    curve = jnp.square(foretold - found)
+    return Score(curve.mean(), curve)
+
+
+def _inner_product(saliency: Map, change: Image) -> Scalar:
+    """What a map, alike for all channels, foretells of a perturbation: ``sum_{p, c} a_p I_pc``."""
+    return (saliency * change.sum(axis=-1)).sum()
+
+
+def _columns_with_rows(saliency: Map, change: Image) -> Scalar:
+    """What Quantus 0.4.4 takes for it: the sum of a tensor product that pairs columns of one with rows of the other."""
+    return (change.shape[-1] * saliency.sum(axis=0) * change.sum(axis=(1, 2))).sum()
+
+
+def _square(key: Any, shape: tuple[int, int], largest: int) -> Any:
+    """A square within the image: its side, then its place, each as likely as any other."""
+    keys = jax.random.split(key, 3)
+    side = jax.random.randint(keys[0], (), 1, min(largest, *shape) + 1)
+    inside = []
+    for axis, length in enumerate(shape):
+        start = jax.random.randint(keys[1 + axis], (), 0, length - side + 1)
+        place = jnp.arange(length)
+        inside.append((place >= start) & (place < start + side))
+    return inside[0][:, None] & inside[1]
+
+
+def _blocks(x: Image, patch_size: int, baseline: Any, mode: str) -> Callable[[Any], Image]:
+    """Number of a block to what the image loses where it is replaced, alone or with all before it."""
+    rows, columns = (_block_of(length, patch_size, shifted=mode == "quantus_0_4_4") for length in x.shape[:2])
+    across = _steps.count(x.shape[1], patch_size)
+    blocks = _steps.count(x.shape[0], patch_size) * across
+    outside = (rows[:, None] < 0) | (columns < 0)
+    number = jnp.where(outside, blocks, rows[:, None] * across + columns)[..., None]
+    lost = x - _baselines.replacing(x, baseline, number, blocks, drifts=mode != "definition")
+    if mode == "definition":
+        return lambda block: jnp.where(number == block, lost, 0)
+    return lambda block: jnp.where(number <= block, lost, 0)
+
+
+def _block_of(length: int, size: int, *, shifted: bool) -> Int[Array, " n"]:
+    """The block that each row is in; shifted as in Quantus 0.4.4 it ends at its first row, and the last have none."""
+    place = jnp.arange(length)
+    if not shifted:
+        return place // size
+    block = -(-place // size)
+    return jnp.where(block < length // size, block, -1)

@@ -1,0 +1,80 @@
+"""Mosaics of images of different classes, whose cells are ground truth for where each class is."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from egcam_jax import _checks
+from egcam_jax.metrics import localisation
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+
+class Mosaic(NamedTuple):
+    """Images set beside each other in rows.
+
+    Attributes:
+        x: ``(H, W, C)``.
+        masks: ``(N, H, W)`` where each of the N images is.
+    """
+
+    x: Any
+    masks: Any
+
+
+def mosaic(images: Any, *, columns: int = 2, shrink: bool = True) -> Mosaic:
+    """Set images beside each other, row by row.
+
+    Args:
+        images: ``(N, h, w, C)`` preprocessed images, best of N different classes that the network is sure of.
+        columns: In each row; N is a multiple.
+        shrink: Bring the mosaic to about the size of one image, for networks that take no other: every image is resized
+            to ``h / rows`` by ``w / columns``, linearly with antialiasing. ``False`` leaves them as they are.
+
+    Returns:
+        A ``Mosaic``: its ``x`` is explained once for each class, and ``masks[i]`` is where the i-th image's class is.
+
+    Raises:
+        ValueError: For another shape, or rows that are not full.
+
+    Source: Bohle et al., Convolutional Dynamic Alignment Networks for Interpretable Classifications, CVPR 2021.
+    """
+    images = _checks.images(images)
+    columns = _checks.count("columns", columns)
+    if images.ndim != 4 or len(images) % columns:
+        raise ValueError(
+            f"images must have shape (N, H, W, C) with N a multiple of columns={columns}; got {images.shape}."
+        )
+    rows = len(images) // columns
+    count, height, width, channels = images.shape
+    if shrink:
+        height, width = height // rows, width // columns
+        images = jax.image.resize(images, (count, height, width, channels), "linear")
+    cells = images.reshape(rows, columns, height, width, channels)
+    cell = jnp.arange(count).reshape(rows, columns)
+    number = jnp.repeat(jnp.repeat(cell, height, axis=0), width, axis=1)
+    masks = number == jnp.arange(count)[:, None, None]
+    return Mosaic(cells.swapaxes(1, 2).reshape(rows * height, columns * width, channels), masks)
+
+
+@metric(
+    family="localisation",
+    higher_is_better=True,
+    needs=("saliency", "mask"),
+    undefined="the mask is empty, or the map has no positive mass",
+    source="Bohle et al., Convolutional Dynamic Alignment Networks for Interpretable Classifications, CVPR 2021",
+)
+def grid_pointing_game(saliency: Any, mask: Any) -> Score:
+    """Share of the map's positive mass that lies in the cell of the explained class.
+
+    It is ``energy_pointing_game`` on a mosaic: ``sum_cell ReLU(a) / sum ReLU(a)``, about ``1 / N`` for a map that knows
+    nothing of the class. Arguments as there; make image and masks with ``mosaic``::
+
+        made = metrics.mosaic(images)
+        maps = explain(jnp.broadcast_to(made.x, (len(classes), *made.x.shape)), classes)
+        metrics.grid_pointing_game(maps, made.masks)
+
+    Source: Bohle et al., 2021.
+    """
+    return localisation.energy_pointing_game(saliency, mask)

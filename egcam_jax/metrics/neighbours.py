@@ -1,0 +1,100 @@
+"""Whether images that are explained alike are also classified alike."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from egcam_jax import _checks, _numerics, compilation
+from egcam_jax._types import Scalar
+from egcam_jax.metrics import _inputs, _program
+from egcam_jax.metrics._inputs import Subject
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+
+@metric(
+    family="faithfulness",
+    higher_is_better=True,
+    needs=("saliency", "predict", "batch"),
+    undefined="no other image's map is near enough, or the map is not finite",
+    source="Dasgupta, Frost and Moshkovitz, Framework for Evaluating Faithfulness of Local Explanations, ICML 2022",
+)
+def sufficiency(
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    threshold: float = 0.6,
+    absolute: bool = True,
+    strict: bool = False,
+    chunk_size: int | None = None,
+) -> Score:
+    """Share of the images with a similar map to which the model gives the same answer.
+
+    ``D_ij = sqrt(sum_p (v_ip - v_jp)^2 / V_p)`` between maps ``v_i = |a_i| / max |a_i|``, where ``V_p`` is the variance
+    of pixel p over the images; of the other images with ``D_ij <= threshold max D``, the share with i's class.
+
+    It is a property of a set of images: every value depends on which others there are. Compare equal sets.
+
+    Args:
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; may be ``None`` where ``target`` is given.
+        x: ``(B, H, W, C)`` preprocessed images, at least two.
+        saliency: ``(B, H, W)``.
+        target: ``(B,)`` the model's own answers, where they are known already; ``None`` asks the model.
+        threshold: Relative distance within which maps are similar.
+        absolute: Scale the maps by their maxima and drop signs; ``False`` takes them as they come.
+        strict: As the reference does: a pixel that is the same in all maps makes all distances undefined and every
+            value 0, and an image without neighbours has 0. By default such pixels are left out, and the value is NaN.
+        chunk_size: Images in one pass through the network; 32 by default.
+
+    Returns:
+        ``Score`` of value ``(B,)`` in [0, 1], higher is better.
+
+    Raises:
+        ValueError: For shapes that do not fit, or a single image.
+
+    Quantus: ``strict=True`` equals 0.6 for batches of up to 64 images (more are cut into chunks of 64 there), and with
+    ``absolute=False`` 0.4.4.
+
+    Source: Dasgupta et al., 2022; the distances are Quantus's.
+    """
+    checked = _inputs.images_and_maps(x, saliency, target)
+    if checked.single or len(checked.batch.x) < 2:
+        raise ValueError(f"x must be a batch of at least two images, which are compared; got shape {jnp.shape(x)}.")
+    _checks.number("threshold", threshold, low=0)
+    if target is None:
+        asked = _program.run(_answer, (predict,), checked, chunk_size=chunk_size, evaluations=1)
+        answers, evaluations = asked.value, asked.evaluations
+    else:
+        answers, evaluations = checked.batch.target, 0
+    flags = {"absolute": _checks.flag("absolute", absolute), "strict": _checks.flag("strict", strict)}
+    return Score(_shares(checked.batch.saliency, answers, threshold, **flags), None, evaluations)
+
+
+def _answer(subject: Subject, predict: Any, *, block: int) -> Score:
+    return Score(jnp.argmax(_program.logits(predict, subject.x)))
+
+
+@functools.partial(compilation.jit, static_argnames=("absolute", "strict"))
+def _shares(
+    saliency: Float[Array, "b H W"], answers: Int[Array, " b"], threshold: Scalar, *, absolute: bool, strict: bool
+) -> Float[Array, " b"]:
+    maps = saliency.reshape(len(saliency), -1)
+    if absolute:
+        maps = jnp.abs(_numerics.divide(maps, jnp.abs(maps).max(axis=1, keepdims=True)))
+    deviation = maps.std(axis=0)
+    scaled = maps / deviation if strict else _numerics.divide(maps, deviation)
+    distance = jax.lax.map(lambda one: _numerics.sqrt(jnp.square(scaled - one).sum(axis=1)), scaled)
+    near = distance / distance.max() <= threshold if strict else distance <= threshold * _furthest(distance)
+    near &= ~jnp.eye(len(maps), dtype=bool)
+    alike = (near & (answers[:, None] == answers[None])).sum(axis=1)
+    return _numerics.divide(alike.astype(jnp.float32), near.sum(axis=1), 0.0 if strict else jnp.nan)
+
+
+def _furthest(distance: Float[Array, "b b"]) -> Scalar:
+    """The largest of the distances that there are; maps that are not finite have none."""
+    return jnp.max(distance, initial=0, where=jnp.isfinite(distance))

@@ -1,0 +1,141 @@
+"""Whether a map depends on what the network has learnt: the map again, as its layers lose their weights."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from egcam_jax import _checks, _numerics, compilation, kernel
+from egcam_jax._types import Map, Params, PRNGKey
+from egcam_jax.metrics import _inputs, _program, _similarity
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+
+@metric(
+    family="randomisation",
+    higher_is_better=False,
+    needs=("explain", "params", "key"),
+    undefined="the image's own map, or every map with lost weights, is constant",
+    source="Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018",
+)
+def mprt(
+    explain: Any,
+    params: Params,
+    x: Any,
+    key: Any,
+    *,
+    layers: Sequence[str],
+    target: Any,
+    cascading: bool = True,
+    similarity: str = "spearman",
+    absolute: bool = False,
+    chunk_size: int | None = _inputs.EXPLANATIONS,
+) -> Score:
+    """Compare a map with those after layers lost their weights: the model parameter randomisation test.
+
+    ``value = mean_l corr(a(theta), a(theta_l))``, with ``theta_l`` the parameters of which the first l layers, or the
+    l-th alone, are shuffled: each array's entries are permuted, which keeps their distribution.
+
+    Args:
+        explain: ``(params, x, target)`` with ``(b, H, W, C)`` images and ``(b,)`` classes, to ``(b, h, w)`` maps. Keep
+            one function object. It is called on single images under ``vmap``.
+        params: The model's parameters.
+        x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
+        key: For the permutations, which are the same for all images.
+        layers: Names of layers, in the order in which they lose their weights, for the test as published from the
+            output to the input. A layer is the arrays whose path in ``params`` has these keys in a row, such as
+            ``"Dense_0"`` or ``"params/Dense_0"``.
+        target: ``(B,)`` classes or one.
+        cascading: Let layers stay without their weights as the next lose theirs; ``False`` takes one at a time.
+        similarity: ``"spearman"`` or ``"pearson"``.
+        absolute: Compare sizes without signs.
+        chunk_size: Images in one pass.
+
+    Returns:
+        ``Score`` of value ``(B,)`` in [-1, 1], lower is better: a map that stays is not the network's; and curve
+        ``(B, L)``, a value for each layer, NaN where the map is constant, which the mean leaves out.
+
+    Raises:
+        ValueError: For shapes that do not fit, or a layer that ``params`` does not have.
+
+    Quantus: draws new initial weights with the layer's own ``reset_parameters``, which a function does not have, and
+    takes the similarity as an argument.
+
+    Source: Adebayo et al., 2018.
+    """
+    checked = _inputs.images(x, target)
+    if checked.batch.target is None:
+        raise ValueError(
+            "target is None, but the class must stay as layers lose their weights: pass one for each image."
+        )
+    own = _members(params, layers)
+    _similarity.checked(similarity)
+    maps = functools.partial(
+        _maps, _program.as_argument(explain), batch=checked.batch, chunk_size=_checks.count("chunk_size", chunk_size)
+    )
+    whole, now, curve = maps(params), params, []
+    for number, members in enumerate(own):
+        layer_key = jax.random.fold_in(_checks.key(key, "mprt"), number)
+        now = _shuffled(now if cascading else params, members, layer_key)
+        flags = {"similarity": similarity, "absolute": _checks.flag("absolute", absolute)}
+        curve.append(_alike(whole, maps(now), **flags))
+    values = jnp.stack(curve, axis=1)
+    there = jnp.isfinite(values)
+    mean = _numerics.divide(jnp.where(there, values, 0).sum(axis=1), there.sum(axis=1), jnp.nan)
+    score = Score(mean, values, None)
+    if checked.single:
+        score = jax.tree.map(lambda leaf: leaf[0], score)
+    return score._replace(evaluations=len(own) + 1)
+
+
+@functools.partial(compilation.jit, static_argnames=("chunk_size",))
+def _maps(explain: Any, params: Params, *, batch: Any, chunk_size: int) -> Float[Array, "b h w"]:
+    blocks = kernel.plan(len(batch.x), 1, chunk_size)
+    one = lambda it: _numerics.accumulate(explain(params, it.x[None], it.target[None])[0])
+    return kernel.map_images(one, batch, blocks.images)
+
+
+@functools.partial(compilation.jit, static_argnames=("similarity", "absolute"))
+def _alike(whole: Any, now: Any, *, similarity: str, absolute: bool) -> Float[Array, " b"]:
+    size = jnp.abs if absolute else (lambda values: values)
+
+    def one(before: Map, after: Map) -> Any:
+        return _similarity.correlation(size(before), size(after), similarity)
+
+    return jax.vmap(one)(whole, now)
+
+
+def _members(params: Params, layers: Sequence[str]) -> list[frozenset[int]]:
+    """The numbers of the arrays of each layer, in the order of ``jax.tree.leaves``."""
+    if isinstance(layers, str) or not layers:
+        raise ValueError(f"layers must be a sequence of names, the output's first; got {layers!r}.")
+    paths = [tuple(_word(key) for key in path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
+    found = []
+    for layer in layers:
+        words = tuple(layer.split("/"))
+        runs = lambda path, words=words: any(path[i : i + len(words)] == words for i in range(len(path)))
+        members = frozenset(number for number, path in enumerate(paths) if runs(path))
+        if not members:
+            known = dict.fromkeys("/".join(path[:-1]) for path in paths)
+            raise ValueError(f"layers: {layer!r} is not in params. {_checks.nearest(layer, known)}")
+        found.append(members)
+    return found
+
+
+def _word(key: Any) -> str:
+    """A key of a path in a tree as it is written."""
+    return str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))))
+
+
+def _shuffled(params: Params, members: frozenset[int], key: PRNGKey) -> Params:
+    """The parameters with the entries of some arrays permuted."""
+    leaves, structure = jax.tree.flatten(params)
+    for number in sorted(members):
+        leaf = jnp.asarray(leaves[number])
+        flat = jax.random.permutation(jax.random.fold_in(key, number), leaf.ravel())
+        leaves[number] = flat.reshape(leaf.shape)
+    return jax.tree.unflatten(structure, leaves)

@@ -1,0 +1,154 @@
+"""What becomes of the class's score as whole segments of the image go, most relevant first."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from egcam_jax import _checks, _numerics
+from egcam_jax.metrics import _baselines, _inputs, _program, _steps
+from egcam_jax.metrics._inputs import Subject
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+_ROUNDED_TO = 32
+"""Room for segments goes up in steps of so many, so that batches with other numbers of them share a program."""
+
+
+@metric(
+    family="faithfulness",
+    higher_is_better=True,
+    needs=("saliency", "predict"),
+    undefined=f"{_steps.UNORDERED}; there are fewer than two segments; or the class's score is 0",
+    source="Rieger and Hansen, IROF: a low resource evaluation metric for explanation methods, 2020",
+)
+def irof(
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    segments: Any = None,
+    num_segments: int | None = None,
+    baseline: Any = None,
+    softmax: bool = True,
+    mode: str = "definition",
+    chunk_size: int | None = None,
+) -> Score:
+    """Area over the class's score, relative to the image's, as its segments are replaced, most relevant first.
+
+    A segment's relevance is its mean saliency. With ``c_l = f(x_l) / f(x)`` for l of L segments replaced, it is
+    ``1 - ((c_0 + c_L) / 2 + c_1 + ... + c_{L-1}) / L``, the area over the curve on [0, 1].
+
+    Args:
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
+        x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
+        saliency: ``(B, H, W)`` or ``(H, W)``; its positive scale does not count.
+        target: ``(B,)`` classes or one; ``None`` each image's top class.
+        segments: ``(B, H, W)`` or ``(H, W)`` labels from 0; by default those of ``skimage.segmentation.slic`` with its
+            own defaults, about 100, found on the host and different from release to release of scikit-image.
+        num_segments: Room for so many of them, known before compilation; needed only where the labels are traced.
+        baseline: ``"mean_colour"`` (the default), ``"mean"``, ``"black"`` or ``"white"`` of the image itself, a number,
+            or an array that broadcasts to one image, in the units of ``x``.
+        softmax: Use the class's probability; ``False`` its logit.
+        mode: ``"definition"`` or ``"quantus"``.
+        chunk_size: Images times segments in one pass through the network; 32 by default.
+
+    Returns:
+        ``Score`` of value ``(B,)``, at most 1, higher is better, and curve ``(B, T)``, ``c_0`` first, NaN beyond an
+        image's own segments.
+
+    Raises:
+        ValueError: For shapes that do not fit, or labels that are not whole numbers from 0.
+        ImportError: There are no segments, and no scikit-image to find them.
+
+    Quantus: ``mode="quantus"`` equals 0.4.4 (0.6 fails on images with channels): ``L`` less the area under ``c_1`` to
+    ``c_L`` with steps of 1, not divided by L, and the mean of all entries of what is left, instead of the mean colour.
+
+    Source: Rieger and Hansen, 2020.
+    """
+    checked = _inputs.images_and_maps(x, saliency, target)
+    _checks.one_of("mode", mode, ("definition", "quantus"))
+    labels = _slic(checked) if segments is None else _labels(segments, checked)
+    room = _room(labels, num_segments)
+    if baseline is None:
+        baseline = "mean" if mode == "quantus" else "mean_colour"
+    return _program.run(
+        _one,
+        (predict,),
+        checked._replace(batch=checked.batch._replace(segments=labels)),
+        samples=room,
+        chunk_size=chunk_size,
+        evaluations=room + 1 + (target is None),
+        room=room,
+        baseline=_baselines.checked(baseline, checked.batch.x),
+        softmax=_checks.flag("softmax", softmax),
+        mode=mode,
+    )
+
+
+def _slic(checked: _inputs.Checked) -> Int[Array, "b H W"]:
+    """The segments of every image, by scikit-image."""
+    if not _checks.concrete(checked.batch.x):
+        raise ValueError("segments is None, but x is traced, and segments are found on the host: pass segments.")
+    try:
+        from skimage.segmentation import slic
+    except ImportError as error:
+        raise ImportError(
+            'irof finds segments with scikit-image: pip install "egcam_jax[cli]", or pass segments.'
+        ) from (error)
+    images = np.asarray(checked.batch.x, np.float64)
+    return jnp.asarray(np.stack([slic(image, start_label=0) for image in images]))
+
+
+def _labels(segments: Any, checked: _inputs.Checked) -> Int[Array, "b H W"]:
+    """Check labels that were given."""
+    segments = jnp.asarray(segments)
+    wanted = checked.batch.saliency.shape[checked.single :]
+    if segments.shape != wanted or not jnp.issubdtype(segments.dtype, jnp.integer):
+        raise ValueError(
+            f"segments must be whole numbers of shape {wanted}, a label for each pixel; got {segments.dtype} of shape "
+            f"{segments.shape}."
+        )
+    if _checks.concrete(segments) and int(segments.min()) < 0:
+        raise ValueError(f"segments must be labels from 0; got {int(segments.min())}.")
+    return segments[None] if checked.single else segments
+
+
+def _room(labels: Any, num_segments: int | None) -> int:
+    """How many segments the program has room for."""
+    if not _checks.concrete(labels):
+        if num_segments is None:
+            raise ValueError("num_segments is None, but segments is traced: pass the largest label plus 1.")
+        return _checks.count("num_segments", num_segments)
+    found = int(labels.max()) + 1
+    if num_segments is None:
+        return -(-found // _ROUNDED_TO) * _ROUNDED_TO
+    if _checks.count("num_segments", num_segments) < found:
+        raise ValueError(f"num_segments must be at least {found}, the largest label plus 1; got {num_segments}.")
+    return num_segments
+
+
+def _one(subject: Subject, predict: Any, *, block: int, room: int, baseline: Any, softmax: bool, mode: str) -> Score:
+    x, saliency, labels = subject.x, subject.saliency, subject.segments
+    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    pixels = jax.ops.segment_sum(jnp.ones(labels.size), labels.ravel(), room)
+    relevance = _numerics.divide(jax.ops.segment_sum(saliency.ravel(), labels.ravel(), room), pixels)
+    rank = _steps.ranks(jnp.where(pixels > 0, relevance, -jnp.inf))[labels]
+    count = (pixels > 0).sum()
+    finish = _baselines.replacing(x, baseline, rank[..., None], room, drifts=mode == "quantus")
+    whole = score(x)
+    left = lambda number: score(jnp.where((rank <= number)[..., None], finish, x))
+    real = jnp.arange(room) < count
+    scores = _program.over_samples(left, room, block, (x, finish), needed=real)
+    curve = _numerics.divide(jnp.concatenate([whole[None], scores]), whole, jnp.nan)
+    exists = jnp.concatenate([jnp.ones(1, bool), real])
+    total, last = jnp.where(exists, curve, 0).sum(), curve[count]
+    if mode == "quantus":
+        value = count - (total - curve[0] - (curve[1] + last) / 2)
+    else:
+        value = 1 - (total - (curve[0] + last) / 2) / count
+    defined = _steps.ordered(saliency) & (count > 1)
+    return Score(jnp.where(defined, value, jnp.nan), jnp.where(exists, curve, jnp.nan))

@@ -1,0 +1,177 @@
+"""How much a map changes as the image is moved a little: against its own size, or against the image's move."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from egcam_jax import _checks, _numerics
+from egcam_jax._types import Scalar
+from egcam_jax.metrics import _copies
+from egcam_jax.metrics._copies import Asked, Copy
+from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+_NEEDS = ("explain", "key")
+_YEH = "Yeh et al., On the (In)fidelity and Sensitivity of Explanations, NeurIPS 2019"
+_UNDEFINED = "the image's own map is zero everywhere; or, where it is asked for, a copy changes the model's answer"
+_TINY = 1e-10
+"""Added to the distance between images, as the reference does."""
+
+
+@metric(
+    family="robustness",
+    higher_is_better=False,
+    needs=_NEEDS,
+    undefined="a map is not finite; or, where it is asked for, a copy changes the model's answer",
+    source="Alvarez-Melis and Jaakkola, On the Robustness of Interpretability Methods, 2018",
+)
+def local_lipschitz(
+    explain: Any,
+    x: Any,
+    key: Any = None,
+    *,
+    target: Any = None,
+    predict: Any = None,
+    num_samples: int = 200,
+    noise_std: float = 0.1,
+    perturbations: Any = None,
+    normalize: bool = True,
+    nan_on_change: bool = False,
+    index: Any = 0,
+    chunk_size: int | None = EXPLANATIONS,
+) -> Score:
+    """Estimate the Lipschitz constant of the map around the image.
+
+    ``max_s ||a(x) - a(x + d_s)|| / (||d_s|| + 1e-10)`` with ``d_s ~ N(0, noise_std^2)`` and Euclidean norms.
+
+    Args:
+        explain: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, h, w)`` maps. Keep one function object, with
+            arrays bound by ``jax.tree_util.Partial``::
+
+                def saliency(params, refs, key, x, target):
+                    return egcam_jax.explain(params, apply_fn, x, refs, key, target=target).saliency
+
+                explain = jax.tree_util.Partial(saliency, params, refs, key)
+
+            It is called on single images under ``vmap``, so that it draws the same for every copy.
+        x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
+        key: For the noise; each image's own is folded from its index.
+        target: ``(B,)`` classes or one, the same for an image and its copies; ``None`` each image's top class.
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; needed for ``target=None`` and ``nan_on_change``.
+        num_samples: S, the copies of each image.
+        noise_std: In the units of ``x``.
+        perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, what is added to ``x``, in place of a key.
+        normalize: Divide each map by its largest absolute value; zeros stay zeros.
+        nan_on_change: Make an image NaN where a copy has another top class.
+        index: The first image's index in the whole, or one for each.
+        chunk_size: Images times copies in one pass, each of which takes what ``explain`` takes for one image.
+
+    Returns:
+        ``Score`` of value ``(B,)``, lower is better, and curve ``(B, S)``, the copies' quotients.
+
+    Raises:
+        ValueError: For shapes that do not fit, or neither ``target`` nor ``predict``.
+
+    Quantus: 0.4.4 divides the maps of the copies, and 0.6 all maps, by the maximum over their batch instead; equal
+    for maps that come with a maximum of 1, and for ``normalize=False``.
+
+    Source: Alvarez-Melis and Jaakkola, 2018.
+    """
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)
+    options = _options(normalize, noise_std=noise_std)
+    return _copies.run(_lipschitz, "local_lipschitz", explain, x, key, asked, **options)
+
+
+@metric(family="robustness", higher_is_better=False, needs=_NEEDS, undefined=_UNDEFINED, source=_YEH)
+def max_sensitivity(
+    explain: Any,
+    x: Any,
+    key: Any = None,
+    *,
+    target: Any = None,
+    predict: Any = None,
+    num_samples: int = 200,
+    radius: float = 0.2,
+    perturbations: Any = None,
+    normalize: bool = False,
+    nan_on_change: bool = False,
+    index: Any = 0,
+    chunk_size: int | None = EXPLANATIONS,
+) -> Score:
+    """Take the largest relative change of the map: ``max_s ||a(x) - a(x + d_s)|| / ||a(x)||``.
+
+    ``d_s ~ U(-radius, radius)`` for every entry, and Euclidean norms. All arguments but ``radius``, in the units of
+    ``x``, are those of ``local_lipschitz``.
+
+    Returns:
+        ``Score`` of value ``(B,)``, lower is better, and curve ``(B, S)``, the copies' changes. It is 1 where a
+        copy's map is all zero.
+
+    Raises:
+        ValueError: For shapes that do not fit, or neither ``target`` nor ``predict``.
+
+    Quantus: equal to 0.4.4-0.6 with the same noise, but that 0.4.4 never perturbs an image's first entry, and 0.6
+    refuses copies whose maps are zero.
+
+    Source: Yeh et al., 2019.
+    """
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)
+    options = _options(normalize, radius=radius)
+    return _copies.run(_sensitivity, "max_sensitivity", explain, x, key, asked, worst=True, **options)
+
+
+@metric(family="robustness", higher_is_better=False, needs=_NEEDS, undefined=_UNDEFINED, source=_YEH)
+def avg_sensitivity(
+    explain: Any,
+    x: Any,
+    key: Any = None,
+    *,
+    target: Any = None,
+    predict: Any = None,
+    num_samples: int = 200,
+    radius: float = 0.2,
+    perturbations: Any = None,
+    normalize: bool = False,
+    nan_on_change: bool = False,
+    index: Any = 0,
+    chunk_size: int | None = EXPLANATIONS,
+) -> Score:
+    """Take the mean relative change of the map, ``mean_s ||a(x) - a(x + d_s)|| / ||a(x)||``.
+
+    All else is as for ``max_sensitivity``; with the same key both see the same copies.
+
+    Source: Yeh et al., 2019, for the changes; Bhatt et al., 2020, for their mean.
+    """
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)
+    options = _options(normalize, radius=radius)
+    return _copies.run(_sensitivity, "avg_sensitivity", explain, x, key, asked, worst=False, **options)
+
+
+def _options(normalize: bool, **size: Any) -> dict[str, Any]:
+    """The options of this file, checked: the size of the perturbations is an argument of the program."""
+    sizes = {name: float(_checks.number(name, value, low=0)) for name, value in size.items()}
+    return {"normalize": _checks.flag("normalize", normalize), **sizes}
+
+
+def _lipschitz(subject: Subject, explain: Any, predict: Any, *, normalize: bool, noise_std: Any, **over: Any) -> Score:
+    def quotient(copy: Copy) -> Scalar:
+        change = _copies.scaled(copy.saliency, normalize) - _copies.scaled(copy.saliency_moved, normalize)
+        return _copies.norm(change) / (_copies.norm(copy.moved - copy.x) + _TINY)
+
+    draw = lambda key, shape: noise_std * jax.random.normal(key, shape)
+    curve = _copies.over(quotient, subject, explain, predict, draw, **over)
+    return Score(curve.max(), curve)
+
+
+def _sensitivity(
+    subject: Subject, explain: Any, predict: Any, *, normalize: bool, radius: Any, worst: bool, **over: Any
+) -> Score:
+    def change(copy: Copy) -> Scalar:
+        saliency, moved = (_copies.scaled(it, normalize) for it in (copy.saliency, copy.saliency_moved))
+        return _numerics.divide(_copies.norm(saliency - moved), _copies.norm(saliency), jnp.nan)
+
+    draw = lambda key, shape: radius * jax.random.uniform(key, shape, minval=-1)
+    curve = _copies.over(change, subject, explain, predict, draw, **over)
+    return Score(curve.max() if worst else curve.mean(), curve)

@@ -1,0 +1,157 @@
+"""How much a map changes, relatively, as the image or the model's output changes a little, relatively."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from egcam_jax import _checks
+from egcam_jax._types import Scalar
+from egcam_jax.metrics import _copies
+from egcam_jax.metrics._copies import Asked, Copy
+from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+_SOURCE = "Agarwal et al., Rethinking Stability for Attribution-based Explanations, 2022"
+_UNDEFINED = "a map is not finite; or, unless that is ignored, a copy changes the model's answer"
+_MODES = ("definition", "quantus")
+
+
+@metric(
+    family="robustness",
+    higher_is_better=False,
+    needs=("explain", "predict", "key"),
+    undefined=_UNDEFINED,
+    source=_SOURCE,
+)
+def relative_input_stability(
+    explain: Any,
+    x: Any,
+    key: Any = None,
+    *,
+    target: Any = None,
+    predict: Any = None,
+    num_samples: int = 200,
+    low: float = 0.02,
+    high: float = 0.2,
+    perturbations: Any = None,
+    eps: float = 1e-6,
+    nan_on_change: bool = True,
+    mode: str = "definition",
+    index: Any = 0,
+    chunk_size: int | None = EXPLANATIONS,
+) -> Score:
+    """Relate the map's relative change to the image's.
+
+    ``max_s ||(a(x) - a(x_s)) / a(x)|| / max(||(x - x_s) / x||, eps)`` with ``x_s = x + d_s``, ``d_s ~ U(low, high)``
+    for every entry, quotients entry by entry and Euclidean norms. Entries of ``a(x)`` and ``x`` smaller than ``eps``
+    count as ``eps``, so that a map that is zero there has a value.
+
+    Args:
+        explain: As for ``local_lipschitz``, as are ``x``, ``key``, ``target``, ``num_samples``, ``perturbations``,
+            ``index`` and ``chunk_size``.
+        x: Images.
+        key: For the noise.
+        target: Classes.
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits.
+        num_samples: S.
+        low: The least that is added to an entry, in the units of ``x``; above 0, so the noise is one-sided, as in the
+            reference.
+        high: The most.
+        perturbations: What is added, in place of a key.
+        eps: The smallest divisor.
+        nan_on_change: Make an image NaN where a copy has another top class, as the definition's neighbourhood asks.
+        mode: ``"definition"``, or ``"quantus"``: there ``eps`` is added to divisors that are exactly 0, and no other.
+        index: The images' place in the whole.
+        chunk_size: Images times copies in one pass.
+
+    Returns:
+        ``Score`` of value ``(B,)``, lower is better, and curve ``(B, S)``, the copies' quotients.
+
+    Raises:
+        ValueError: For shapes that do not fit, bounds in the wrong order, or no model where its answer counts.
+
+    Quantus: ``mode="quantus"`` equals 0.4.4-0.6 with the same noise. Maps that are exactly 0 in many places, as after a
+    ReLU, make either value large: it counts how many places become non-zero.
+
+    Source: Agarwal et al., 2022.
+    """
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)
+    options = _options(low, high, eps, mode)
+    return _copies.run(_stability, "relative_input_stability", explain, x, key, asked, outputs=False, **options)
+
+
+@metric(
+    family="robustness",
+    higher_is_better=False,
+    needs=("explain", "predict", "key"),
+    undefined=_UNDEFINED,
+    source=_SOURCE,
+)
+def relative_output_stability(
+    explain: Any,
+    x: Any,
+    key: Any = None,
+    *,
+    target: Any = None,
+    predict: Any = None,
+    num_samples: int = 200,
+    low: float = 0.02,
+    high: float = 0.2,
+    perturbations: Any = None,
+    eps: float = 1e-6,
+    nan_on_change: bool = True,
+    mode: str = "definition",
+    index: Any = 0,
+    chunk_size: int | None = EXPLANATIONS,
+) -> Score:
+    """Relate the map's relative change to that of the logits.
+
+    ``max_s ||(a(x) - a(x_s)) / a(x)|| / max(||z(x) - z(x_s)||, eps)`` over all logits z; all else is as for
+    ``relative_input_stability``, and with the same key both see the same copies.
+
+    Raises:
+        ValueError: As there, and without ``predict``.
+
+    Source: Agarwal et al., 2022.
+    """
+    if predict is None:
+        raise ValueError("predict is None, but relative_output_stability compares logits: pass the model.")
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)
+    options = _options(low, high, eps, mode)
+    return _copies.run(_stability, "relative_output_stability", explain, x, key, asked, outputs=True, **options)
+
+
+def _options(low: float, high: float, eps: float, mode: str) -> dict[str, Any]:
+    lowest = float(_checks.number("low", low, low=-float("inf")))
+    highest = float(_checks.number("high", high, low=lowest))
+    _checks.one_of("mode", mode, _MODES)
+    return {"low": lowest, "high": highest, "eps": float(_checks.number("eps", eps, low=0)), "mode": mode}
+
+
+def _stability(
+    subject: Subject,
+    explain: Any,
+    predict: Any,
+    *,
+    low: Any,
+    high: Any,
+    eps: Any,
+    mode: str,
+    outputs: bool,
+    **over: Any,
+) -> Score:
+    def divisor(size: Any) -> Any:
+        return jnp.where(size == 0, eps, size) if mode == "quantus" else jnp.maximum(size, eps)
+
+    def relative(before: Any, after: Any) -> Scalar:
+        return _copies.norm((before - after) / divisor(jnp.abs(before)))
+
+    def quotient(copy: Copy) -> Scalar:
+        moved = _copies.norm(copy.logits - copy.logits_moved) if outputs else relative(copy.x, copy.moved)
+        return relative(copy.saliency, copy.saliency_moved) / divisor(moved)
+
+    draw = lambda key, shape: jax.random.uniform(key, shape, minval=low, maxval=high)
+    curve = _copies.over(quotient, subject, explain, predict, draw, outputs=outputs, **over)
+    return Score(curve.max(), curve)
