@@ -108,7 +108,7 @@ def infidelity(
         evaluations=samples + 1 + (target is None),
         count=samples,
         perturbation=perturbation,
-        noise_std=float(_checks.number("noise_std", noise_std, low=0)),
+        noise_std=float(_checks.number("noise_std", noise_std, low=0.0)),
         patch_size=patch_size,
         baseline=_baselines.checked(baseline, checked.batch.x),
         scale=_checks.one_of("scale", scale, SCALES),

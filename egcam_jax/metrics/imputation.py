@@ -89,7 +89,7 @@ def road(
         evaluations=len(percentages) + (target is None),
         removed=tuple(int(pixels * share / 100) for share in percentages),
         most_relevant_first=_checks.flag("most_relevant_first", most_relevant_first),
-        noise_std=float(_checks.number("noise_std", noise_std, low=0)),
+        noise_std=float(_checks.number("noise_std", noise_std, low=0.0)),
         iterations=_checks.count("iterations", iterations),
         probability=_checks.flag("probability", probability),
     )

@@ -29,6 +29,7 @@ def sufficiency(
     target: Any = None,
     *,
     threshold: float = 0.6,
+    normalize: bool = True,
     absolute: bool = True,
     strict: bool = False,
     chunk_size: int | None = None,
@@ -46,7 +47,8 @@ def sufficiency(
         saliency: ``(B, H, W)``.
         target: ``(B,)`` the model's own answers, where they are known already; ``None`` asks the model.
         threshold: Relative distance within which maps are similar.
-        absolute: Scale the maps by their maxima and drop signs; ``False`` takes them as they come.
+        normalize: Divide each map by its largest absolute value.
+        absolute: Drop the maps' signs.
         strict: As the reference does: a pixel that is the same in all maps makes all distances undefined and every
             value 0, and an image without neighbours has 0. By default such pixels are left out, and the value is NaN.
         chunk_size: Images in one pass through the network; 32 by default.
@@ -57,21 +59,22 @@ def sufficiency(
     Raises:
         ValueError: For shapes that do not fit, or a single image.
 
-    Quantus: ``strict=True`` equals 0.6 for batches of up to 64 images (more are cut into chunks of 64 there), and with
-    ``absolute=False`` 0.4.4.
+    Quantus: ``strict=True, normalize=False`` equals 0.6, which divides all maps by one maximum, for batches of up to 64
+    images (more are cut into chunks of 64 there); with ``absolute=False`` too it equals 0.4.4.
 
     Source: Dasgupta et al., 2022; the distances are Quantus's.
     """
     checked = _inputs.images_and_maps(x, saliency, target)
     if checked.single or len(checked.batch.x) < 2:
         raise ValueError(f"x must be a batch of at least two images, which are compared; got shape {jnp.shape(x)}.")
-    _checks.number("threshold", threshold, low=0)
+    _checks.number("threshold", threshold, low=0.0)
     if target is None:
         asked = _program.run(_answer, (predict,), checked, chunk_size=chunk_size, evaluations=1)
         answers, evaluations = asked.value, asked.evaluations
     else:
         answers, evaluations = checked.batch.target, 0
-    flags = {"absolute": _checks.flag("absolute", absolute), "strict": _checks.flag("strict", strict)}
+    flags = {"normalize": normalize, "absolute": absolute, "strict": strict}
+    flags = {name: _checks.flag(name, value) for name, value in flags.items()}
     return Score(_shares(checked.batch.saliency, answers, threshold, **flags), None, evaluations)
 
 
@@ -79,13 +82,20 @@ def _answer(subject: Subject, predict: Any, *, block: int) -> Score:
     return Score(jnp.argmax(_program.logits(predict, subject.x)))
 
 
-@functools.partial(compilation.jit, static_argnames=("absolute", "strict"))
+@functools.partial(compilation.jit, static_argnames=("normalize", "absolute", "strict"))
 def _shares(
-    saliency: Float[Array, "b H W"], answers: Int[Array, " b"], threshold: Scalar, *, absolute: bool, strict: bool
+    saliency: Float[Array, "b H W"],
+    answers: Int[Array, " b"],
+    threshold: Any,
+    *,
+    normalize: bool,
+    absolute: bool,
+    strict: bool,
 ) -> Float[Array, " b"]:
     maps = saliency.reshape(len(saliency), -1)
-    if absolute:
-        maps = jnp.abs(_numerics.divide(maps, jnp.abs(maps).max(axis=1, keepdims=True)))
+    if normalize:
+        maps = _numerics.divide(maps, jnp.abs(maps).max(axis=1, keepdims=True))
+    maps = jnp.abs(maps) if absolute else maps
     deviation = maps.std(axis=0)
     scaled = maps / deviation if strict else _numerics.divide(maps, deviation)
     distance = jax.lax.map(lambda one: _numerics.sqrt(jnp.square(scaled - one).sum(axis=1)), scaled)

@@ -151,7 +151,7 @@ def avg_sensitivity(
 
 def _options(normalize: bool, **size: Any) -> dict[str, Any]:
     """The options of this file, checked: the size of the perturbations is an argument of the program."""
-    sizes = {name: float(_checks.number(name, value, low=0)) for name, value in size.items()}
+    sizes = {name: float(_checks.number(name, value, low=0.0)) for name, value in size.items()}
     return {"normalize": _checks.flag("normalize", normalize), **sizes}
 
 

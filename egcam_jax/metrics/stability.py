@@ -127,7 +127,7 @@ def _options(low: float, high: float, eps: float, mode: str) -> dict[str, Any]:
     lowest = float(_checks.number("low", low, low=-float("inf")))
     highest = float(_checks.number("high", high, low=lowest))
     _checks.one_of("mode", mode, _MODES)
-    return {"low": lowest, "high": highest, "eps": float(_checks.number("eps", eps, low=0)), "mode": mode}
+    return {"low": lowest, "high": highest, "eps": float(_checks.number("eps", eps, low=0.0)), "mode": mode}
 
 
 def _stability(
