@@ -17,7 +17,12 @@ METHODS = (
     *("expected_gradcam", "expected_gradcam++", "expected_xgradcam", "expected_hirescam", "expected_layercam"),
     *("ablationcam", "scorecam"),
 )
-METRICS = ("deletion_auc", "insertion_auc", "insertion_deletion")
+METRICS = (
+    *("completeness_gap", "average_drop", "increase_in_confidence", "faithfulness_estimate", "infidelity"),
+    *("pixel_flipping", "road", "insertion_auc", "deletion_auc", "insertion_deletion", "irof"),
+    *("local_lipschitz", "max_sensitivity", "avg_sensitivity", "complexity", "sparseness"),
+    *("relative_input_stability", "relative_output_stability", "running_time"),
+)
 GRADIENTS = ("vanilla", "smooth", "integrated", "expected")
 
 

@@ -15,6 +15,18 @@ from egcam_jax.metrics import METRICS, Metric
 _MADE_HERE = frozenset({"saliency", "predict", "explain", "key"})
 """What a photograph and a network give; a mask is not among it."""
 
+_IN_WORDS = {
+    "saliency": "a map",
+    "predict": "the network",
+    "explain": "the method itself",
+    "params": "the network's parameters",
+    "mask": "a mask of the object",
+    "key": "a seed",
+    "batch": "several images to compare",
+}
+_NO_TEXT = ("chunk_size", "index", "perturbations", "segments", "num_segments", "target", "predict", "layers")
+"""Options that are made here, or that cannot be written on a command line."""
+
 
 class Asked(NamedTuple):
     """A metric, and those of its options that were given."""
@@ -70,19 +82,37 @@ def described(scores: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
+def taken(metric: Metric) -> str:
+    """What a metric takes, in words."""
+    return ", ".join(words for need, words in _IN_WORDS.items() if need in metric.needs)
+
+
+def options(metric: Metric) -> str:
+    """The options that can be given here, with their defaults."""
+    takes = inspect.signature(metric.function).parameters.values()
+    given = [it for it in takes if it.kind == it.KEYWORD_ONLY and it.name not in _NO_TEXT]
+    return ", ".join(f"{it.name}={_written(it.default)}" for it in given)
+
+
+def _written(default: Any) -> str:
+    if isinstance(default, tuple):
+        return f"{default[0]},...,{default[-1]}"
+    return str(default).lower() if default is None or isinstance(default, bool) else str(default)
+
+
 def _one(name: str, *pairs: str) -> Asked:
     full = next((it for it in (name, f"{name}_auc") if it in METRICS), None)
     if full is None:
         raise ValueError(f"--metrics {name!r} is unknown. {_checks.nearest(name, METRICS)}")
     metric = METRICS[full]
     if lacking := metric.needs - _MADE_HERE:
-        raise ValueError(f"--metrics {name}: it needs {' and '.join(sorted(lacking))}, which is not at hand here.")
-    options = _methods.parse(pairs)
-    takes = [it.name for it in inspect.signature(metric.function).parameters.values() if it.kind == it.KEYWORD_ONLY]
-    for option in options:
-        if option not in takes:
-            raise ValueError(f"--metrics {name}:{option}: {full} has no such option; it has {', '.join(takes)}.")
-    return Asked(metric, {option: _value(value) for option, value in options.items()})
+        words = " and ".join(_IN_WORDS[need] for need in _IN_WORDS if need in lacking)
+        raise ValueError(f"--metrics {name}: it needs {words}, which a photograph alone does not give: use Python.")
+    given, has = _methods.parse(pairs), options(metric)
+    for option in given:
+        if option not in [it.partition("=")[0] for it in has.split(", ")]:
+            raise ValueError(f"--metrics {name}:{option}: {full} has no such option; it has {has or 'none'}.")
+    return Asked(metric, {option: _value(value) for option, value in given.items()})
 
 
 def _value(text: str) -> Any:

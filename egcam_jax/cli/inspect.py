@@ -66,23 +66,24 @@ def methods(debug: _errors.Debug = False) -> None:
 
 
 def metrics(debug: _errors.Debug = False) -> None:
-    """List the metrics: what they measure, which way is better, what they take, and where they come from."""
+    """List the metrics by what they measure; below each what it takes, and its options with their defaults."""
     with _errors.one_line(debug):
+        from egcam_jax.cli import _metrics
         from egcam_jax.metrics import METRICS
-        from egcam_jax.metrics._registry import FAMILIES, NEEDS
+        from egcam_jax.metrics._registry import FAMILIES
 
-        ranked = sorted(METRICS.values(), key=lambda it: FAMILIES.index(it.family))
-        rows = [
-            (
-                it.name,
-                it.family,
-                "higher" if it.higher_is_better else "lower",
-                ", ".join(name for name in NEEDS if name in it.needs),
-                it.source,
-            )
-            for it in ranked
-        ]
-        _table(("metric", "measures", "better", "takes", "source"), rows)
+        family = None
+        for it in sorted(METRICS.values(), key=lambda it: FAMILIES.index(it.family)):
+            if it.family != family:
+                family = it.family
+                typer.echo(family)
+            typer.echo(f"  {it.name}  ({'higher' if it.higher_is_better else 'lower'} is better; {it.source})")
+            typer.echo(f"    takes {_metrics.taken(it)}")
+            if options := _metrics.options(it):
+                typer.echo(f"    options {options}")
+        typer.echo(
+            "\nScore a map with `egcam explain --metrics NAME:OPTION=VALUE,...`; more than a photograph needs Python."
+        )
 
 
 def _options(method: Any) -> list[tuple[str, str]]:

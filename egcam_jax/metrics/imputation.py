@@ -34,7 +34,7 @@ def road(
     target: Any = None,
     key: Any = None,
     *,
-    percentages: tuple[float, ...] = PERCENTAGES,
+    percentages: tuple[int | float, ...] = PERCENTAGES,
     most_relevant_first: bool = True,
     noise_std: float = 0.01,
     iterations: int = 200,

@@ -1,12 +1,17 @@
 """`egcam metrics`, and `egcam explain --metrics`: scores as the library gives them, with what they mean."""
 
+import contextlib
+import functools
+
 import jax
 import numpy as np
 import pytest
 from tiny_network import document, pictures
 
+import egcam_jax
 from egcam_jax import metrics
-from egcam_jax.cli import _completion
+from egcam_jax.cli import _completion, _metrics
+from egcam_jax.metrics._registry import FAMILIES
 
 
 def scores(result):
@@ -63,9 +68,13 @@ def test_scores_are_printed_with_their_direction(egcam, tiny, photographs):
     ("asked", "said"),
     [
         ("nonsense", "--metrics 'nonsense' is unknown"),
-        ("insertion:stop=3", "--metrics insertion:stop: insertion_auc has no such option; it has step, chunk_size"),
+        ("insertion:stop=3", "--metrics insertion:stop: insertion_auc has no such option; it has step=224"),
         ("insertion:step=0", "step must be at least 1; got 0"),
         ("insertion:step", "NAME=VALUE wanted"),
+        ("pointing_game", "it needs a mask of the object, which a photograph alone does not give"),
+        ("sufficiency", "it needs several images to compare"),
+        ("mprt", "it needs the network's parameters"),
+        ("complexity:step=3", "complexity has no such option; it has none"),
     ],
 )
 def test_what_makes_no_sense_is_refused(egcam, tiny, photographs, asked, said):
@@ -74,13 +83,44 @@ def test_what_makes_no_sense_is_refused(egcam, tiny, photographs, asked, said):
     assert said in result.output
 
 
-def test_the_list_names_every_metric(egcam):
-    listed = egcam("metrics").stdout
+def test_the_list_names_every_metric_with_what_it_takes_and_its_options(egcam):
+    lines = egcam("metrics").stdout.splitlines()
     for name, metric in metrics.METRICS.items():
-        (line,) = [line for line in listed.splitlines() if line.split()[:1] == [name]]
-        assert metric.family in line
-        assert ("higher" if metric.higher_is_better else "lower") in line
+        (place,) = [i for i, line in enumerate(lines) if line.split()[:1] == [name] and line.startswith("  ")]
+        assert f"({'higher' if metric.higher_is_better else 'lower'} is better; {metric.source})" in lines[place]
+        assert lines[place + 1].startswith("    takes ")
+        assert ("a mask" in lines[place + 1]) == ("mask" in metric.needs)
+        families = [line for line in lines[:place] if line in FAMILIES]
+        assert families[-1] == metric.family
+    (place,) = [i for i, line in enumerate(lines) if line.startswith("  top_k_intersection")]
+    assert lines[place + 2] == "    options k=1000, concept_influence=false"
 
 
-def test_their_names_are_completed():
+def test_what_can_be_asked_of_a_photograph_is_completed():
+    asked = []
+    for name in metrics.METRICS:
+        with contextlib.suppress(ValueError):
+            asked += [it.metric.name for it in _metrics.choose(name)]
+    assert sorted(_completion.METRICS) == sorted(asked)
+    assert {"insertion_auc", "max_sensitivity", "complexity"} < set(asked) < set(metrics.METRICS)
     assert _completion.metrics("deletion,ins") == ["deletion,insertion_auc", "deletion,insertion_deletion"]
+
+
+def test_metrics_that_explain_again_and_that_draw(egcam, tiny, photographs):
+    few = "max_sensitivity:num_samples=3:radius=0.1,relative_output_stability:num_samples=2,infidelity:num_samples=4"
+    asked = ("--target", 1, "--method", "gradcam", "--metrics", few, "--json", "--seed", 5)
+    (found,) = scores(egcam("explain", photographs / "0.png", *asked))
+    (x,) = pictures([photographs / "0.png"])
+    saliency = np.load(next(photographs.parent.glob("egcam-out/0.*.npz")))["saliency"]
+    ours = functools.partial(egcam_jax.explain, tiny.params, tiny.apply_fn, method="gradcam", layer=tiny.layer)
+    explain = lambda x, target: ours(x, target=target).saliency
+    predict, key = lambda x: tiny.apply_fn(tiny.params, x), jax.random.key(5)
+    want = {
+        "max_sensitivity": metrics.max_sensitivity(explain, x, key, target=1, num_samples=3, radius=0.1),
+        "relative_output_stability": metrics.relative_output_stability(
+            explain, x, key, target=1, predict=predict, num_samples=2
+        ),
+        "infidelity": metrics.infidelity(predict, x, saliency, 1, key, num_samples=4),
+    }
+    for name, score in want.items():
+        np.testing.assert_allclose(found[name]["value"], score.value, rtol=1e-3)

@@ -3,7 +3,7 @@
 ``published.npz`` holds what they answered (``make_quantus.py``); the test marked ``live`` asks the Quantus that is
 installed again. Random metrics get the same noise. Not compared, and why:
 - IROF of 0.6.0, which fails on images with channels, as does the ROAD of both: its imputation is compared instead.
-- Sufficiency that is not strict, completeness, average drop and the mosaics, which mean something else there or nothing.
+- Sufficiency that is not strict, completeness, average drop and mosaics, which mean something else there or nothing.
 """
 
 from pathlib import Path

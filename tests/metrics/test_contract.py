@@ -1,0 +1,266 @@
+"""What every metric promises, whatever it measures: one table over the registry."""
+
+import functools
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from egcam_jax import metrics
+from egcam_jax.metrics import METRICS
+
+SIZE, IMAGES = 6, 5
+# Small sizes for what would take long: options of the metrics, not of the test.
+OPTIONS = {
+    "faithfulness_estimate": {"step": 3},
+    "pixel_flipping": {"step": 5},
+    "insertion_auc": {"step": 5},
+    "deletion_auc": {"step": 5},
+    "insertion_deletion": {"step": 5},
+    "infidelity": {"num_samples": 5},
+    "road": {"percentages": (10, 40, 70), "iterations": 40},
+    "top_k_intersection": {"k": 7},
+    "pointing_game": {"tolerance": 1},
+    "running_time": {"repeats": 2},
+    "sufficiency": {"threshold": 0.99},
+}
+TIMING = {"running_time"}  # it measures seconds, outside any program
+TOGETHER = {"sufficiency"}  # it compares the images of a batch
+COMPUTED = sorted(set(METRICS) - TIMING)
+TAKES = {name: inspect.signature(it.function).parameters for name, it in METRICS.items()}
+PASSES = sorted(name for name in COMPUTED if METRICS[name].needs & {"predict", "explain"} and name != "mprt")
+EXPLAINING = sorted(name for name, it in METRICS.items() if "explain" in it.needs)
+ORDERING = sorted(name for name, it in METRICS.items() if "no order" in it.undefined)
+
+
+def network(weights, x):
+    hidden = jnp.tanh(x.reshape(len(x), -1) @ weights["hidden"])
+    return hidden @ weights["out"]
+
+
+def explainer(weights, x, target):
+    score = lambda x: jnp.take_along_axis(network(weights, x), target[:, None], axis=1).sum()
+    return jnp.abs(jax.grad(score)(x) * x).sum(axis=-1)
+
+
+def arrays(seed=0):
+    draw = np.random.default_rng(seed)
+    normal = lambda *shape: jnp.asarray(draw.standard_normal(shape), jnp.float32)
+    features = SIZE * SIZE * 3
+    mask = np.zeros((IMAGES, SIZE, SIZE), bool)
+    for i in range(IMAGES):
+        mask[i, i % 3 : 4, 1 : 3 + i % 3] = True
+    return {
+        "weights": {"hidden": normal(features, 7) / features**0.5, "out": normal(7, 4)},
+        "x": normal(IMAGES, SIZE, SIZE, 3),
+        "saliency": jnp.abs(normal(IMAGES, SIZE, SIZE)),
+        "mask": jnp.asarray(mask),
+        "target": jnp.arange(IMAGES) % 4,
+        "segments": jnp.asarray(draw.permuted(np.tile(np.arange(SIZE * SIZE) // 4, (IMAGES, 1)), axis=1)).reshape(
+            IMAGES, SIZE, SIZE
+        ),
+    }
+
+
+def ask(name, given, **options):
+    """Call a metric with all that it takes of ``given``, as ``predict`` and ``explain`` over its weights."""
+    function = METRICS[name].function
+    known = {
+        "predict": jax.tree_util.Partial(network, given["weights"]),
+        "explain": explainer if name == "mprt" else jax.tree_util.Partial(explainer, given["weights"]),
+        "params": given["weights"],
+        "key": jax.random.key(4),
+        "num_samples": 4,
+        "layers": ("out", "hidden"),
+        "num_segments": SIZE * SIZE // 4,
+        **given,
+        **OPTIONS.get(name, {}),
+        **options,
+    }
+    if name in TOGETHER:
+        known.pop("target")
+    return function(**{argument: value for argument, value in known.items() if argument in TAKES[name]})
+
+
+def image(given, i):
+    return {name: value if name == "weights" else value[i] for name, value in given.items()}
+
+
+def indexed(name, i):
+    """Where an image is in the whole, for metrics that draw by it."""
+    return {"index": i} if "index" in TAKES[name] else {}
+
+
+def test_all_nineteen_are_there_and_the_extras():
+    nineteen = [
+        *("faithfulness_estimate", "pixel_flipping", "insertion_auc", "deletion_auc", "insertion_deletion", "irof"),
+        *("sufficiency", "infidelity", "local_lipschitz", "max_sensitivity", "avg_sensitivity"),
+        *("relative_input_stability", "relative_output_stability", "complexity", "sparseness"),
+        *("attribution_localisation", "top_k_intersection", "relevance_rank_accuracy", "relevance_mass_accuracy"),
+    ]
+    extras = [
+        *("running_time", "pointing_game", "energy_pointing_game", "grid_pointing_game", "road", "completeness_gap"),
+        *("mprt", "average_drop", "increase_in_confidence"),
+    ]
+    assert len(nineteen) == 19
+    assert sorted(METRICS) == sorted(nineteen + extras)
+    for name, it in METRICS.items():
+        assert it.name == name
+        assert getattr(metrics, name) is it.function
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_what_the_registry_says_is_so(name):
+    it = METRICS[name]
+    takes = TAKES[name]
+    words = {"saliency", "predict", "explain", "params", "mask", "key"}
+    needed = {word for word in words if word in takes and takes[word].kind is not takes[word].KEYWORD_ONLY}
+    assert needed <= it.needs
+    assert it.needs - needed <= {"batch", "predict"}
+    assert set(it.paper) <= {word for word, parameter in takes.items() if parameter.kind is parameter.KEYWORD_ONLY}
+    assert it.source
+    assert "Source:" in inspect.getdoc(it.function)
+
+
+@pytest.mark.parametrize("name", sorted(set(COMPUTED) - TOGETHER))
+def test_a_batch_is_its_images_one_by_one(name):
+    given = arrays()
+    together = ask(name, given, **indexed(name, 10))
+    assert together.value.shape == (IMAGES,)
+    for i in range(IMAGES):
+        alone = ask(name, image(given, i), **indexed(name, 10 + i))
+        assert jnp.shape(alone.value) == ()
+        np.testing.assert_allclose(alone.value, together.value[i], rtol=1e-4, atol=1e-6)
+        if together.curve is not None:
+            np.testing.assert_allclose(alone.curve, together.curve[i], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in COMPUTED if "chunk_size" in TAKES[name]))
+def test_the_chunk_size_does_not_count(name):
+    want = ask(name, arrays())
+    for chunk_size in (1, 7):
+        got = ask(name, arrays(), chunk_size=chunk_size)
+        np.testing.assert_allclose(got.value, want.value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_jit_and_vmap_of_the_users_change_nothing(name):
+    given = arrays()
+    want = ask(name, given).value
+    np.testing.assert_allclose(jax.jit(lambda given: ask(name, given).value)(given), want, rtol=1e-4, atol=1e-6)
+    if name in TOGETHER or "key" in METRICS[name].needs:
+        return  # an image's draws follow from its index, which vmap does not know: pass it
+    weights = given.pop("weights")
+    mapped = jax.vmap(lambda given: ask(name, {**given, "weights": weights}).value)(given)
+    np.testing.assert_allclose(mapped, want, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in COMPUTED if "index" in TAKES[name]))
+def test_draws_follow_from_the_index_under_vmap(name):
+    given = arrays()
+    want, weights = ask(name, given).value, given.pop("weights")
+    one = lambda given, index: ask(name, {**given, "weights": weights}, index=index).value
+    np.testing.assert_allclose(jax.vmap(one)(given, jnp.arange(IMAGES)), want, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_one_trace_for_a_shape_and_a_set_of_options(name):
+    calls = []
+
+    def counted(function, *arguments):
+        calls.append(function)
+        return function(*arguments)
+
+    def functions(given):
+        return {
+            "predict": jax.tree_util.Partial(predict, given["weights"]),
+            "explain": jax.tree_util.Partial(explain, given["weights"]),
+        }
+
+    predict, explain = functools.partial(counted, network), functools.partial(counted, explainer)
+    first, second = arrays(), arrays(1)
+    one = ask(name, first, **functions(first)).value
+    traced = len(calls)
+    other = ask(name, second, **functions(second), key=jax.random.key(9)).value
+    assert len(calls) == traced > 0
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, it in METRICS.items() if "saliency" in it.needs))
+def test_a_map_that_is_not_finite_has_no_value_and_spoils_no_other(name):
+    given = arrays()
+    want = ask(name, given)
+    got = ask(name, {**given, "saliency": given["saliency"].at[2, 1, 1].set(jnp.nan)})
+    assert np.isnan(got.value[2])
+    if name not in TOGETHER:
+        assert got.undefined == want.undefined + 1
+        others = np.array([0, 1, 3, 4])
+        np.testing.assert_allclose(got.value[others], want.value[others], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ORDERING)
+def test_a_constant_map_has_no_order(name):
+    given = arrays()
+    got = ask(name, {**given, "saliency": given["saliency"].at[0].set(0.5)})
+    assert np.isnan(got.value[0])
+    assert not np.isnan(got.value[1:]).any()
+
+
+@pytest.mark.parametrize("name", sorted(name for name, it in METRICS.items() if "mask" in it.needs))
+def test_an_empty_mask_has_no_value(name):
+    given = arrays()
+    got = ask(name, {**given, "mask": given["mask"].at[3].set(False)})
+    np.testing.assert_array_equal(np.isnan(got.value), [False, False, False, True, False])
+    assert got.undefined == 1
+
+
+@pytest.mark.parametrize("name", [*PASSES, "running_time"])
+def test_evaluations_are_what_the_network_is_asked(name):
+    """Counted as the images of a pass, at one image and one block of all samples."""
+    given, seen = arrays(), []
+
+    def predict(x):
+        jax.debug.callback(lambda x: seen.append(len(x)), x)
+        return network(given["weights"], x)
+
+    def explain(x, target):
+        jax.debug.callback(lambda x: seen.append(len(x)), x)
+        return explainer(given["weights"], x, target)
+
+    functions = {"explain": explain} if name in EXPLAINING else {"predict": predict}
+    one = given if name in TOGETHER else image(given, 0)
+    score = ask(name, one, **functions)
+    jax.effects_barrier()
+    per_image = sum(seen) / (IMAGES if name in TOGETHER else 1)
+    assert per_image == score.evaluations
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_bad_input_is_named(name):
+    given, it, takes = arrays(), METRICS[name], TAKES[name]
+    if it.needs >= {"saliency", "predict"}:
+        with pytest.raises(ValueError, match="saliency must have shape"):
+            ask(name, {**given, "saliency": given["saliency"][:, :3]})
+    if it.needs == {"saliency"}:
+        with pytest.raises(ValueError, match="saliency must have shape"):
+            ask(name, {**given, "saliency": given["x"]})
+    if "mask" in it.needs:
+        with pytest.raises(ValueError, match="mask must have the shape of saliency"):
+            ask(name, {**given, "mask": given["mask"][:, :3]})
+        with pytest.raises(ValueError, match="mask must be boolean, or zeros and ones"):
+            ask(name, {**given, "mask": given["mask"] * 0.5})
+    if "x" in takes:
+        with pytest.raises((ValueError, TypeError), match=r"^x "):
+            ask(name, {**given, "x": given["x"][..., 0, 0]})
+    if "key" in it.needs:
+        with pytest.raises(ValueError, match="key is None"):
+            ask(name, given, key=None)
+    for option, wrong in {"mode": "strange", "step": 0, "chunk_size": 0, "num_samples": 0, "noise_std": -1.0}.items():
+        if option in takes:
+            with pytest.raises(ValueError, match=f"^{option} must be"):
+                ask(name, given, **{option: wrong})
+    if "perturbations" in takes:
+        with pytest.raises(ValueError, match="perturbations must have shape"):
+            ask(name, given, perturbations=jnp.zeros((2, SIZE, SIZE)))
