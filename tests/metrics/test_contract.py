@@ -264,3 +264,26 @@ def test_bad_input_is_named(name):
     if "perturbations" in takes:
         with pytest.raises(ValueError, match="perturbations must have shape"):
             ask(name, given, perturbations=jnp.zeros((2, SIZE, SIZE)))
+
+
+@pytest.mark.parametrize(
+    ("name", "few", "many"),
+    [
+        ("insertion_auc", {"step": 64}, {"step": 4}),
+        ("infidelity", {"num_samples": 16}, {"num_samples": 256}),
+        ("max_sensitivity", {"num_samples": 16}, {"num_samples": 256}),
+    ],
+)
+def test_memory_is_bounded_by_the_chunk_size(name, few, many):
+    """Sixteen times the samples take no more room; only the curve, a number for each, is longer."""
+    side = 32
+    x = jnp.linspace(0, 1, side * side * 3).reshape(side, side, 3)
+    weights = {"hidden": jnp.ones((side * side * 3, 7)) / 100, "out": jnp.ones((7, 4))}
+    given = {"weights": weights, "x": x, "saliency": x[..., 0], "target": 1}
+
+    def room(options, chunk_size):
+        program = jax.jit(lambda given: ask(name, given, chunk_size=chunk_size, **options).value)
+        return program.lower(given).compile().memory_analysis().temp_size_in_bytes
+
+    assert room(many, 4) < room(few, 4) + 10_000
+    assert room(many, 32) > room(many, 4) + 4 * x.nbytes
