@@ -42,6 +42,8 @@ def insertion_auc(
     Raises:
         ValueError: For shapes that do not fit.
 
+    Quantus: has neither this nor ``deletion_auc``; its nearest is ``pixel_flipping``.
+
     Source: Petsiuk et al., RISE, 2018, whose code this equals: its blur, an 11 x 11 kernel that is nearly a box, with
     zeros beyond the borders. PolyCAM blurs with reflection and leaves the start out.
     """
@@ -72,9 +74,11 @@ def deletion_auc(
 def insertion_deletion(
     predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
 ) -> Score:
-    """Insertion AUC less deletion AUC, of one image each; arguments as for ``insertion_auc``.
+    """Insertion AUC less deletion AUC, image by image; higher is better, and arguments are as for ``insertion_auc``.
 
-    Source: Englebert et al., 2022, for the difference; both areas are RISE's.
+    PolyCAM starts both from a blurred copy and leaves the start out of the mean; here each area is RISE's.
+
+    Source: Englebert et al., 2022.
     """
     common = (predict, x, saliency, target)
     gained = insertion_auc(*common, step=step, chunk_size=chunk_size)
