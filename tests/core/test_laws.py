@@ -1,6 +1,7 @@
 """What must hold whatever the network: degenerate cases, completeness, and independence of how it is computed."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from egcam_jax import explain
 PARAMS = networks.parameters()
 IMAGES, REFS = jnp.asarray(networks.images(6)), jnp.asarray(networks.images(5, seed=2))
 KEY = jax.random.key(3)
+SAMPLES = 7  # wherever the number does not matter, so that tests share programs
 RUN = functools.partial(explain, PARAMS, networks.SPLIT)
 
 
@@ -49,8 +51,11 @@ def test_the_gradcam_law_holds_exactly_on_either_path_when_the_reference_is_the_
     ],
 )
 def test_the_completeness_gap_falls_at_the_rate_of_theory(options, slope):
-    """Monte Carlo falls as n^-1/2. Stratified positions on a smooth integrand fall as n^-3/2 for one reference."""
-    sizes = np.array([8, 32, 128])
+    """Monte Carlo falls as n^-1/2. Stratified positions on a smooth integrand fall as n^-3/2 for one reference.
+
+    A size midway would have no weight in the slope of a line through three.
+    """
+    sizes = np.array([8, 128])
     refs_one = {"stratified": REFS[:1], "iid": REFS}[options["sampling"]]
     keys = jax.random.split(jax.random.key(11), 128)
 
@@ -59,7 +64,7 @@ def test_the_completeness_gap_falls_at_the_rate_of_theory(options, slope):
         return float(np.sqrt(np.mean(np.square(jax.vmap(run)(keys)))))
 
     gaps = [rms(int(n)) for n in sizes]
-    fitted = np.polyfit(np.log(sizes), np.log(gaps), 1)[0]
+    fitted = np.log(gaps[1] / gaps[0]) / np.log(sizes[1] / sizes[0])
     assert abs(fitted - slope) < 0.15, (gaps, fitted)
 
 
@@ -81,14 +86,19 @@ def test_one_constant_baseline_gives_the_path_integral():
 
     ends, start = networks.features(PARAMS, IMAGES), networks.features(PARAMS, baseline)[0]
     nodes, weights = np.polynomial.legendre.leggauss(64)
-    for i, x in enumerate(IMAGES):
+
+    @jax.jit
+    def quadrature(x, end):
         codes = networks.features(PARAMS, x[None] * jnp.asarray((nodes + 1) / 2, jnp.float32)[:, None, None, None])
         field = jnp.tensordot(jnp.asarray(weights / 2, jnp.float32), jax.vmap(jax.grad(network))(codes), 1)
-        by_quadrature = ((ends[i] - start) * field).mean(axis=(0, 1))
-        np.testing.assert_allclose(fine.weights[i], by_quadrature, rtol=2e-4, atol=2e-4 * np.abs(by_quadrature).max())
+        return ((end - start) * field).mean(axis=(0, 1))
+
+    for x, end, got in zip(IMAGES, ends, fine.weights, strict=True):
+        want = quadrature(x, end)
+        np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-4 * np.abs(want).max())
 
     drawn = RUN(IMAGES, baseline, KEY, num_samples=64, **options)
-    signed = lambda e: jnp.einsum("bk,bijk->bij", e.weights, ends)
+    signed = lambda e: np.einsum("bk,bijk->bij", e.weights, ends)
     alive = np.asarray(drawn.stderr) > 0
     distance = np.abs(signed(drawn) - signed(fine))[alive] / drawn.stderr[alive]
     assert alive.sum() > 20
@@ -97,34 +107,40 @@ def test_one_constant_baseline_gives_the_path_integral():
 
 
 @pytest.mark.parametrize(
-    ("chunk_size", "path"), [(1, "input"), (3, "input"), (4, "latent"), (7, "input"), (7, "latent"), (1000, "input")]
+    ("chunk_size", "path"), [(1, "input"), (3, "latent"), (7, "input"), (20, "latent"), (1000, "input")]
 )
 def test_results_do_not_depend_on_the_chunk_size(chunk_size, path):
-    options = {"num_samples": 8, "path": path}
-    close(RUN(IMAGES, REFS, KEY, chunk_size=chunk_size, **options), RUN(IMAGES, REFS, KEY, chunk_size=16, **options))
+    """Blocks of 1 x 1, 3 x 1, 6 x 1, 6 x 3 and 6 x 7 images and samples, against 6 x 4: both 3 and 4 pad the seven."""
+    options = {"num_samples": SAMPLES, "path": path}
+    close(RUN(IMAGES, REFS, KEY, chunk_size=chunk_size, **options), RUN(IMAGES, REFS, KEY, **options))
 
 
 def test_images_with_other_indices_get_other_draws():
-    twice = RUN(jnp.stack([IMAGES[0]] * 2), REFS, KEY, num_samples=6)
-    assert np.abs(twice.cam[0] - twice.cam[1]).max() > 1e-3 * np.abs(twice.cam[0]).max()
+    same = np.asarray(RUN(jnp.stack([IMAGES[0]] * len(IMAGES)), REFS, KEY, num_samples=SAMPLES).cam)
+    for one, other in itertools.combinations(same, 2):
+        assert np.abs(one - other).max() > 1e-3 * np.abs(one).max()
+
+
+def at(i, explanations):
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[i], explanations)
 
 
 def test_vmap_over_images_classes_and_keys():
-    images = jax.vmap(lambda x: RUN(x, REFS, KEY, num_samples=6))(IMAGES)
-    close(jax.tree.map(lambda leaf: leaf[4], images), RUN(IMAGES[4], REFS, KEY, num_samples=6))
-    classes = jax.vmap(lambda c: RUN(IMAGES[0], REFS, KEY, num_samples=6, target=c))(jnp.arange(4))
-    close(jax.tree.map(lambda leaf: leaf[3], classes), RUN(IMAGES[0], REFS, KEY, num_samples=6, target=3))
+    images = jax.vmap(lambda x: RUN(x, REFS, KEY, num_samples=SAMPLES))(IMAGES)
+    close(at(4, images), RUN(IMAGES[4], REFS, KEY, num_samples=SAMPLES))
+    classes = jax.vmap(lambda c: RUN(IMAGES[0], REFS, KEY, num_samples=SAMPLES, target=c))(jnp.arange(4))
+    close(at(3, classes), RUN(IMAGES[0], REFS, KEY, num_samples=SAMPLES, target=3))
     keys = jax.random.split(KEY, 3)
-    over = jax.vmap(lambda k: RUN(IMAGES[0], REFS, k, num_samples=6))(keys)
-    close(jax.tree.map(lambda leaf: leaf[1], over), RUN(IMAGES[0], REFS, keys[1], num_samples=6))
+    over = jax.vmap(lambda k: RUN(IMAGES[0], REFS, k, num_samples=SAMPLES))(keys)
+    close(at(1, over), RUN(IMAGES[0], REFS, keys[1], num_samples=SAMPLES))
 
 
 def test_the_four_forms_of_target_agree():
-    top = RUN(IMAGES, REFS, KEY, num_samples=6)
-    given = RUN(IMAGES, REFS, KEY, num_samples=6, target=top.target)
+    top = RUN(IMAGES, REFS, KEY, num_samples=SAMPLES)
+    given = RUN(IMAGES, REFS, KEY, num_samples=SAMPLES, target=top.target)
     close(given, top)
-    one = RUN(IMAGES, REFS, KEY, num_samples=6, target=2)
-    called = RUN(IMAGES, REFS, KEY, num_samples=6, target=lambda logits: logits[2])
+    one = RUN(IMAGES, REFS, KEY, num_samples=SAMPLES, target=2)
+    called = RUN(IMAGES, REFS, KEY, num_samples=SAMPLES, target=lambda logits: logits[2])
     close(called.cam, one.cam)
     assert (one.target == 2).all()
     assert (called.target == -1).all()
@@ -132,11 +148,13 @@ def test_the_four_forms_of_target_agree():
 
 def test_a_raw_key_and_a_numpy_image_are_accepted():
     raw = jax.random.key_data(KEY)
-    close(RUN(np.asarray(IMAGES), np.asarray(REFS), raw, num_samples=4), RUN(IMAGES, REFS, KEY, num_samples=4))
+    close(
+        RUN(np.asarray(IMAGES), np.asarray(REFS), raw, num_samples=SAMPLES), RUN(IMAGES, REFS, KEY, num_samples=SAMPLES)
+    )
 
 
 def test_saliency_spans_zero_to_one_at_the_size_of_the_input():
-    got = RUN(IMAGES, REFS, KEY, num_samples=6)
+    got = RUN(IMAGES, REFS, KEY, num_samples=SAMPLES)
     assert got.saliency.shape == IMAGES.shape[:3]
     alive = np.ptp(got.cam, axis=(1, 2)) > 0
     assert alive.sum() >= 4

@@ -47,13 +47,14 @@ def test_the_derivative_of_a_saliency_matches_finite_differences(options):
             got = explain(params, networks.SPLIT, x, refs, KEY, target=1, num_samples=6, **options)
             return jnp.sum(got.saliency * ramp)
 
-        gradient = jax.grad(prior)(params)
+        run = jax.jit(jax.value_and_grad(prior))
+        _, gradient = run(params)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
         analytic = sum(
             jnp.vdot(g, d) for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True)
         )
         step = 1e-6
-        moved = [prior(jax.tree.map(lambda p, d: p + s * step * d, params, direction)) for s in (1, -1)]  # noqa: B023
+        moved = [run(jax.tree.map(lambda p, d: p + s * step * d, params, direction))[0] for s in (1, -1)]  # noqa: B023
         numeric = (moved[0] - moved[1]) / (2 * step)
         assert abs(numeric) > 1e-3
         np.testing.assert_allclose(analytic, numeric, rtol=1e-5)
@@ -92,7 +93,7 @@ from egcam_jax import explain
 params, refs = networks.parameters(), networks.images(5, seed=2)
 x, key = networks.images(8), jax.random.key(3)
 results = []
-for kind, chunks in ((AxisType.Auto, (8, 16, 64)), (AxisType.Explicit, (16,))):
+for kind, chunks in ((AxisType.Auto, (8, 64)), (AxisType.Explicit, (16,))):
     mesh = jax.make_mesh((len(jax.devices()),), ("images",), axis_types=(kind,))
     x = jax.device_put(x, NamedSharding(mesh, PartitionSpec("images")))
     for chunk in chunks:
@@ -102,19 +103,24 @@ print(json.dumps({"devices": len(x.sharding.device_set), "results": results}))
 """
 
 
+def on_devices(count, script):
+    """What a script prints in a process of its own that sees so many devices."""
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={count}"
+    done = subprocess.run(
+        [sys.executable, "-c", script, os.path.dirname(__file__)],
+        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def test_the_same_on_one_two_and_four_devices():
     got = {}
     for count in (1, 2, 4):
-        flags = f"--xla_force_host_platform_device_count={count} --xla_backend_optimization_level=0"
-        done = subprocess.run(
-            [sys.executable, "-c", SCRIPT, os.path.dirname(__file__)],
-            env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        got[count] = json.loads(done.stdout)
+        got[count] = json.loads(on_devices(count, SCRIPT))
         assert got[count]["devices"] == count
     for count in (1, 2, 4):
         for result in got[count]["results"]:
@@ -208,12 +214,4 @@ np.testing.assert_allclose(np.asarray(one), np.asarray(two), rtol=1e-5, atol=1e-
 
 
 def test_under_shard_map_and_with_references_spread_over_an_explicit_mesh():
-    flags = "--xla_force_host_platform_device_count=4 --xla_backend_optimization_level=0"
-    done = subprocess.run(
-        [sys.executable, "-c", SHARD_MAP, os.path.dirname(__file__)],
-        env=os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    on_devices(4, SHARD_MAP)
