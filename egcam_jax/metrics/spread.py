@@ -80,4 +80,5 @@ def _sparseness(subject: Subject, *, block: int) -> Score:
     values = jnp.sort(_numerics.divide(size, size.max())) + _OFFSET
     count = values.size
     centred = (2 * jnp.arange(1, count + 1) - count - 1) / count
-    return Score(jnp.where(jnp.isfinite(size).all(), (centred * values).sum() / values.sum(), jnp.nan))
+    gini = jnp.maximum((centred * values).sum() / values.sum(), 0)  # rounding may fall below
+    return Score(jnp.where(jnp.isfinite(size).all(), gini, jnp.nan))
