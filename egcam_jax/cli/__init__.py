@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from egcam_jax.cli import compare, explain, inspect
+from egcam_jax.cli import _once, compare, explain, inspect
 
 app = typer.Typer(
     name="egcam",
@@ -20,13 +20,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("explain")(explain.explain)
-app.command("compare")(compare.compare)
-app.command("layers")(inspect.layers)
-app.command("models")(inspect.models)
-app.command("methods")(inspect.methods)
-app.command("metrics")(inspect.metrics)
-app.command("doctor")(inspect.doctor)
+app.command("explain", cls=_once.Command)(explain.explain)
+app.command("compare", cls=_once.Command)(compare.compare)
+app.command("layers", cls=_once.Command)(inspect.layers)
+app.command("models", cls=_once.Command)(inspect.models)
+app.command("methods", cls=_once.Command)(inspect.methods)
+app.command("metrics", cls=_once.Command)(inspect.metrics)
+app.command("doctor", cls=_once.Command)(inspect.doctor)
 
 
 def _show_version(wanted: bool) -> None:

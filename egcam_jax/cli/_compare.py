@@ -13,6 +13,7 @@ from egcam_jax.cli import (
     _compare_report,
     _inputs,
     _methods,
+    _metrics,
     _networks,
     _output,
     _progress,
@@ -74,8 +75,11 @@ def choose(settings: Settings) -> list[_methods.Choice]:
     """The methods named, or all; each is checked before anything is loaded.
 
     Raises:
-        ValueError: One is unknown, or none uses the references or the samples that were given.
+        ValueError: One is unknown, none uses the references or the samples that were given, or the maps that are asked
+            for have no such scores.
     """
+    if settings.scores:
+        _metrics.check_side(_compare_maps.SCORES, negative=settings.common.negative, flag="--scores")
     names = list(METHODS) if settings.methods == "all" else [it.strip() for it in settings.methods.split(",")]
     choices = [_methods.Choice(name, {}) for name in dict.fromkeys(names)]
     for choice in choices:

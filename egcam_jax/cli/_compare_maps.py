@@ -7,7 +7,7 @@ import numpy as np
 
 from egcam_jax.cli import _batches, _errors, _inputs, _methods, _metrics, _records, _report, _session
 
-_SCORES = _metrics.choose("insertion,deletion")
+SCORES = _metrics.choose("insertion,deletion")
 _TROUBLE = (ValueError, TypeError, RuntimeError, MemoryError)
 """What may go wrong with one method, and must not stop the others."""
 
@@ -95,7 +95,7 @@ def _scores(job: Job, batch: _batches.Batch, maps: Sequence[Any]) -> list[dict[s
     """Insertion and deletion, where they were asked for and are defined, of one map of each picture."""
     if not job.scored:
         return [{} for _ in maps]
-    found = _metrics.score(job.session, batch, maps, _SCORES, None)
+    found = _metrics.score(job.session, batch, maps, SCORES, None)
     return [{name.removesuffix("_auc"): value for name, value in scores.items() if value == value} for scores in found]
 
 

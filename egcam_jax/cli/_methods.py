@@ -125,7 +125,11 @@ def passes(choice: Choice, given: int | None) -> int:
 
 
 def provenance(choice: Choice, *, given: int | None, chunk: int | None, images: int) -> dict[str, Any]:
-    """What is done to a batch of so many images: the method, all its options, the samples, what one pass holds."""
+    """What is done to a batch of so many images.
+
+    The method, all its options, the samples or steps, whether it ``draws`` them, what its path begins at, and what one
+    pass holds.
+    """
     method = choice.method
     drawn = method.num_samples and (given or method.num_samples)
     blocks = kernel.plan(images, drawn or 1, chunk)
@@ -133,6 +137,8 @@ def provenance(choice: Choice, *, given: int | None, chunk: int | None, images: 
         "method": method.name,
         "options": {**method.options, **choice.options},
         "samples": drawn,
+        "draws": method.needs_key,
+        "against": "references" if method.needs_refs else "baseline",
         "chunk": chunk or kernel.DEFAULT_CHUNK_SIZE,
         "pass": {"images": blocks.images, "samples": blocks.samples},
     }

@@ -44,6 +44,19 @@ def choose(text: str) -> list[Asked]:
     return [_one(*part.strip().split(":")) for part in text.split(",") if part.strip()]
 
 
+def check_side(asked: Sequence[Asked], *, negative: bool, flag: str) -> None:
+    """Refuse, for maps of what speaks against a class, metrics that judge maps of what speaks for it.
+
+    Raises:
+        ValueError: Names the metric.
+    """
+    for it in asked:
+        if negative and it.metric.family == "faithfulness":
+            raise ValueError(
+                f"{flag} with --negative: {it.metric.name} judges a map of what speaks for the class; leave either out."
+            )
+
+
 def score(
     session: _session.Session, batch: _batches.Batch, maps: Sequence[Any], asked: Sequence[Asked], explainer: Any
 ) -> list[dict[str, float]]:

@@ -56,7 +56,7 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
     Args:
         explanation: Of one image, with NumPy's arrays.
         class_names: By index, or ``None``.
-        provenance: What the run's pictures share: its ``samples``, ``options`` and ``negative`` are used.
+        provenance: What the run's pictures share: what is made with which method and options, and ``negative``.
 
     Returns:
         ``completeness_gap`` in logits, and relative to the ``score_difference``, between picture and references;
@@ -83,6 +83,8 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
         "note": note(peak <= 0, constant, provenance["negative"]),
         "advice": advice(provenance["negative"]) if peak <= 0 else None,
         "samples": provenance["samples"],
+        "draws": provenance["draws"],
+        "against": provenance["against"],
         "passes": int(explanation.passes),
         "completeness_gap": gap,
         "completeness_gap_relative": relative,
@@ -96,7 +98,7 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, provenance: Mapp
 def note(empty: bool, constant: bool, negative: bool) -> str | None:
     """Say in words why a map shows nothing."""
     if empty:
-        return f"empty: at this layer nothing speaks {'against' if negative else 'for'} this class"
+        return f"empty: to this method nothing at this layer speaks {'against' if negative else 'for'} this class"
     return "the same everywhere: nothing stands out" if constant else None
 
 

@@ -96,7 +96,7 @@ def completeness(record: Mapping[str, Any]) -> str:
         return "not finite: the network's values overflow; try --dtype float32"
     if relative is None:
         return f"gap of {gap:+.3g} logits"
-    against = f"the {record['score_difference']:+.3g} logits between picture and references"
+    against = f"the {record['score_difference']:+.3g} logits between picture and {record['against']}"
     if abs(relative) < _ROUNDING:
         return f"no gap to rounding, beside {against}"
     text = f"gap of {gap:+.3g} logits, {100 * abs(relative):.3g} % of {against}"
@@ -123,7 +123,7 @@ def uncertainty(record: Mapping[str, Any]) -> str:
     """How much the map would change with other random draws."""
     mean, relative = record["stderr_mean"], record["stderr_relative"]
     if mean is None:
-        return "none: this method draws no samples"
+        return "not known of a map fused from several" if record["draws"] else "none: this method draws no samples"
     if not math.isfinite(mean):
         return "unknown: one sample says nothing about spread; raise --samples"
     if relative is None:
@@ -138,9 +138,9 @@ def score(found: Mapping[str, Any]) -> str:
 
 
 def _map(out: Console, record: Mapping[str, Any]) -> None:
-    cost = f"{record['passes']} forward passes" if record["passes"] > 1 else "1 forward pass"
+    cost = f"{_counted(record['passes'], 'pass')} through the features"
     if record["samples"]:
-        cost = f"{record['samples']} samples, {cost}"
+        cost = f"{_counted(record['samples'], 'sample' if record['draws'] else 'step')}, {cost}"
     _line(out, "explained", f"{explained_text(record['target'], record['negative'])}, by {record['method']} ({cost})")
     height, width = record["map_shape"]
     _line(out, "layer", f"{record['layer']} ({height} × {width} map)")
@@ -154,6 +154,12 @@ def _map(out: Console, record: Mapping[str, Any]) -> None:
         _line(out, "note", "; ".join(filter(None, [record["note"], record["advice"]])))
     for i, path in enumerate(record["files"].values()):
         _line(out, "" if i else "written", path)
+
+
+def _counted(count: int, what: str) -> str:
+    """A number and what it counts."""
+    plural = f"{what}es" if what.endswith("s") else f"{what}s"
+    return f"{count} {what if count == 1 else plural}"
 
 
 def _line(out: Console, label: str, text: str) -> None:

@@ -37,13 +37,14 @@ class Settings:
 class References(NamedTuple):
     """A reference distribution, where it comes from, and the photographs that it was made from.
 
-    ``digests`` are the SHA-256 of their files.
+    ``digests`` are the SHA-256 of their files; ``left_out`` says which could not be read, and why.
     """
 
     images: np.ndarray
     source: str
     names: list[str]
     digests: frozenset[str]
+    left_out: tuple[str, ...] = ()
 
 
 class Session(NamedTuple):
@@ -108,7 +109,8 @@ def is_reference(session: Session, digest: str) -> bool:
 def _described(references: References) -> dict[str, Any]:
     """What is known of the references: ``note`` says in words what must be said of them."""
     count = len(references.images)
-    note = f"{count} reference{'s' * (count > 1)}; {_FEW} or more make a distribution" if count < _FEW else None
+    few = f"{count} reference{'s' * (count > 1)}; {_FEW} or more make a distribution"
+    note = "; ".join([*[few] * (count < _FEW), *(f"left out: {it}" for it in references.left_out)]) or None
     return {"source": references.source, "count": count, "files": references.names, "note": note}
 
 
@@ -117,10 +119,23 @@ def _references(settings: Settings, preprocess: Any) -> References:
         source = "scikit-image's photographs (--refs for your own)"
         folder, names = data.demo_path().parent, list(data.DEMO_REFERENCES)
         return References(data.demo_references(preprocess), source, names, _digests(folder / it for it in names))
-    drawn: dict[str, Any] = {"count": max(_REFERENCES, settings.samples or 0), "seed": settings.seed}
-    files = data.draw(settings.refs, **drawn)
-    images = data.references(settings.refs, preprocess, **drawn)
-    return References(images, settings.refs, [str(path) for path in files], _digests(files))
+    count = max(_REFERENCES, settings.samples or 0)
+    try:
+        files = data.draw(settings.refs, count=count, seed=settings.seed)
+    except OSError as error:
+        raise OSError(f"--refs {error}") from error
+    images, kept, left_out = [], [], []
+    for path in files:
+        try:
+            images.append(data.preprocess(data.read(path), preprocess))
+            kept.append(path)
+        except OSError as error:
+            left_out.append(str(error))
+    if len(files) == len(left_out) == 1:
+        raise ValueError(f"--refs {left_out[0]}")
+    if not images:
+        raise ValueError(f"--refs {settings.refs}: none of {len(files)} files is a picture; the first: {left_out[0]}")
+    return References(np.stack(images), settings.refs, [*map(str, kept)], _digests(kept), tuple(left_out))
 
 
 def _digests(paths: Iterable[Path]) -> frozenset[str]:

@@ -130,5 +130,6 @@ def explain(
             json=json,
             format=format.value,
         )
+        _metrics.check_side(settings.metrics, negative=negative, flag="--metrics")
         if _run.run(settings):
             raise typer.Exit(_errors.FAILED)

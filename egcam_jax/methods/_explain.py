@@ -61,7 +61,8 @@ def explain(
             under the aggregator that ``method`` names: ``method="layercam", gradients="expected"``.
         layer: Name of the target layer, see ``layers``; several names for one map fused from theirs, computed together;
             ``None`` the last activation with spatial extent that every path from the input to the logits goes through.
-        num_samples: n, samples or steps; the method's own default where ``None``.
+        num_samples: n, samples or steps; the method's own default where ``None``. Like ``refs`` and ``key`` it is there
+            for all methods, and those that neither draw nor step do not look at it.
         chunk_size: How many samples times images go through the network in one pass, which bounds the memory;
             32 by default. Results do not depend on it, but for rounding.
         index: Index of the first image, or ``(B,)`` indices, in the whole that the batches come from: an image has the
@@ -163,6 +164,11 @@ def _layers(layer: Any) -> tuple[str | None, ...]:
 
 def _hashable(function: Any, argument: str = "apply_fn") -> None:
     """Refuse what cannot be a static argument of ``jit``, with what to pass instead."""
+    if hasattr(function, "init") and hasattr(function, "apply"):
+        raise TypeError(
+            f"{argument} must be a function (params, x) -> logits; got the model {type(function).__name__} itself. "
+            f"Pass its apply function, model.apply, or what from_linen or from_haiku makes of it."
+        )
     if not callable(function) and not (hasattr(function, "features") and hasattr(function, "head")):
         raise TypeError(
             f"{argument} must be a function (params, x) -> logits or a Split; got {type(function).__name__}."

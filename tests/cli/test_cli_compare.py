@@ -217,7 +217,7 @@ def test_an_empty_map_is_said_everywhere(compare, egcam, photographs, without):
     result = compare(photographs / "0.png")
     assert result.exit_code == 0
     (image,) = document(result)["images"]
-    note = "empty: at this layer nothing speaks for this class"
+    note = "empty: to this method nothing at this layer speaks for this class"
     assert image["maps"]["gradcam"]["note"] == note
     assert image["maps"]["expected_layercam"]["note"] is None
     assert page().count(f"<p>{note}</p>") == 1

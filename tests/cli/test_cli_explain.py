@@ -130,7 +130,7 @@ def test_the_report_says_what_was_explained_and_where_it_went(egcam, tiny, photo
         "model           tiny, weights from a fixed seed, on cpu",
         "references      32 from scikit-image's photographs (--refs for your own)",
         *(f"{100 * top['probability']:5.1f} %  {top['name']} ({top['index']})" for top in image["top_classes"]),
-        "explained       Persian cat (2), by expected_gradcam (2 samples, 5 forward passes)",
+        "explained       Persian cat (2), by expected_gradcam (2 samples, 5 passes through the features)",
         "features (4 × 4 map)",
         f"completeness    gap of {it['completeness_gap']:+.3g} logits",
         f"standard error  {100 * it['stderr_relative']:.2g} % of the map's maximum",
@@ -539,7 +539,8 @@ def test_a_remedy_is_named_where_the_gap_is_wide_and_only_there(tiny, photograph
     one = jax.tree.map(lambda leaf: np.asarray(leaf)[0], it)
     gap = None if relative is None else np.float32(4 * relative)
     one = dataclasses.replace(one, completeness_gap=gap, score_difference=np.float32(4))
-    shared = {"samples": 1, "options": METHODS["expected_gradcam"].options, "negative": False}
+    options = METHODS["expected_gradcam"].options
+    shared = {"samples": 1, "draws": True, "against": "references", "options": options, "negative": False}
     record = _records.of_map(one, NAMES, shared)
     assert record["completeness_remedy"] == remedy
     assert ("with --path latent it does" in _report.completeness(record)) == (remedy is not None)
@@ -588,8 +589,8 @@ def test_an_empty_map_is_said_in_words(egcam, tiny, photographs, monkeypatch):
     result = egcam("explain", photographs / "0.png", "--samples", 2)
     assert result.exit_code == 0
     assert (
-        "note            empty: at this layer nothing speaks for this class; to see more: with --negative, what speaks "
-        "against it; or another --layer"
+        "note            empty: to this method nothing at this layer speaks for this class; to see more: with "
+        "--negative, what speaks against it; or another --layer"
     ) in result.stdout
 
 

@@ -18,7 +18,8 @@ def told(egcam, photographs):
 
     def run(command, *arguments, picture=photographs / "0.png"):
         methods = ("--method" if command == "explain" else "--methods", "expected_gradcam")
-        call = (command, picture, *methods, "--samples", 1, "--target", 1, *arguments)
+        target = () if "--target" in arguments else ("--target", 1)
+        call = (command, picture, *methods, "--samples", 1, *target, *arguments)
         printed, it = egcam(*call), egcam(*call, "--json")
         assert printed.exit_code == it.exit_code == 0, printed.output
         return printed.stdout, document(it)

@@ -55,9 +55,9 @@ def test_an_empty_map_of_what_speaks_against_a_class(egcam, tiny, photographs):
             (record,) = document(result)["images"][0]["maps"]
             assert (record["note"] is not None) == record["empty"]
             said.append((record["note"], record["advice"]))
-    against = "empty: at this layer nothing speaks against this class"
+    against = "empty: to this method nothing at this layer speaks against this class"
     assert (against, "to see more: without --negative, what speaks for it; or another --layer") in said
-    in_favour = "empty: at this layer nothing speaks for this class"
+    in_favour = "empty: to this method nothing at this layer speaks for this class"
     assert (in_favour, "to see more: with --negative, what speaks against it; or another --layer") in said
 
 
@@ -131,7 +131,8 @@ def test_each_kind_of_option(one, tiny, photographs, method, text, value):
 )
 def test_a_bad_option_is_one_clean_line_that_says_what_to_do(egcam, photographs, monkeypatch, arguments, message):
     monkeypatch.setattr("egcam_jax.models.load", lambda *args, **kwargs: pytest.fail("loaded"))
-    result = egcam("explain", photographs / "0.png", "--method", "gradcam++", *arguments)
+    own = () if "--method" in arguments else ("--method", "gradcam++")
+    result = egcam("explain", photographs / "0.png", *own, *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.startswith("error: ")
@@ -144,3 +145,35 @@ def test_every_default_can_be_given_as_it_is_listed(name):
     choice = _methods.choose(name, _methods.parse(listed), None)
     assert choice.options == METHODS[name].options
     _methods.check(choice, refs=None, samples=None)
+
+
+def test_an_option_that_takes_one_value_is_refused_twice(egcam, tiny, photographs):
+    for command in ("explain", "compare"):
+        result = egcam(command, photographs / "0.png", "--target", 1, "--target", 2)
+        assert result.exit_code == 2
+        assert "'--target': came 2 times; it takes one value" in result.output
+    layers = ("--layer", tiny.layer, "--layer", tiny.layer)  # one that takes several is not
+    assert egcam("explain", photographs / "0.png", "--method", "gradcam", *layers).exit_code == 0
+
+
+def test_references_that_cannot_be_read_are_left_out_and_named(egcam, tiny, photographs):
+    bad = photographs / "zero.png"
+    bad.write_bytes(b"")
+    result = egcam("explain", photographs / "0.png", "--refs", photographs, "--samples", 2)
+    assert result.exit_code == 0
+    assert f"left out: {bad}: the file is empty" in result.stdout
+    result = egcam("explain", photographs / "0.png", "--refs", bad, "--samples", 2)
+    assert result.exit_code == 2
+    assert f"error: --refs {bad}: the file is empty" in result.output
+    result = egcam("explain", photographs / "0.png", "--refs", photographs / "none", "--samples", 2)
+    assert result.exit_code == 2
+    assert "error: --refs" in result.output
+
+
+def test_scores_of_a_map_of_what_speaks_against_a_class_are_refused(egcam, tiny, photographs):
+    common = (photographs / "0.png", "--negative", "--target", 1)
+    result = egcam("explain", *common, "--method", "gradcam", "--metrics", "complexity,deletion")
+    assert "--metrics with --negative: deletion_auc judges a map of what speaks for the class" in result.output
+    assert egcam("explain", *common, "--method", "gradcam", "--metrics", "sparseness").exit_code == 0
+    result = egcam("compare", *common, "--methods", "gradcam", "--scores")
+    assert "--scores with --negative: insertion_auc judges" in result.output

@@ -108,6 +108,8 @@ def test_json_has_null_where_numbers_are_not_finite():
 
 def record(**changes):
     return {
+        "draws": True,
+        "against": "references",
         "completeness_gap": 0.5,
         "score_difference": 10.0,
         "completeness_gap_relative": 0.05,
@@ -140,6 +142,7 @@ def record(**changes):
         ),
         ({"completeness_gap": 1e-3, "completeness_gap_relative": 1e-4}, "gap of +0.001 logits, 0.01 % of"),
         ({"completeness_gap": 5e-4, "completeness_gap_relative": 5e-5}, "no gap to rounding, beside the +10 logits"),
+        ({"against": "baseline"}, "gap of +0.5 logits, 5 % of the +10 logits between picture and baseline"),
         ({"completeness_gap": None}, "not defined for this method"),
         ({"completeness_gap": math.nan}, "not finite"),
         ({"completeness_gap_relative": None}, "gap of +0.5 logits"),
@@ -171,7 +174,8 @@ def test_a_class_that_is_hardly_there_is_said_unless_what_speaks_against_it_is_s
     ("changes", "expected"),
     [
         ({}, "4 % of the map's maximum"),
-        ({"stderr_mean": None}, "none: this method draws no samples"),
+        ({"stderr_mean": None, "draws": False}, "none: this method draws no samples"),
+        ({"stderr_mean": None}, "not known of a map fused from several"),
         ({"stderr_mean": math.nan}, "unknown: one sample"),
         ({"stderr_relative": None}, "0.2 on average, in the map's units"),
     ],
