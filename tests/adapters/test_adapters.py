@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+import egcam_jax
 from egcam_jax.adapters import from_equinox, from_haiku, from_linen, from_nnx
 from egcam_jax.splitting import layers, split
 
@@ -133,6 +134,12 @@ def haiku_case(training=False):
 def shifted(variables):
     """Batch statistics that are not 0 and 1, so that forgetting them would show."""
     return {**variables, "batch_stats": jax.tree.map(lambda s: s + 0.3, variables["batch_stats"])}
+
+
+def test_a_model_in_place_of_its_function_is_refused_with_what_to_pass():
+    module, variables = linen_case()
+    with pytest.raises(TypeError, match=r"the model LinenNet itself\. Pass its apply function, model\.apply"):
+        egcam_jax.explain(variables, module, X, method="gradcam")
 
 
 def test_linen():
