@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _checks
+from egcam_jax import _checks, _numerics
 from egcam_jax._types import Image, Scalar
 
 NAMES = ("black", "white", "mean", "mean_colour")
@@ -58,7 +58,7 @@ def drifting_mean(x: Image, step: Int[Array, "H W units"], steps: int) -> Image:
         step: The step in which each pixel, or each channel of it, is replaced, from 0; ``steps`` or more for never.
         steps: How many there are.
     """
-    step = jnp.broadcast_to(step, x.shape)
+    dtype, x, step = x.dtype, _numerics.accumulate(x), jnp.broadcast_to(step, x.shape)
     taken = jax.ops.segment_sum(x.ravel(), step.ravel(), steps)
     sizes = jax.ops.segment_sum(jnp.ones(x.size, x.dtype), step.ravel(), steps)
 
@@ -67,4 +67,4 @@ def drifting_mean(x: Image, step: Int[Array, "H W units"], steps: int) -> Image:
         return total - part[0] + part[1] * mean, mean
 
     means: Float[Array, " T"] = jax.lax.scan(advance, x.sum(), (taken, sizes))[1]
-    return means.at[step].get(mode="clip")
+    return means.at[step].get(mode="clip").astype(dtype)

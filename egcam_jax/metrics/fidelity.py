@@ -97,6 +97,7 @@ def infidelity(
         samples = _steps.count(height, patch_size) * _steps.count(width, patch_size)
         perturbation = "blocks"
     else:
+        perturbation = perturbation if perturbations is None else "given"
         checked = _inputs.drawn(checked, "infidelity", key, index, perturbations, num_samples)
         samples = _inputs.samples(checked, num_samples)
     return _program.run(
@@ -154,6 +155,7 @@ def _one(
     else:
         loss = x - _baselines.of(x, baseline)
         draw = {
+            "given": None,
             "gaussian": lambda key, shape: noise_std * jax.random.normal(key, shape),
             "squares": lambda key, shape: jnp.where(_square(key, shape[:2], patch_size)[..., None], loss, 0),
         }[perturbation]

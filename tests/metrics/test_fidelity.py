@@ -40,6 +40,8 @@ def test_given_perturbations_by_hand():
     given = np.zeros((2, 4, 4, 1), np.float32)
     given[0, 0, 0], given[1, 2, 1] = 1, 1
     got = metrics.infidelity(linear, x, saliency, 0, perturbations=given)
+    as_blocks = metrics.infidelity(linear, x, saliency, 0, perturbations=given, perturbation="blocks", patch_size=2)
+    np.testing.assert_array_equal(as_blocks.curve, got.curve)  # what is given is taken
     np.testing.assert_allclose(got.curve, [(1 - 2) ** 2, (1 - 4) ** 2], rtol=1e-5)
     np.testing.assert_allclose(got.value, 5, rtol=1e-5)
     best = (1 * 2 + 1 * 4) / (1 + 1)  # what the map is multiplied with to fit 2 and 4

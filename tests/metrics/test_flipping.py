@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from egcam_jax import metrics
+from egcam_jax.metrics._baselines import drifting_mean
 
 WEIGHTS = np.array([[4.0, 2], [1, 0.5]])
 RAMP = np.array([[4.0, 3], [2, 1]], np.float32)
@@ -133,3 +134,13 @@ def test_undefined_where_nothing_changes_and_where_one_point_is_left():
     assert np.isnan(metrics.faithfulness_estimate(constant, x, ramp, 0, baseline=0.0).value)
     with pytest.raises(ValueError, match="step must leave at least two points to the curve; 4 of 4 leaves 1"):
         metrics.pixel_flipping(additive, x, ramp, 0, step=4)
+
+
+def test_a_drifting_mean_keeps_its_precision_in_bfloat16():
+    """The mean is of float32 sums: rounded once, not at each of many steps."""
+    x = jnp.asarray(np.random.default_rng(6).standard_normal((16, 16, 3)) + 4, jnp.bfloat16)
+    step = jnp.arange(256).reshape(16, 16, 1)
+    want = drifting_mean(x.astype(jnp.float32), step, 256)
+    got = drifting_mean(x, step, 256)
+    assert got.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(got, want.astype(jnp.bfloat16))
