@@ -286,7 +286,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = subject(options.network, options.layer, options.size, options.images, Path(folder))
         for name, run in contests(made, options.samples).items():
-            if not options.metrics or name in options.metrics:
+            alone = name == "sufficiency" and options.images == 1  # it compares images
+            if not alone and (not options.metrics or name in options.metrics):
                 compare(name, run, options.repeats)
         if not options.metrics or "insertion" in options.metrics:
             insertion(options.repeats, 1, Path(folder))
