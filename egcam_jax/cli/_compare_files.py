@@ -40,28 +40,31 @@ def write(
     (base,) = _output.distinct([NAME], lambda name: _output.clear(str(folder / name), kept))
     files = {kind: str(folder / f"{base}.{kind}") for kind in ("png", "html", "json")}
     with _output.staged(folder) as stage:
-        render.save_png(stage / f"{base}.png", figure(rows))
+        render.save_png(stage / f"{base}.png", figure(rows, _where(rows, document)))
         (stage / f"{base}.html").write_text(_page(rows, document), encoding="utf-8")
         (stage / f"{base}.json").write_text(_output.dump({**document, "files": files}) + "\n", encoding="utf-8")
     return files
 
 
-def figure(rows: Sequence[Row]) -> np.ndarray:
-    """Each picture and its maps on a line of their own; on several lines where there are many methods."""
-    lines = [line for row in rows for line in _lines(row)]
+def figure(rows: Sequence[Row], where: str) -> np.ndarray:
+    """Each picture and its maps on a line of their own; on several lines where there are many methods.
+
+    Below the picture stands what was explained, and ``where``: the network and its layer.
+    """
+    lines = [line for row in rows for line in _lines(row, where)]
     pictures = [[picture for picture, _ in line] for line in lines]
     labels = [[label for _, label in line] for line in lines]
     return render.grid(pictures, labels=labels, height=_HEIGHT, bar=render.DEFAULT_COLOUR_MAP)
 
 
-def _lines(row: Row) -> list[list[tuple[np.ndarray, str]]]:
+def _lines(row: Row, where: str) -> list[list[tuple[np.ndarray, str]]]:
     """The picture, then its maps, with what is written below each; the picture again where the next line begins."""
     crop = row.picture.crop
     maps = [(render.overlay(crop, _saliency(row, cell)), _label(row, name)) for name, cell in row.cells.items()]
     across = math.ceil(len(maps) / math.ceil(len(maps) / _ACROSS))
     blank = (np.full_like(crop, 255), "")
     chunks = [maps[start : start + across] for start in range(0, len(maps), across)]
-    return [[(crop, f"{_name(row)}\n{row.label}"), *it, *[blank] * (across - len(it))] for it in chunks]
+    return [[(crop, f"{_name(row)}\n{row.label}\n{where}"), *it, *[blank] * (across - len(it))] for it in chunks]
 
 
 def _label(row: Row, name: str) -> str:
@@ -73,9 +76,15 @@ def _label(row: Row, name: str) -> str:
 
 def _page(rows: Sequence[Row], document: Mapping[str, Any]) -> str:
     provenance = {name: value for name, value in document.items() if name != "images"}
-    title = f"{len(rows[0].cells)} methods, {document['model']['name']}"
+    title = f"{len(rows[0].cells)} methods, {_where(rows, document)}"
     plain = json.loads(_output.dump(provenance))  # without what JSON lacks
     return report.compare_page(list(rows[0].cells), [_page_row(row) for row in rows], title=title, provenance=plain)
+
+
+def _where(rows: Sequence[Row], document: Mapping[str, Any]) -> str:
+    """The network and the layer whose maps these are."""
+    layer = next(it["layer"] for row in rows for it in row.record["maps"].values() if "layer" in it)
+    return f"{document['model']['name']}, {layer}"
 
 
 def _page_row(row: Row) -> report.Row:
