@@ -78,7 +78,7 @@ def _write_map(
 
 
 def _sheet(picture: Picture, explanation: Any, record: Mapping[str, Any]) -> np.ndarray:
-    """The picture, and beside it the same under its map."""
+    """The picture, and beside it the same under its map; below that, what must be said of the map."""
     overlay = render.overlay(picture.crop, np.asarray(explanation.saliency, np.float32))
     target = record["target"]
     titles = [
@@ -86,4 +86,5 @@ def _sheet(picture: Picture, explanation: Any, record: Mapping[str, Any]) -> np.
         f"{_report.explained_text(target, record['negative'])}, {_report.percent(target['probability'])}, "
         f"{record['method']}",
     ]
-    return render.grid([[picture.crop, overlay]], titles=titles, bar=render.DEFAULT_COLOUR_MAP)
+    labels = [["", record["note"]]] if record["note"] else []
+    return render.grid([[picture.crop, overlay]], titles=titles, labels=labels, bar=render.DEFAULT_COLOUR_MAP)

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -585,9 +586,13 @@ def test_an_empty_map_is_said_in_words(egcam, tiny, photographs, monkeypatch):
         result = explain(*args, **kwargs)
         return dataclasses.replace(result, cam=result.cam * 0, saliency=result.saliency * 0)
 
+    full = egcam("explain", photographs / "0.png", "--samples", 2, "--out", "full")
+    assert full.exit_code == 0
     monkeypatch.setattr("egcam_jax.cli._batches.explain", empty)
-    result = egcam("explain", photographs / "0.png", "--samples", 2)
+    result = egcam("explain", photographs / "0.png", "--samples", 2, "--out", "empty")
     assert result.exit_code == 0
+    heights = [data.read(next(Path(folder).glob("*.png"))).shape[0] for folder in ("full", "empty")]
+    assert heights[1] > heights[0] + 15  # a line below the map says so
     assert (
         "note            empty: to this method nothing at this layer speaks for this class; to see more: with "
         "--negative, what speaks against it; or another --layer"
