@@ -96,17 +96,18 @@ AXES = {1: "L, C", 2: "H, W, C", 3: "D, H, W, C"}
 """The axes of one input, by its number of spatial dimensions."""
 
 
-def images(x: Any, spatial_dims: int = 2) -> Any:
+def images(x: Any, spatial_dims: int = 2, argument: str = "x") -> Any:
     """Check the images to explain: ``(B, H, W, C)`` or ``(H, W, C)``, floating, channels last, finite."""
-    x, axes = _array("x", x), AXES[spatial_dims]
+    x, axes = _array(argument, x), AXES[spatial_dims]
     if x.ndim not in (spatial_dims + 1, spatial_dims + 2):
         hint = "" if spatial_dims != 2 else " For a 1-D or 3-D network pass spatial_dims=1 or 3."
-        raise ValueError(f"x must have shape (B, {axes}), or ({axes}) for one image; got shape {x.shape}.{hint}")
+        wanted = f"(B, {axes}), or ({axes}) for one image"
+        raise ValueError(f"{argument} must have shape {wanted}; got shape {x.shape}.{hint}")
     if spatial_dims == 2:
-        _picture("x", x)
+        _picture(argument, x)
     if 0 in x.shape:
-        raise ValueError(f"x is empty: its shape is {x.shape}. Pass at least one image of at least one pixel.")
-    finite("x", x)
+        raise ValueError(f"{argument} is empty: its shape is {x.shape}. Pass at least one image of at least one pixel.")
+    finite(argument, x)
     return x
 
 

@@ -23,6 +23,14 @@ def sqrt(x: Array) -> Array:
     return jnp.where(zero, 0, jnp.sqrt(jnp.where(zero, 1, x)))
 
 
+def normalized(x: Float[Array, "*axes"]) -> Float[Array, "*axes"]:
+    """``x`` over its largest absolute value: zeros stay zeros, infinite values become NaN.
+
+    Sums and squares of the result neither overflow nor vanish, whatever the scale of ``x``.
+    """
+    return divide(x, jnp.abs(x).max())
+
+
 def accumulator(dtype: Any) -> Any:
     """Dtype in which sums are kept: at least float32, float64 only where the input is."""
     return jnp.promote_types(dtype, jnp.float32)

@@ -121,9 +121,9 @@ def over(
 
 def scaled(saliency: Map, normalize: bool) -> Map:
     """The map over its own largest absolute value, where that is asked for; zeros stay zeros."""
-    return _numerics.divide(saliency, jnp.abs(saliency).max()) if normalize else saliency
+    return _numerics.normalized(saliency) if normalize else saliency
 
 
 def norm(x: Any) -> Scalar:
-    """Euclidean norm of all entries."""
-    return _numerics.sqrt(jnp.square(x).sum())
+    """Euclidean norm of all entries, NaN where one is infinite."""
+    return jnp.abs(x).max() * _numerics.sqrt(jnp.square(_numerics.normalized(x)).sum())

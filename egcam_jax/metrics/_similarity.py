@@ -13,25 +13,26 @@ NAMES = ("pearson", "spearman")
 
 
 def correlation(a: Float[Array, "*axes"], b: Float[Array, "*axes"], name: str) -> Scalar:
-    """Correlation of two arrays, of their values or their ranks; NaN where one of them is constant."""
+    """Correlation of two arrays, of their values or their ranks; NaN where one is constant, or not finite."""
     a, b = a.ravel(), b.ravel()
     return pearson(average_ranks(a), average_ranks(b)) if name == "spearman" else pearson(a, b)
 
 
 def pearson(a: Float[Array, " n"], b: Float[Array, " n"]) -> Scalar:
-    """Pearson's correlation, NaN where one of them is constant."""
+    """Pearson's correlation, NaN where one of them is constant, or not finite."""
     constant = (a == a[0]).all() | (b == b[0]).all()
-    a, b = a - a.mean(), b - b.mean()
+    a, b = (_numerics.normalized(it - it.mean()) for it in (a, b))
     product = _numerics.sqrt(jnp.square(a).sum()) * _numerics.sqrt(jnp.square(b).sum())
     return jnp.where(constant, jnp.nan, jnp.clip(_numerics.divide((a * b).sum(), product, jnp.nan), -1, 1))
 
 
 def average_ranks(values: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Ranks from 0 in ascending order, equal values sharing the mean of theirs."""
+    """Ranks from 0 in ascending order, equal values sharing the mean of theirs; NaN where one is not finite."""
     sorted_ = jnp.sort(values)
     before = jnp.searchsorted(sorted_, values, side="left")
     upto = jnp.searchsorted(sorted_, values, side="right")
-    return (before + upto - 1).astype(_numerics.accumulator(values.dtype)) / 2
+    ranks = (before + upto - 1).astype(_numerics.accumulator(values.dtype)) / 2
+    return jnp.where(jnp.isfinite(values).all(), ranks, jnp.nan)
 
 
 def checked(name: Any) -> str:

@@ -13,7 +13,7 @@ from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
 _NEEDS = ("saliency", "mask")
-_NO_MASS = "the mask is empty, or the map has no mass"
+_NO_MASS = "the mask is empty, or the map is not finite, or has no mass: it sums to 0"
 _NO_ORDER = f"the mask is empty, or {_steps.UNORDERED}"
 
 
@@ -162,19 +162,20 @@ def pointing_game(saliency: Any, mask: Any, *, tolerance: int = 15) -> Score:
         ``Score`` of value ``(B,)``; higher is better.
 
     Raises:
-        ValueError: For shapes that do not fit, or a negative tolerance.
+        ValueError: For shapes that do not fit, or a tolerance that is negative or no whole number.
 
     Quantus: ``tolerance=0`` equals 0.4.4-0.6; the 15 pixels are the publication's, for images of about 500.
 
     Source: Zhang et al., 2018.
     """
-    _checks.number("tolerance", tolerance, low=0.0)
+    if tolerance != 0:
+        _checks.count("tolerance", tolerance)
     return _program.run(_pointing, (), _inputs.maps_and_masks(saliency, mask), tolerance=int(tolerance))
 
 
 def _mass(subject: Subject, *, block: int, kind: str, weighted: bool) -> Score:
     parts = {"signed": lambda a: a, "absolute": jnp.abs, "positive": jax.nn.relu}
-    mass, mask = parts[kind](subject.saliency), subject.mask
+    mass, mask = parts[kind](_numerics.normalized(subject.saliency)), subject.mask
     share = _numerics.divide(jnp.where(mask, mass, 0).sum(), mass.sum(), jnp.nan)
     return Score(_on_object(share * (mask.size / _area(mask)) if weighted else share, mask))
 

@@ -36,12 +36,12 @@ def mosaic(images: Any, *, columns: int = 2, shrink: bool = True) -> Mosaic:
         A ``Mosaic``: its ``x`` is explained once for each class, and ``masks[i]`` is where the i-th image's class is.
 
     Raises:
-        ValueError: For another shape, or rows that are not full.
+        ValueError: For another shape, rows that are not full, or images too small to shrink.
 
     Source: Bohle et al., Convolutional Dynamic Alignment Networks for Interpretable Classifications, CVPR 2021.
     """
-    images = _checks.images(images)
-    columns = _checks.count("columns", columns)
+    images = _checks.images(images, argument="images")
+    columns, shrink = _checks.count("columns", columns), _checks.flag("shrink", shrink)
     if images.ndim != 4 or len(images) % columns:
         raise ValueError(
             f"images must have shape (N, H, W, C) with N a multiple of columns={columns}; got {images.shape}."
@@ -49,6 +49,8 @@ def mosaic(images: Any, *, columns: int = 2, shrink: bool = True) -> Mosaic:
     rows = len(images) // columns
     count, height, width, channels = images.shape
     if shrink:
+        if height < rows or width < columns:
+            raise ValueError(f"images of {height} x {width} pixels do not shrink to {rows} x {columns} cells of one.")
         height, width = height // rows, width // columns
         images = jax.image.resize(images, (count, height, width, channels), "linear")
     cells = images.reshape(rows, columns, height, width, channels)

@@ -19,7 +19,7 @@ from egcam_jax.metrics._score import Score
     family="randomisation",
     higher_is_better=False,
     needs=("explain", "params", "key"),
-    undefined="the image's own map, or every map with lost weights, is constant",
+    undefined="the image's own map, or every map with lost weights, is constant or not finite",
     source="Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018",
 )
 def mprt(
@@ -57,7 +57,7 @@ def mprt(
 
     Returns:
         ``Score`` of value ``(B,)`` in [-1, 1], lower is better: a map that stays is not the network's; and curve
-        ``(B, L)``, a value for each layer, NaN where the map is constant, which the mean leaves out.
+        ``(B, L)``, a value for each layer, NaN where the map is constant or not finite, which the mean leaves out.
 
     Raises:
         ValueError: For shapes that do not fit, or a layer that ``params`` does not have.

@@ -15,7 +15,10 @@ from egcam_jax.metrics._score import Score
 
 _NEEDS = ("explain", "key")
 _YEH = "Yeh et al., On the (In)fidelity and Sensitivity of Explanations, NeurIPS 2019"
-_UNDEFINED = "the image's own map is zero everywhere; or, where it is asked for, a copy changes the model's answer"
+_UNDEFINED = (
+    "the image's own map is zero everywhere, or a map is not finite; or, where it is asked for, a copy changes the "
+    "model's answer"
+)
 _TINY = 1e-10
 """Added to the distance between images, as the reference does."""
 

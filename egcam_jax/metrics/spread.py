@@ -19,7 +19,7 @@ _OFFSET = 1e-7
     family="complexity",
     higher_is_better=False,
     needs=("saliency",),
-    undefined="the map is zero everywhere, so that it has no mass",
+    undefined="the map is zero everywhere, so that it has no mass, or it is not finite",
     source="Bhatt et al., Evaluating and Aggregating Feature-based Model Explanations, IJCAI 2020",
 )
 def complexity(saliency: Any) -> Score:
@@ -70,15 +70,13 @@ def sparseness(saliency: Any) -> Score:
 
 
 def _complexity(subject: Subject, *, block: int) -> Score:
-    size = jnp.abs(subject.saliency)
+    size = jnp.abs(_numerics.normalized(subject.saliency))
     share = _numerics.divide(size, size.sum(), jnp.nan)
     return Score(-jax.scipy.special.xlogy(share, share).sum())
 
 
 def _sparseness(subject: Subject, *, block: int) -> Score:
-    size = jnp.abs(subject.saliency).ravel()
-    values = jnp.sort(_numerics.divide(size, size.max())) + _OFFSET
+    values = jnp.sort(jnp.abs(_numerics.normalized(subject.saliency)).ravel()) + _OFFSET
     count = values.size
     centred = (2 * jnp.arange(1, count + 1) - count - 1) / count
-    gini = jnp.maximum((centred * values).sum() / values.sum(), 0)  # rounding may fall below
-    return Score(jnp.where(jnp.isfinite(size).all(), gini, jnp.nan))
+    return Score(jnp.maximum((centred * values).sum() / values.sum(), 0))  # rounding may fall below
