@@ -168,7 +168,7 @@ def pointing_game(saliency: Any, mask: Any, *, tolerance: int = 15) -> Score:
 
     Source: Zhang et al., 2018.
     """
-    if tolerance != 0:
+    if _checks.number("tolerance", tolerance, low=0.0) != 0:
         _checks.count("tolerance", tolerance)
     return _program.run(_pointing, (), _inputs.maps_and_masks(saliency, mask), tolerance=int(tolerance))
 

@@ -61,8 +61,8 @@ def relative_input_stability(
         high: The most.
         perturbations: What is added, in place of a key.
         eps: The smallest divisor.
-        nan_on_change: Make an image NaN where a copy has another top class, as the reference does. The definition leaves
-            such copies out of the neighbourhood: the largest of the curve's values that are not NaN is that.
+        nan_on_change: Make an image NaN where a copy has another top class, as the reference does. The definition
+            leaves such copies out of the neighbourhood: the largest of the curve's values that are not NaN.
         mode: ``"definition"``, or ``"quantus"``: there ``eps`` is added to divisors that are exactly 0, and no other.
         index: The images' place in the whole.
         chunk_size: Images times copies in one pass.
