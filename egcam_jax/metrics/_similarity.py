@@ -20,7 +20,8 @@ def correlation(a: Float[Array, "*axes"], b: Float[Array, "*axes"], name: str) -
 
 def pearson(a: Float[Array, " n"], b: Float[Array, " n"]) -> Scalar:
     """Pearson's correlation, NaN where one of them is constant, or not finite."""
-    constant = (a == a[0]).all() | (b == b[0]).all()
+    a, b = a - a[0], b - b[0]  # exact where they hardly vary, when a mean would be off by as much
+    constant = (a == 0).all() | (b == 0).all()
     a, b = (_numerics.normalized(it - it.mean()) for it in (a, b))
     product = _numerics.sqrt(jnp.square(a).sum()) * _numerics.sqrt(jnp.square(b).sum())
     return jnp.where(constant, jnp.nan, jnp.clip(_numerics.divide((a * b).sum(), product, jnp.nan), -1, 1))
