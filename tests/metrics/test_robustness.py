@@ -1,14 +1,12 @@
-"""Sensitivity and stability: by hand, against plain loops, and with an explainer that draws."""
+"""Sensitivity and stability given what is added to the images: by hand, against plain loops, and their laws."""
 
 import functools
 
-import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.tree_util import Partial
 
-import egcam_jax
 from egcam_jax import metrics
 
 SENSITIVE = ("local_lipschitz", "max_sensitivity", "avg_sensitivity")
@@ -28,6 +26,12 @@ def explain(x, target):
 def example(count=2, copies=5):
     draw = np.random.default_rng(0).standard_normal
     return draw((count, 4, 3, 2)).astype(np.float32), 0.05 * draw((copies, 4, 3, 2)).astype(np.float32)
+
+
+def ask(name, explain, x, noise, **options):
+    """A metric given what is added, and with all that it needs."""
+    options = {"target": 0, "predict": predict, "nan_on_change": False, **options}
+    return getattr(metrics, name)(explain, x, perturbations=noise, **options)
 
 
 def by_loops(x, noise, target, *, normalize=False, mode="definition", eps=1e-6):
@@ -60,16 +64,17 @@ def test_sensitivity_equals_plain_loops(name, normalize):
         np.testing.assert_allclose(got.value[i], np.mean(want) if name == "avg_sensitivity" else max(want), rtol=2e-4)
 
 
+@pytest.mark.parametrize("eps", [1e-6, 0.3])
 @pytest.mark.parametrize("mode", ["definition", "quantus"])
 @pytest.mark.parametrize("name", STABLE)
-def test_stability_equals_plain_loops(name, mode):
+def test_stability_equals_plain_loops(name, mode, eps):
     x, noise = example()
     x[0, 0, 0] = 0.0  # an entry that is 0, and one that is nearly
     x[0, 1, 0] = 1e-8
-    options = {"perturbations": noise, "mode": mode, "nan_on_change": False, "predict": predict}
+    options = {"perturbations": noise, "mode": mode, "eps": eps, "nan_on_change": False, "predict": predict}
     got = getattr(metrics, name)(explain, x, target=np.array([1, 0]), **options)
     for i, target in enumerate((1, 0)):
-        want = by_loops(x[i], noise, target, mode=mode)[name]
+        want = by_loops(x[i], noise, target, mode=mode, eps=eps)[name]
         np.testing.assert_allclose(got.curve[i], want, rtol=2e-3)
         np.testing.assert_allclose(got.value[i], max(want), rtol=2e-3)
 
@@ -90,6 +95,137 @@ def test_by_hand_on_the_image_as_its_own_map():
     np.testing.assert_allclose(output.curve, [2**0.5 / 10, 1 / 8], rtol=1e-6)
 
 
+def test_by_hand_a_map_that_is_normalized():
+    """The map (2, 4) becomes (4, 2): (1/2, 1) and (1, 1/2) once normalized, the image moved by the root of 8."""
+    x, noise = np.array([[[2.0], [4.0]]], np.float32), np.array([[[[2.0], [-2.0]]]], np.float32)
+    itself = lambda x, target: x[..., 0]
+    np.testing.assert_allclose(ask("local_lipschitz", itself, x, noise).value, 0.5**0.5 / 8**0.5, rtol=1e-6)
+    normal = ask("max_sensitivity", itself, x, noise, normalize=True).value
+    np.testing.assert_allclose(normal, 0.5**0.5 / 1.25**0.5, rtol=1e-6)
+    np.testing.assert_allclose(ask("max_sensitivity", itself, x, noise).value, 8**0.5 / 20**0.5, rtol=1e-6)
+
+
+def test_by_hand_an_entry_of_the_map_that_is_almost_and_one_that_is_quite_zero():
+    """The image (1, 2) moves by (1, 0), relatively by 1. The map (m, 4) becomes (m + 0.1, 5): 0.1 / guard and 1 / 4."""
+    x, noise = np.array([[[1.0], [2.0]]], np.float32), np.array([[[[1.0], [0.0]]]], np.float32)
+
+    def explain(small, x, target):
+        moved = x[:, 0, 0, 0] - 1
+        return jnp.stack([small + 0.1 * moved, 4 + moved], axis=1)[:, None]
+
+    logits = lambda x: x[:, 0, :, 0] / 5
+    for small, mode, guard in (
+        (0.0, "definition", 0.5),
+        (0.0, "quantus", 0.5),
+        (0.05, "definition", 0.5),
+        (0.05, "quantus", 0.05),
+        (-0.05, "definition", 0.5),
+        (-0.05, "quantus", 0.05),
+    ):
+        bound = Partial(explain, small)
+        want = ((0.1 / guard) ** 2 + (1 / 4) ** 2) ** 0.5
+        got = ask("relative_input_stability", bound, x, noise, eps=0.5, mode=mode)
+        np.testing.assert_allclose(got.value, want, rtol=1e-5)
+        # the logits move by 1 / 5: the definition takes eps in its place, the reference does not
+        got = ask("relative_output_stability", bound, x, noise, eps=0.5, mode=mode, predict=logits)
+        np.testing.assert_allclose(got.value, want / (0.5 if mode == "definition" else 0.2), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*SENSITIVE, *STABLE])
+def test_no_move_is_no_change(name):
+    x, noise = example(1)
+    got = ask(name, explain, x, np.concatenate([0 * noise[:1], noise[:1]]))
+    assert float(got.curve[0, 0]) == 0
+    assert float(got.curve[0, 1]) > 0
+
+
+@pytest.mark.parametrize("name", [*SENSITIVE, *STABLE])
+def test_each_image_has_perturbations_of_its_own_where_they_are_given(name):
+    x, noise = example(2, 6)
+    got = ask(name, explain, x, noise.reshape(2, 3, 4, 3, 2), target=np.array([0, 2]))
+    for i, target in enumerate((0, 2)):
+        alone = ask(name, explain, x[i], noise[3 * i : 3 * i + 3], target=target)
+        np.testing.assert_allclose(got.curve[i], alone.curve, rtol=1e-4)
+
+
+def test_a_map_that_moves_more_is_never_more_robust():
+    """The part of the map that moves with the image, beside one that stays."""
+    x, noise = example()
+    moving = lambda share, x, target: 1 + share * jnp.sin(3 * x[..., 0])
+    for name in (*SENSITIVE, *STABLE):
+        values = [ask(name, Partial(moving, share), x, noise).value for share in (0.0, 0.1, 0.3, 0.6)]
+        assert (np.diff(values, axis=0) > 0).all(), name
+        np.testing.assert_array_equal(values[0], 0)
+
+
+def test_the_largest_is_that_of_the_curve_and_never_less_than_the_mean():
+    x, noise = example(3)
+    largest, mean = (ask(name, explain, x, noise) for name in ("max_sensitivity", "avg_sensitivity"))
+    np.testing.assert_array_equal(largest.curve, mean.curve)
+    np.testing.assert_array_equal(largest.value, np.max(largest.curve, axis=1))
+    np.testing.assert_allclose(mean.value, np.mean(largest.curve, axis=1), rtol=1e-6)
+    assert (largest.value > mean.value).all()
+
+
+def test_a_shift_of_the_map_does_not_count_for_the_lipschitz_constant_and_makes_relative_changes_smaller():
+    x, noise = example()
+    lifted = lambda x, target: explain(x, target) + 10
+    for name in SENSITIVE:
+        one, other = (ask(name, it, x, noise, normalize=False).value for it in (explain, lifted))
+        if name == "local_lipschitz":
+            np.testing.assert_allclose(one, other, rtol=1e-3)
+        else:
+            assert (other < one / 2).all()
+
+
+@pytest.mark.parametrize("name", [*SENSITIVE, *STABLE])
+def test_the_places_of_the_pixels_do_not_count(name):
+    """With a map made pixel by pixel; turned over with what is added to it, the image has the same value."""
+    x, noise = example()
+    flat = lambda x: jnp.stack([x.sum(axis=(1, 2, 3)), jnp.square(x).sum(axis=(1, 2, 3))], axis=1)
+    one, other = (
+        ask(name, explain, it, moved, predict=flat).curve
+        for it, moved in ((x, noise), (x[:, ::-1, ::-1], noise[:, ::-1, ::-1]))
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", [*SENSITIVE, *STABLE])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_maps_that_are_not_finite_are_undefined(name, wrong):
+    """The first image's own map, a copy's of the second, none of the third."""
+    x = np.stack([np.full((2, 2, 1), level, np.float32) for level in (5.0, 1.0, 2.0)])
+    noise = np.stack([np.full((2, 2, 1), level, np.float32) for level in (0.25, 4.0)])
+
+    def explain(x, target):
+        bad = (x[..., 0] == 5).at[:, 0].set(False)
+        return jnp.where(bad, wrong, x[..., 0])
+
+    got = ask(name, explain, x, noise, predict=lambda x: x[:, 0, :, 0])
+    np.testing.assert_array_equal(np.isnan(got.curve), [[True, True], [False, True], [False, False]])
+    np.testing.assert_array_equal(np.isnan(got.value), [True, True, False])
+
+
+def test_a_map_that_is_zero_but_for_one_tiny_value_has_a_size():
+    x, noise = example()
+    alone = lambda size, x, target: jnp.zeros(x.shape[:3]).at[:, 1, 1].set(size * (2 + jnp.sin(x[:, 0, 0, 0])))
+    for name, options in (("max_sensitivity", {}), ("avg_sensitivity", {}), ("local_lipschitz", {"normalize": True})):
+        one, other = (ask(name, it, x, noise, **options).value for it in (Partial(alone, 1e-28), Partial(alone, 1.0)))
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+        assert name == "local_lipschitz" or (one > 0).all()
+    zeros = lambda x, target: jnp.zeros(x.shape[:3])
+    np.testing.assert_array_equal(ask("local_lipschitz", zeros, x, noise).value, 0)  # stays, so is robust
+
+
+def test_a_map_that_is_zero_has_stability_and_each_pixel_that_wakes_costs_one_over_eps():
+    """Of 12 pixels each wakes to 1e-3 against eps 1e-6: 1000 times the root of 12, over the image's relative move."""
+    x, noise = np.ones((4, 3, 1), np.float32), np.full((1, 4, 3, 1), 0.5, np.float32)
+    wakes = lambda x, target: 2e-3 * (x[..., 0] - 1)
+    for mode in ("definition", "quantus"):
+        got = ask("relative_input_stability", wakes, x, noise, mode=mode).value
+        np.testing.assert_allclose(got, 1000 * 12**0.5 / (0.5 * 12**0.5), rtol=1e-4)
+
+
 def test_a_map_that_ignores_the_image_is_robust_and_one_that_is_zero_has_no_size():
     x, noise = example()
     constant, zeros = (lambda x, target, level=level: jnp.full(x.shape[:3], level) for level in (0.7, 0.0))
@@ -105,11 +241,12 @@ def test_a_map_that_ignores_the_image_is_robust_and_one_that_is_zero_has_no_size
 
 def test_scale_of_the_map_does_not_count_where_it_should_not():
     x, noise = example()
-    larger = lambda x, target: 50 * explain(x, target)
-    options = {"target": 1, "perturbations": noise}
-    for name, more in {"max_sensitivity": {}, "local_lipschitz": {}, STABLE[0]: {"nan_on_change": False}}.items():
-        one, other = (getattr(metrics, name)(it, x, **options, **more).value for it in (explain, larger))
+    scaled = [Partial(lambda scale, x, target: scale * explain(x, target), scale) for scale in (1.0, 50.0)]
+    for name in (*SENSITIVE, *STABLE):
+        one, other = (ask(name, it, x, noise, target=1).value for it in scaled)
         np.testing.assert_allclose(one, other, rtol=1e-4)
+    one, other = (ask("local_lipschitz", it, x, noise, target=1, normalize=False).value for it in scaled)
+    np.testing.assert_allclose(50 * one, other, rtol=1e-4)  # it is of the scale of the map unless normalized
 
 
 def test_a_copy_that_changes_the_answer_makes_the_image_undefined_where_that_is_asked():
@@ -137,72 +274,3 @@ def test_without_a_class_it_is_the_images_top_class_and_without_either_an_error(
         np.testing.assert_allclose(metric(predict=predict).value, metric(target=top, predict=predict).value, rtol=1e-6)
     with pytest.raises(ValueError, match="target is None, and so is predict"):
         metrics.max_sensitivity(explain, x, perturbations=noise)
-
-
-@pytest.mark.parametrize(
-    ("name", "other", "low", "high"),
-    [("max_sensitivity", "avg_sensitivity", -0.3, 0.3), (*STABLE, 0.1, 0.3)],
-)
-def test_uniform_noise_has_its_bounds_and_is_the_same_for_both(name, other, low, high):
-    """The map is the image, read through local sizes: each copy's curve is a function of its noise alone."""
-    x = np.full((6, 6, 1), 2.0, np.float32)
-    itself, shifted = (
-        (lambda x, target: x[..., 0]),
-        (lambda x: jnp.concatenate([x[:, 0, :1, 0], 0 * x[:, 0, :1, 0]], axis=1)),
-    )
-    bounds = {"radius": high} if low < 0 else {"low": low, "high": high}
-    options = {"target": 0, "num_samples": 400, "predict": shifted, "nan_on_change": False, **bounds}
-    one, two = (getattr(metrics, it)(itself, x, jax.random.key(3), **options) for it in (name, other))
-    norms = np.asarray(one.curve) * (np.sqrt(36) * 2 if low < 0 else 1)
-    if low < 0:
-        np.testing.assert_array_equal(one.curve, two.curve)
-        squares = norms**2 / 36  # of a uniform variable: a third of the square of its bound
-        assert abs(squares.mean() - high**2 / 3) < 3 * squares.std() / 20
-        assert norms.max() <= high * 6
-    else:
-        np.testing.assert_allclose(norms, 1, rtol=1e-5)  # the map's relative change is the image's
-        # per copy: relative change of the map, over the change of one pixel, which is between low and high
-        relative = np.asarray(two.curve)
-        assert relative.min() >= low / 2 * 6 / high
-        assert relative.max() <= high / 2 * 6 / low
-
-
-def test_normal_noise_has_its_deviation():
-    """Of 36 normal variables d of deviation s, ``||d^2|| / ||d||`` is about ``sqrt(3 s^4 36) / sqrt(s^2 36)``."""
-    squares, zeros = (lambda x, target: jnp.square(x[..., 0])), np.zeros((6, 6, 1), np.float32)
-    options = {"target": 0, "num_samples": 400, "noise_std": 0.5, "normalize": False}
-    got = metrics.local_lipschitz(squares, zeros, jax.random.key(0), **options)
-    assert abs(float(got.curve.mean()) / (0.5 * 3**0.5) - 1) < 0.1
-
-
-class Network(nn.Module):
-    @nn.compact
-    def __call__(self, x):
-        x = nn.relu(nn.Conv(5, (3, 3), name="last")(x))
-        return nn.Dense(3)(nn.tanh(x.mean(axis=(1, 2))))
-
-
-def test_an_explainer_that_draws_draws_the_same_for_every_copy():
-    """Equal to explaining every copy by a call of its own, with the same key."""
-    module, key = Network(), jax.random.key(7)
-    x, noise = (
-        np.random.default_rng(seed).standard_normal((count, 8, 8, 2)).astype(np.float32)
-        for seed, count in ((0, 1), (1, 3))
-    )
-    refs, params = np.random.default_rng(2).standard_normal((4, 8, 8, 2)).astype(np.float32), None
-    params = module.init(jax.random.key(0), x)
-
-    def saliency(params, refs, key, x, target):
-        return egcam_jax.explain(params, module.apply, x, refs, key, target=target, num_samples=4).saliency
-
-    got = metrics.max_sensitivity(
-        jax.tree_util.Partial(saliency, params, refs, key), x, target=1, perturbations=0.1 * noise
-    )
-    own = np.asarray(saliency(params, refs, key, x[0], 1))
-    for change, one in zip(got.curve[0], noise):
-        other = np.asarray(saliency(params, refs, key, x[0] + 0.1 * one, 1))
-        np.testing.assert_allclose(change, np.linalg.norm(own - other) / np.linalg.norm(own), rtol=1e-3)
-    still = metrics.max_sensitivity(
-        jax.tree_util.Partial(saliency, params, refs, key), x, target=1, perturbations=0 * noise
-    )
-    assert float(still.value[0]) == 0
