@@ -144,8 +144,8 @@ def test_each_image_has_perturbations_of_its_own_where_they_are_given(name):
     x, noise = example(2, 6)
     got = ask(name, explain, x, noise.reshape(2, 3, 4, 3, 2), target=np.array([0, 2]))
     for i, target in enumerate((0, 2)):
-        alone = ask(name, explain, x[i], noise[3 * i : 3 * i + 3], target=target)
-        np.testing.assert_allclose(got.curve[i], alone.curve, rtol=1e-4)
+        want = by_loops(x[i], noise[3 * i : 3 * i + 3], target, normalize=name == "local_lipschitz")[name]
+        np.testing.assert_allclose(got.curve[i], want, rtol=2e-3)
 
 
 def test_a_map_that_moves_more_is_never_more_robust():
@@ -169,9 +169,9 @@ def test_the_largest_is_that_of_the_curve_and_never_less_than_the_mean():
 
 def test_a_shift_of_the_map_does_not_count_for_the_lipschitz_constant_and_makes_relative_changes_smaller():
     x, noise = example()
-    lifted = lambda x, target: explain(x, target) + 10
+    lifted = [Partial(lambda level, x, target: explain(x, target) + level, level) for level in (0.0, 10.0)]
     for name in SENSITIVE:
-        one, other = (ask(name, it, x, noise, normalize=False).value for it in (explain, lifted))
+        one, other = (ask(name, it, x, noise, normalize=False).value for it in lifted)
         if name == "local_lipschitz":
             np.testing.assert_allclose(one, other, rtol=1e-3)
         else:
@@ -190,6 +190,16 @@ def test_the_places_of_the_pixels_do_not_count(name):
     np.testing.assert_allclose(one, other, rtol=1e-3)
 
 
+def spoilt(wrong, x, target):
+    """The image as its map, but for its first column where it is 5."""
+    bad = (x[..., 0] == 5).at[:, :, 1].set(False)
+    return jnp.where(bad, wrong, x[..., 0])
+
+
+def first_row(x):
+    return x[:, 0, :, 0]
+
+
 @pytest.mark.parametrize("name", [*SENSITIVE, *STABLE])
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_maps_that_are_not_finite_are_undefined(name, wrong):
@@ -197,11 +207,7 @@ def test_maps_that_are_not_finite_are_undefined(name, wrong):
     x = np.stack([np.full((2, 2, 1), level, np.float32) for level in (5.0, 1.0, 2.0)])
     noise = np.stack([np.full((2, 2, 1), level, np.float32) for level in (0.25, 4.0)])
 
-    def explain(x, target):
-        bad = (x[..., 0] == 5).at[:, 0].set(False)
-        return jnp.where(bad, wrong, x[..., 0])
-
-    got = ask(name, explain, x, noise, predict=lambda x: x[:, 0, :, 0])
+    got = ask(name, Partial(spoilt, wrong), x, noise, predict=first_row)
     np.testing.assert_array_equal(np.isnan(got.curve), [[True, True], [False, True], [False, False]])
     np.testing.assert_array_equal(np.isnan(got.value), [True, True, False])
 
