@@ -38,7 +38,8 @@ def mprt(
     """Compare a map with those after layers lost their weights: the model parameter randomisation test.
 
     ``value = mean_l corr(a(theta), a(theta_l))``, with ``theta_l`` the parameters of which the first l layers, or the
-    l-th alone, are shuffled: each array's entries are permuted, which keeps their distribution.
+    l-th alone, are shuffled: each array's entries are permuted, which keeps their distribution, and leaves an array of
+    equal entries, such as a new bias, as it is.
 
     Args:
         explain: ``(params, x, target)`` with ``(b, H, W, C)`` images and ``(b,)`` classes, to ``(b, h, w)`` maps. Keep

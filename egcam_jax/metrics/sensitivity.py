@@ -118,7 +118,7 @@ def max_sensitivity(
     Quantus: equal to 0.4.4-0.6 with the same noise, but that 0.4.4 never perturbs an image's first entry, and 0.6
     refuses copies whose maps are zero.
 
-    Source: Yeh et al., 2019.
+    Source: Yeh et al., 2019, whose code divides by the size of the map; their equation does not.
     """
     asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)
     options = _options(normalize, radius=radius)

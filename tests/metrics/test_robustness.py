@@ -267,6 +267,8 @@ def test_a_copy_that_changes_the_answer_makes_the_image_undefined_where_that_is_
         np.testing.assert_array_equal(np.isnan(asked.value), [True, False])
         np.testing.assert_array_equal(np.isnan(asked.curve), [[False, True], [False, False]])
         assert asked.undefined == 1
+        other = metric(explain, x, target=1, nan_on_change=True, **options)  # another class than the model's answer
+        np.testing.assert_array_equal(np.isnan(other.curve), np.isnan(asked.curve))
         assert np.isfinite(metric(explain, x, nan_on_change=False, **options).value).all()
     with pytest.raises(ValueError, match="predict is None, but copies that change"):
         metrics.max_sensitivity(explain, x, target=0, perturbations=noise, nan_on_change=True)
