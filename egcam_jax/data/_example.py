@@ -1,0 +1,49 @@
+"""What every source of data gives: pictures with their labels, masks and stable names."""
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+
+class Example(NamedTuple):
+    """One picture of a data set.
+
+    Attributes:
+        id: Its name in the data, the same every time.
+        image: ``(H, W, 3)`` 8-bit RGB, as it is on disk.
+        labels: The network's classes that name what is to be seen, one or several that all fit; none where unknown.
+        mask: ``(H, W)``, true on the object; ``None`` where there is none.
+    """
+
+    id: str
+    image: UInt8[np.ndarray, "H W 3"]
+    labels: tuple[int, ...]
+    mask: Bool[np.ndarray, "H W"] | None
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A data set: examples by index, read when they are asked for.
+
+    ``source[i]`` raises an ``OSError`` that says what is wrong where a record is corrupt; ``ids[i]`` is known all the
+    same.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The examples' names, without reading them."""
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether every example has a mask."""
+
+    def __len__(self) -> int:
+        """How many examples there are."""
+
+    def __getitem__(self, index: int) -> Example:
+        """Read one."""

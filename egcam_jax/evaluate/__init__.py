@@ -1,0 +1,1 @@
+"""Methods × metrics × images: resumable, over devices and hosts, into one file of results."""
