@@ -1,5 +1,7 @@
 """What every source of data gives: pictures with their labels, masks and stable names."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -47,3 +49,43 @@ class Source(Protocol):
 
     def __getitem__(self, index: int) -> Example:
         """Read one."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """The source that every opener makes: names that are known, and functions that read the rest.
+
+    Attributes:
+        name: What the user called it.
+        ids: The examples' names.
+        has_masks: Whether every example has a mask.
+        read: The example of an index; raises an ``OSError`` where the record is corrupt.
+        labels: The labels of an index, without decoding its picture.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    has_masks: bool
+    read: Callable[[int], Example]
+    labels: Callable[[int], tuple[int, ...]]
+
+    def __len__(self) -> int:
+        """How many examples there are."""
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Example:
+        """Read one."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self.name}: example {index} came, 0 to {len(self) - 1} wanted")
+        return self.read(index)
+
+
+def chosen(source: Records, indices: list[int]) -> Records:
+    """A source of some of the examples, in the order told."""
+    return Records(
+        name=source.name,
+        ids=tuple(source.ids[i] for i in indices),
+        has_masks=source.has_masks,
+        read=lambda i: source.read(indices[i]),
+        labels=lambda i: source.labels(indices[i]),
+    )

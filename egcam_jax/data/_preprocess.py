@@ -4,7 +4,7 @@ import math
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
 _FILTERS = {
@@ -65,18 +65,29 @@ def crop(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Preprocess) 
         ValueError: The picture is not ``(H, W, 3)``; the crop is larger than the resized picture; the
             interpolation is unknown.
     """
-    if settings.size > settings.resize:
-        raise ValueError(
-            f"settings: the crop of {settings.size} pixels is larger than the shortest side after resizing, "
-            f"{settings.resize}; raise resize or lower size"
-        )
-    picture = _picture(image)
-    width, height = _resized(picture.size, settings.resize)
-    across = _extent(picture.width, width, settings.size)
-    down = _extent(picture.height, height, settings.size)
-    part = picture.crop((across[0], down[0], across[1], down[1]))
-    box = (across[2], down[2], across[3], down[3])
-    return np.asarray(part.resize((settings.size, settings.size), _filter(settings.interpolation), box=box))
+    return np.asarray(_centre(_picture(image), settings, _filter(settings.interpolation)))
+
+
+def crop_mask(mask: Bool[np.ndarray, "H W"], settings: Preprocess) -> Bool[np.ndarray, "h w"]:
+    """Resize and crop a mask as ``crop`` does its picture: true where at least half of a pixel is the object.
+
+    Args:
+        mask: ``(H, W)``, of the picture's size.
+        settings: ``resize`` and ``size`` are used.
+
+    Returns:
+        ``(size, size)`` mask.
+
+    Raises:
+        TypeError: The mask is not boolean.
+        ValueError: The mask is not ``(H, W)``; the crop is larger than the resized mask.
+    """
+    if mask.dtype != np.bool_:
+        raise TypeError(f"mask: {mask.dtype} values came, booleans wanted; compare it first, as in mask > 0")
+    if mask.ndim != 2:
+        raise ValueError(f"mask: shape {mask.shape} came, (H, W) wanted")
+    grey = _centre(Image.fromarray(mask.astype(np.uint8) * 255), settings, Image.Resampling.BILINEAR)
+    return np.asarray(grey) >= 128
 
 
 def preprocess(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Preprocess) -> Float32[np.ndarray, "h w 3"]:
@@ -108,6 +119,20 @@ def normalise(cropped: UInt8[np.ndarray, "h w 3"], settings: Preprocess) -> Floa
     pixels = cropped.astype(np.float32) * np.float32(settings.scale / 255)
     pixels = pixels[..., ::-1] if settings.bgr else pixels
     return (pixels - np.asarray(settings.mean, np.float32)) / np.asarray(settings.std, np.float32)
+
+
+def _centre(picture: Image.Image, settings: Preprocess, interpolation: Image.Resampling) -> Image.Image:
+    if settings.size > settings.resize:
+        raise ValueError(
+            f"settings: the crop of {settings.size} pixels is larger than the shortest side after resizing, "
+            f"{settings.resize}; raise resize or lower size"
+        )
+    width, height = _resized(picture.size, settings.resize)
+    across = _extent(picture.width, width, settings.size)
+    down = _extent(picture.height, height, settings.size)
+    part = picture.crop((across[0], down[0], across[1], down[1]))
+    box = (across[2], down[2], across[3], down[3])
+    return part.resize((settings.size, settings.size), interpolation, box=box)
 
 
 def _picture(image: np.ndarray | Image.Image) -> Image.Image:

@@ -47,7 +47,7 @@ def read(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
         FileNotFoundError, IsADirectoryError, PermissionError: As named.
         ImageFileError: No image, damaged or cut short, or more pixels than is safe to decode.
     """
-    with _opened(path) as image, _decoding(path):
+    with opened(path) as image, decoding(path):
         return np.asarray(_rgb(ImageOps.exif_transpose(image)))
 
 
@@ -63,12 +63,12 @@ def probe(path: str | os.PathLike[str]) -> tuple[int, int]:
     Raises:
         OSError: As ``read``; damage behind the header goes unnoticed.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         return image.size
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
     """Open the file and its header, with an error for each way in which that fails."""
     with _stream(Path(path)) as stream, _header(path, stream) as image:
         yield image
@@ -113,7 +113,7 @@ def _header(path: str | os.PathLike[str], stream) -> Image.Image:  # type: ignor
 
 
 @contextlib.contextmanager
-def _decoding(path: str | os.PathLike[str]) -> Iterator[None]:
+def decoding(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except ImageFileError as error:

@@ -1,0 +1,60 @@
+"""From what a user calls a data set, ``folder:DIR`` or ``tfds:NAME``, to the source."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from egcam_jax.data._classes import parse, split
+from egcam_jax.data._example import Records, Source, chosen
+from egcam_jax.data._folder import open_folder
+
+_Open = Callable[[str, str, Sequence[str] | None, str | None], Records]
+"""Opens a source from what follows the colon, the whole text, the model's classes, and the classes asked for."""
+
+
+def open_source(text: str, *, class_names: Sequence[str] | None = None, classes: str | None = None) -> Source:
+    """Open a data set by what the user calls it; no picture is read yet.
+
+    Args:
+        text: One of
+
+            - ``folder:DIR``, or just ``DIR``: sub-folders named by class, a ``labels.csv``, or pictures alone.
+        class_names: The model's, by index.
+        classes: Only examples of these, as in ``zebra,"stop sign"``; all where ``None``.
+
+    Returns:
+        The source.
+
+    Raises:
+        ValueError: An unknown kind of source or class; no example of the classes asked for.
+        OSError: No such folder, or nothing in it.
+        ModuleNotFoundError: The source needs a package that is not installed.
+    """
+    scheme, _, argument = text.partition(":")
+    if os.path.isdir(os.path.expanduser(text)):
+        return _folder(text, text, class_names, classes)
+    if scheme not in SCHEMES:
+        raise ValueError(
+            f"data: {text!r} is neither a folder nor one of {', '.join(f'{name}:...' for name in SCHEMES)}; "
+            "check the spelling and the current folder"
+        )
+    return SCHEMES[scheme](argument, text, class_names, classes)
+
+
+def _folder(argument: str, text: str, class_names: Sequence[str] | None, classes: str | None) -> Records:
+    return _of_classes(open_folder(argument, text, class_names), class_names, classes)
+
+
+def _of_classes(source: Records, class_names: Sequence[str] | None, classes: str | None) -> Records:
+    """Those of the examples that show one of the classes asked for."""
+    if classes is None:
+        return source
+    wanted = {parse(name, class_names, where="classes") for name in split(classes)}
+    indices = [i for i in range(len(source)) if wanted.intersection(source.labels(i))]
+    if not indices:
+        raise ValueError(f"classes: {source.name} has no example of {classes}; name other classes, or none for all")
+    return chosen(source, indices)
+
+
+SCHEMES: Mapping[str, _Open] = MappingProxyType({"folder": _folder})
+"""Kinds of sources by what stands before the colon."""
