@@ -35,7 +35,7 @@ _HOMES = {
 }
 """The module that each public name lives in."""
 
-_MODULES = ("data", "metrics", "models", "render", "report")
+_MODULES = ("data", "evaluate", "metrics", "models", "render", "report")
 
 __all__ = [
     "METHODS",
@@ -43,6 +43,7 @@ __all__ = [
     "Explanation",
     "Split",
     "data",
+    "evaluate",
     "explain",
     "from_equinox",
     "from_haiku",

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+RESULTS = "results.sqlite"
+"""What the file of a whole run is called."""
+
 _FORMAT = 1
 _SCHEMA = """
 CREATE TABLE run (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -54,11 +57,14 @@ class ImageRow(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What one method gave for a batch: a map for each image and, by metric, a value and maybe a curve for each."""
+    """What one method gave for a batch: a map of each image and, by metric, a value and maybe a curve for each.
+
+    ``cams`` is ``None`` where the method failed.
+    """
 
     method: str
     images: Sequence[int]
-    cams: np.ndarray
+    cams: np.ndarray | None
     values: Mapping[str, np.ndarray]
     curves: Mapping[str, np.ndarray]
 
@@ -122,44 +128,43 @@ def create(path: Path, asked: Mapping[str, Any]) -> sqlite3.Connection:
 
 def begin(store: sqlite3.Connection, provenance: Mapping[str, Any]) -> int:
     """Note that a session starts, and return its number."""
-    with store:
+    with _writing(store):
         return int(store.execute("INSERT INTO sessions (provenance) VALUES (?)", (_dump(provenance),)).lastrowid or 0)
+
+
+def end(store: sqlite3.Connection, session: int, provenance: Mapping[str, Any]) -> None:
+    """Note what a session has been."""
+    with _writing(store):
+        store.execute("UPDATE sessions SET provenance = ? WHERE session = ?", (_dump(provenance), session))
 
 
 def put_images(
     store: sqlite3.Connection, images: Iterable[ImageRow], unreadable: Iterable[tuple[int, str, str]]
 ) -> None:
     """Write what is known of a batch's images, in one transaction; what is there already stays."""
-    with store:
+    with _writing(store):
         store.executemany("INSERT OR IGNORE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)", images)
         store.executemany("INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?)", unreadable)
 
 
 def put(store: sqlite3.Connection, outcome: Outcome, failures: Iterable[Failure] = ()) -> None:
-    """Write what a method gave for a batch, in one transaction."""
-    height, width = outcome.cams.shape[1:]
-    cams = [cam.astype("<f4").tobytes() for cam in outcome.cams]
-    maps = [(image, outcome.method, height, width, cam) for image, cam in zip(outcome.images, cams)]
-    with store:
-        store.executemany("INSERT OR REPLACE INTO maps VALUES (?, ?, ?, ?, ?)", maps)
+    """Write what a method gave for a batch, and what went wrong, in one transaction."""
+    with _writing(store):
+        store.executemany("INSERT OR REPLACE INTO maps VALUES (?, ?, ?, ?, ?)", _map_rows(outcome))
         store.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?)", _score_rows(outcome))
         store.executemany("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", failures)
 
 
-def put_failures(store: sqlite3.Connection, failures: Iterable[Failure]) -> None:
-    """Write what could not be done."""
-    with store:
-        store.executemany("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", failures)
+def done(store: sqlite3.Connection) -> dict[tuple[str, str], frozenset[int]]:
+    """The images that are scored, by method and metric."""
+    kinds = store.execute("SELECT DISTINCT method, metric FROM scores").fetchall()
+    query = "SELECT image FROM scores WHERE method = ? AND metric = ?"
+    return {kind: frozenset(image for (image,) in store.execute(query, kind)) for kind in kinds}
 
 
-def done(store: sqlite3.Connection, size: int) -> set[tuple[int, str, str]]:
-    """The batches of ``size`` images, by number, that are scored, each with its method and metric."""
-    return set(store.execute("SELECT DISTINCT image / ?, method, metric FROM scores", (size,)))
-
-
-def seen(store: sqlite3.Connection) -> dict[int, str]:
-    """The names of the images that are known, by index, be they readable or not."""
-    return dict(store.execute("SELECT image, id FROM images UNION SELECT image, id FROM unreadable"))
+def unreadable(store: sqlite3.Connection) -> frozenset[int]:
+    """The images that could not be read."""
+    return frozenset(image for (image,) in store.execute("SELECT image FROM unreadable"))
 
 
 def read(path: Path) -> Run:
@@ -236,17 +241,17 @@ def file_of(path: Path) -> Path:
     """
     if path.is_file():
         return path
-    file = path / name()
+    file = path / RESULTS
     if file.is_file():
         return file
     if parts(path):
         raise ResultsError(f"{path}: the run's parts are not merged yet; run `egcam merge {path}` first")
-    raise ResultsError(f"{path}: no {name()} there; name the folder that `egcam evaluate --out` was given")
+    raise ResultsError(f"{path}: no {RESULTS} there; name the folder that `egcam evaluate --out` was given")
 
 
 def name(process: int = 0, processes: int = 1) -> str:
     """What a run's file is called: the whole of it, or a process's part."""
-    return "results.sqlite" if processes == 1 else f"results-{process:04d}-of-{processes:04d}.sqlite"
+    return RESULTS if processes == 1 else f"results-{process:04d}-of-{processes:04d}.sqlite"
 
 
 def parts(folder: Path) -> list[Path]:
@@ -294,6 +299,23 @@ def _take_session(whole: sqlite3.Connection, session: int, text: str) -> None:
     )
 
 
+@contextmanager
+def _writing(store: sqlite3.Connection) -> Iterator[None]:
+    """One transaction: all of it, or nothing where the disk is full or the process is killed.
+
+    Raises:
+        ResultsError: It could not be written.
+    """
+    try:
+        with store:
+            yield
+    except sqlite3.OperationalError as error:
+        (file,) = [row[2] for row in store.execute("PRAGMA database_list") if row[1] == "main"]
+        raise ResultsError(
+            f"{file}: {error}; make room or repair it: all earlier batches are safe there, and the same command goes on"
+        ) from error
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         return sqlite3.connect(path, timeout=60)
@@ -330,6 +352,11 @@ def _flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
     else:
         yield prefix, document
+
+
+def _map_rows(outcome: Outcome) -> Iterator[tuple[int, str, int, int, bytes]]:
+    for image, cam in zip(outcome.images, () if outcome.cams is None else outcome.cams):
+        yield image, outcome.method, *cam.shape, cam.astype("<f4").tobytes()
 
 
 def _score_rows(outcome: Outcome) -> Iterator[tuple[int, str, str, float | None, bytes | None]]:

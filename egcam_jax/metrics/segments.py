@@ -71,7 +71,7 @@ def irof(
     """
     checked = _inputs.images_and_maps(x, saliency, target)
     _checks.one_of("mode", mode, ("definition", "quantus"))
-    labels = _slic(checked) if segments is None else _labels(segments, checked)
+    labels = slic(checked.batch.x) if segments is None else _labels(segments, checked)
     room = _room(labels, num_segments)
     if baseline is None:
         baseline = "mean" if mode == "quantus" else "mean_colour"
@@ -89,18 +89,18 @@ def irof(
     )
 
 
-def _slic(checked: _inputs.Checked) -> Int[Array, "b H W"]:
-    """The segments of every image, by scikit-image."""
-    if not _checks.concrete(checked.batch.x):
+def slic(x: Any) -> Int[Array, "b H W"]:
+    """The segments of ``(B, H, W, C)`` images by ``skimage.segmentation.slic``, with its own defaults, on the host."""
+    if not _checks.concrete(x):
         raise ValueError("segments is None, but x is traced, and segments are found on the host: pass segments.")
     try:
-        from skimage.segmentation import slic
+        from skimage import segmentation
     except ImportError as error:
         raise ImportError(
             'irof finds segments with scikit-image: pip install "egcam_jax[cli]", or pass segments.'
         ) from (error)
-    images = np.asarray(checked.batch.x, np.float64)
-    return jnp.asarray(np.stack([slic(image, start_label=0) for image in images]))
+    images = np.asarray(x, np.float64)
+    return jnp.asarray(np.stack([segmentation.slic(image, start_label=0) for image in images]))
 
 
 def _labels(segments: Any, checked: _inputs.Checked) -> Int[Array, "b H W"]:

@@ -1,0 +1,113 @@
+"""What `egcam evaluate` shows while it runs, and says at the end."""
+
+import contextlib
+import datetime
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from egcam_jax import evaluate
+from egcam_jax.cli import _output, _report
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+def split(text: str) -> list[str]:
+    """Read names that are set apart by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def run(plan: evaluate.Plan, process: evaluate.Process) -> int:
+    """Run an evaluation with progress on standard error, and return how many failures this session had."""
+    err = _report.console(stderr=True)
+    failures: list[str] = []
+    try:
+        with _shown(err, failures) as report:
+            path = evaluate.run(plan, process=process, report=report)
+    except KeyboardInterrupt:
+        _line(err, f"stopped; what was computed is in {plan.out}, and the same command goes on there")
+        raise typer.Exit(INTERRUPTED) from None
+    _say(_report.console(), path, process)
+    return len(failures)
+
+
+def merge(out: Path, parts: Sequence[Path]) -> None:
+    """Merge the parts of a run, and say what came of it."""
+    whole = out / evaluate.RESULTS
+    evaluate.merge([*evaluate.parts(out), *parts], whole)
+    _say(_report.console(), whole, evaluate.Process())
+
+
+@contextlib.contextmanager
+def _shown(err: Console, failures: list[str]) -> Iterator[Callable[[evaluate.Progress], None]]:
+    """A bar for a terminal, else a line for each batch; failures at once, wherever."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
+        console=err,
+        transient=True,
+        disable=not err.is_terminal,
+    )
+    task = bar.add_task("loading", total=1.0, left="")
+    last = 0
+
+    def report(progress: evaluate.Progress) -> None:
+        nonlocal last
+        if progress.failure:
+            failures.append(progress.failure)
+            _line(err, f"failed, and left out from here on: {progress.failure}")
+        bar.update(task, completed=progress.share, description=_doing(progress), left=_left(progress.left))
+        if progress.batch > last and not err.is_terminal:
+            _line(err, _batch_line(progress))
+        last = progress.batch
+
+    with bar:
+        yield report
+
+
+def _doing(progress: evaluate.Progress) -> str:
+    method = progress.doing.partition(" · ")[0]
+    rate = f", {progress.rates[method]:.3g} images/s" if method in progress.rates else ""
+    return f"batch {min(progress.batch + 1, progress.batches)} of {progress.batches}: {progress.doing}{rate}"
+
+
+def _batch_line(progress: evaluate.Progress) -> str:
+    """How far it is, and how fast each method is."""
+    rates = ", ".join(f"{method} {rate:.3g}" for method, rate in progress.rates.items())
+    return f"batch {progress.batch} of {progress.batches} done; {_left(progress.left)}; images/s: {rates}"
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f"about {datetime.timedelta(seconds=round(seconds))} left"
+
+
+def _say(out: Console, path: Path, process: evaluate.Process) -> None:
+    """Say what there is now."""
+    found = evaluate.read(path)
+    session = found.sessions[-1] if found.sessions else {}
+    methods, metrics = (len({kind[i] for kind in found.values}) for i in (0, 1))
+    undefined = sum(int((there & np.isnan(found.values[kind])).sum()) for kind, there in found.computed.items())
+    counts = (undefined, "values undefined"), (len(found.unreadable), "unreadable"), (len(found.failures), "failures")
+    _line(out, f"{len(found.images)} images, {methods} methods, {metrics} metrics in {path}")
+    _line(out, f"  {', '.join(f'{number} {what}' for number, what in counts)}")
+    for name, reason in session.get("left_out", {}).items():
+        _line(out, f"  without {name}: {reason}")
+    for name, reason in found.unreadable[:5]:
+        _line(out, f"  unreadable: {name}: {reason}")
+    if traces := session.get("traces"):
+        again = [name for name, times in traces.items() if times > 1]
+        _line(out, f"  {len(traces)} programs compiled, {f'again: {again}' if again else 'each once'}")
+    what = f"egcam merge {path.parent}" if process.of > 1 else f"egcam report {path.parent}"
+    _line(out, f"  next: {what}")
+
+
+def _line(out: Console, text: str) -> None:
+    out.print(_output.printable(text), soft_wrap=True, markup=False)

@@ -1,0 +1,103 @@
+"""From a plan to all that its batches share, checked before any work."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from egcam_jax import _checks, data, models
+from egcam_jax.evaluate import _labels
+from egcam_jax.evaluate._plan import TARGETS, Plan, asked
+from egcam_jax.models import Model
+
+DEMO = "photographs that come with scikit-image"
+
+
+class Work(NamedTuple):
+    """All that the batches of a run share.
+
+    Attributes:
+        plan: What was asked for.
+        model: The network.
+        source: The data.
+        chosen: Indices in the data of the images that are explained, ascending.
+        references: ``(R, H, W, C)``; ``None`` where no method needs any.
+        methods: What is explained with.
+        metrics: What the maps are judged by.
+        left_out: Metrics of a group that the data does not allow, and why.
+        asked: The document of the run.
+    """
+
+    plan: Plan
+    model: Model
+    source: data.Source
+    chosen: np.ndarray
+    references: np.ndarray | None
+    methods: Sequence[_labels.AskedMethod]
+    metrics: Sequence[_labels.AskedMetric]
+    left_out: Mapping[str, str]
+    asked: Mapping[str, Any]
+
+
+def prepare(plan: Plan) -> Work:
+    """Load what a plan names.
+
+    Raises:
+        ValueError: The plan asks for what there is not, or what makes no sense.
+        OSError: Files that cannot be read, or none.
+    """
+    _check(plan)
+    methods = _labels.methods(plan.methods, plan.samples)
+    _labels.metrics(plan.metrics, masks=True, mosaics=True)  # unknown names, before anything is loaded
+    model = models.load(plan.model, weights=plan.weights) if isinstance(plan.model, str) else plan.model
+    source = _opened(plan.data, model, plan)
+    metrics, left_out = _labels.metrics(plan.metrics, masks=source.has_masks, mosaics=source.name.startswith("mosaic:"))
+    chosen = choose(len(source), plan.limit, plan.seed)
+    ids = [source.ids[i] for i in chosen]
+    references, known = None, None
+    if any(it.method.needs_refs for it in methods):
+        references, known = _references(plan, model, source, ids)
+    document = asked(plan, model, ids, known, methods, metrics)
+    return Work(plan, model, source, chosen, references, methods, metrics, left_out, document)
+
+
+def choose(count: int, limit: int | None, seed: int) -> np.ndarray:
+    """The indices of the images that are explained: all, or as many as ``limit``, drawn with ``seed``; ascending."""
+    if limit is None or limit >= count:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).permutation(count)[:limit])
+
+
+def _check(plan: Plan) -> None:
+    for name in ("batch", "num_refs"):
+        _checks.count(name, getattr(plan, name))
+    for name in ("limit", "samples", "chunk"):
+        if getattr(plan, name) is not None:
+            _checks.count(name, getattr(plan, name))
+    _checks.one_of("target", plan.target, TARGETS)
+    _checks.one_of("dtype", plan.dtype, ("float32", "bfloat16"))
+
+
+def _opened(source: str | data.Source, model: Model, plan: Plan) -> data.Source:
+    if not isinstance(source, str):
+        return source
+    return data.open_source(source, class_names=model.class_names, classes=plan.classes)
+
+
+def _references(plan: Plan, model: Model, source: data.Source, ids: list[str]) -> tuple[np.ndarray, dict[str, Any]]:
+    """References and what is known of them: from where they were asked for, or of the data what is not explained."""
+    draw = functools.partial(data.pick_references, count=plan.num_refs, seed=plan.seed, avoid=ids)
+    if plan.refs is not None:
+        other = _opened(plan.refs, model, plan)
+        images, names = draw(other, model.preprocess)
+        return images, _known(other.name, names)
+    if len(source) - len(ids) >= plan.num_refs:
+        images, names = draw(source, model.preprocess)
+        return images, _known(f"{source.name}, what is not explained", names)
+    images = data.demo_references(model.preprocess)[: plan.num_refs]
+    return images, _known(DEMO, [*data.DEMO_REFERENCES])
+
+
+def _known(source: str, names: Sequence[str]) -> dict[str, Any]:
+    return {"source": source, "count": len(names), "ids": list(names)}
