@@ -64,6 +64,13 @@ def parse(text: str, class_names: Sequence[str] | None, *, where: str) -> int:
     return found
 
 
+def labels_of(text: str, class_names: Sequence[str] | None, *, where: str) -> tuple[int, ...]:
+    """The class of a folder or a line of a table, or no label where it is a name and the model has none."""
+    if not class_names and not re.match(r"\d", text.strip()):
+        return ()
+    return (parse(text, class_names, where=where),)
+
+
 def unknown(text: str, class_names: Sequence[str] | None) -> str:
     """What to say of a name that no class has."""
     if not class_names:

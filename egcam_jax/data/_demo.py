@@ -1,12 +1,14 @@
 """A photograph and a reference distribution that need no download: scikit-image's own, from its wheel."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from egcam_jax.data._classes import find
+from egcam_jax.data._example import Example, Records
 from egcam_jax.data._preprocess import Preprocess, preprocess
 from egcam_jax.data._read import read
 
@@ -24,6 +26,39 @@ DEMO_REFERENCES = (
     "rocket.jpg",
 )
 """``skimage.data``'s other photographs of everyday things, not microscopy, the sky, drawings or test patterns."""
+
+_LABELS = {
+    "chelsea.png": ("Egyptian cat", "tabby", "tiger cat", "cat"),
+    "camera.png": ("tripod",),
+    "coffee.png": ("espresso", "cup"),
+}
+"""Names of the classes, in ImageNet and CIFAR-10, that name what these show; the others show none of theirs."""
+
+
+def open_demo(name: str, class_names: Sequence[str] | None) -> Records:
+    """Open the demonstration photograph and those of the reference distribution as a source.
+
+    Args:
+        name: What the user called the source.
+        class_names: The model's, by index.
+
+    Returns:
+        The source; ids are the names of the files.
+
+    Raises:
+        OSError, ModuleNotFoundError: As ``demo_path``.
+    """
+    paths = [_locate(file) for file in (DEMO, *DEMO_REFERENCES)]
+    ids = tuple(path.name for path in paths)
+    known = [[find(text, class_names) for text in _LABELS.get(id, ())] for id in ids]
+    labels = [tuple(label for label in some if label is not None) for some in known]
+    return Records(
+        name=name,
+        ids=ids,
+        has_masks=False,
+        read=lambda i: Example(ids[i], read(paths[i]), labels[i], None),
+        labels=lambda i: labels[i],
+    )
 
 
 def demo_path() -> Path:

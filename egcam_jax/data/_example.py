@@ -1,6 +1,6 @@
 """What every source of data gives: pictures with their labels, masks and stable names."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -61,6 +61,7 @@ class Records:
         has_masks: Whether every example has a mask.
         read: The example of an index; raises an ``OSError`` where the record is corrupt.
         labels: The labels of an index, without decoding its picture.
+        shows: All classes that its picture is known to show, where some are not its labels.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Records:
     has_masks: bool
     read: Callable[[int], Example]
     labels: Callable[[int], tuple[int, ...]]
+    shows: Callable[[int], tuple[int, ...]] | None = None
 
     def __len__(self) -> int:
         """How many examples there are."""
@@ -82,10 +84,20 @@ class Records:
 
 def chosen(source: Records, indices: list[int]) -> Records:
     """A source of some of the examples, in the order told."""
+    shows = source.shows
     return Records(
         name=source.name,
         ids=tuple(source.ids[i] for i in indices),
         has_masks=source.has_masks,
         read=lambda i: source.read(indices[i]),
         labels=lambda i: source.labels(indices[i]),
+        shows=None if shows is None else lambda i: shows(indices[i]),
     )
+
+
+def shown(pictures: Sequence[str], labels: Sequence[tuple[int, ...]]) -> Callable[[int], tuple[int, ...]]:
+    """``Records.shows`` for pictures that come several times, each time with other labels."""
+    by_picture: dict[str, tuple[int, ...]] = {}
+    for picture, some in zip(pictures, labels, strict=True):
+        by_picture[picture] = by_picture.get(picture, ()) + some
+    return lambda i: by_picture[pictures[i]]

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from egcam_jax.data._classes import parse
-from egcam_jax.data._example import Example, Records
+from egcam_jax.data._classes import labels_of
+from egcam_jax.data._example import Example, Records, shown
 from egcam_jax.data._masks import boxes_mask, is_mask, mask_beside, read_mask
 from egcam_jax.data._read import SUFFIXES, read
 from egcam_jax.data._table import FILE, Row, read_table
@@ -26,7 +26,7 @@ def open_folder(text: str, name: str, class_names: Sequence[str] | None) -> Reco
     Args:
         text: The folder; ``~`` is the home folder.
         name: What the user called the source.
-        class_names: The model's, by index.
+        class_names: The model's, by index; without them a name gives no label.
 
     Returns:
         The source; ids are paths in the folder, with ``#2`` and so on where the table has a picture several times.
@@ -48,6 +48,7 @@ def open_folder(text: str, name: str, class_names: Sequence[str] | None) -> Reco
         has_masks=all(row.mask or row.boxes for row in rows),
         read=lambda i: _example(folder, rows[i], ids[i]),
         labels=lambda i: rows[i].labels,
+        shows=shown([row.file for row in rows], [row.labels for row in rows]),
     )
 
 
@@ -82,15 +83,15 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _classes(names: Sequence[str], class_names: Sequence[str] | None, where: str) -> dict[str, tuple[int, ...]]:
-    if names and all(map(_SYNSET.fullmatch, names)):
-        if not class_names or len(names) != len(class_names):
+    if class_names and names and all(map(_SYNSET.fullmatch, names)):
+        if len(names) != len(class_names):
             raise ValueError(
                 f"{where}: {len(names)} sub-folders are named by WordNet identifier, which numbers the classes only "
-                f"where there is one for each of the model's {len(class_names or ())}; name them by index, or add a "
+                f"where there is one for each of the model's {len(class_names)}; name them by index, or add a "
                 f"{FILE} with the columns file,class_index"
             )
         return {name: (index,) for index, name in enumerate(names)}
-    return {name: (parse(name, class_names, where=f"{where}, sub-folder"),) for name in names}
+    return {name: labels_of(name, class_names, where=f"{where}, sub-folder") for name in names}
 
 
 def _found(folder: Path, path: Path, classes: dict[str, tuple[int, ...]]) -> Row:

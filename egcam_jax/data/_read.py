@@ -1,9 +1,11 @@
 """From a file to an upright 8-bit RGB picture, or to an error that names the file and the remedy."""
 
 import contextlib
+import io
 import os
 import re
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -24,6 +26,9 @@ SUFFIXES = frozenset(
 
 _DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 """What Pillow's decoders raise on a file whose header is sound and whose body is not."""
+
+_FILTERS = threading.Lock()
+"""Filters of warnings belong to the process: threads that read take turns at changing them."""
 
 
 class ImageFileError(OSError):
@@ -48,6 +53,23 @@ def read(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
         ImageFileError: No image, damaged or cut short, or more pixels than is safe to decode.
     """
     with opened(path) as image, decoding(path):
+        return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+
+
+def decode(data: bytes, name: str) -> UInt8[np.ndarray, "H W 3"]:
+    """Decode a picture that is in memory, as ``read`` does a file.
+
+    Args:
+        data: The content of a file in one of ``FORMATS``.
+        name: What to call it in an error.
+
+    Returns:
+        ``(H, W, 3)`` 8-bit picture.
+
+    Raises:
+        ImageFileError: As ``read``.
+    """
+    with _header(name, io.BytesIO(data)) as image, decoding(name):
         return np.asarray(_rgb(ImageOps.exif_transpose(image)))
 
 
@@ -92,10 +114,11 @@ def _stream(path: Path):  # type: ignore[no-untyped-def]  # a binary file; types
 
 
 def _header(path: str | os.PathLike[str], stream) -> Image.Image:  # type: ignore[no-untyped-def]
-    if not os.fstat(stream.fileno()).st_size:
+    if not stream.seek(0, os.SEEK_END):
         raise ImageFileError(f"{path}: the file is empty (0 bytes); copy or download it again")
+    stream.seek(0)
     try:
-        with warnings.catch_warnings():
+        with _FILTERS, warnings.catch_warnings():
             # Above its limit Pillow warns, and raises only above twice the limit: one limit is enough.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return Image.open(stream, formats=FORMATS)

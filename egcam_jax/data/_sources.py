@@ -5,10 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from egcam_jax.data._classes import parse, split
+from egcam_jax.data._coco import open_coco
+from egcam_jax.data._demo import open_demo
 from egcam_jax.data._example import Records, Source, chosen
 from egcam_jax.data._folder import open_folder
+from egcam_jax.data._mosaic import open_mosaic
+from egcam_jax.data._npz import open_npz
 
-_Open = Callable[[str, str, Sequence[str] | None, str | None], Records]
+_Opener = Callable[[str, str, Sequence[str] | None, str | None], Records]
 """Opens a source from what follows the colon, the whole text, the model's classes, and the classes asked for."""
 
 
@@ -18,8 +22,13 @@ def open_source(text: str, *, class_names: Sequence[str] | None = None, classes:
     Args:
         text: One of
 
-            - ``folder:DIR``, or just ``DIR``: sub-folders named by class, a ``labels.csv``, or pictures alone.
-        class_names: The model's, by index.
+            - ``folder:DIR``, or just ``DIR``: sub-folders named by class, a ``labels.csv``, or pictures alone;
+            - ``coco:DIR`` or ``coco:DIR:SPLIT``: photographs and outlines in COCO's format;
+            - ``npz:FILE`` or ``npz:FILE:SPLIT``: NumPy's arrays;
+            - ``tfds:NAME``, ``tfds:NAME/CONFIG:SPLIT``: prepared by TensorFlow Datasets;
+            - ``mosaic:SOURCE``: 2 x 2 mosaics of one of these, for the grid pointing game;
+            - ``demo``: nine photographs of scikit-image's.
+        class_names: The model's, by index; without them examples have labels only where the data has indices.
         classes: Only examples of these, as in ``zebra,"stop sign"``; all where ``None``.
 
     Returns:
@@ -30,6 +39,10 @@ def open_source(text: str, *, class_names: Sequence[str] | None = None, classes:
         OSError: No such folder, or nothing in it.
         ModuleNotFoundError: The source needs a package that is not installed.
     """
+    return _open(text, class_names, classes)
+
+
+def _open(text: str, class_names: Sequence[str] | None, classes: str | None) -> Records:
     scheme, _, argument = text.partition(":")
     if os.path.isdir(os.path.expanduser(text)):
         return _folder(text, text, class_names, classes)
@@ -45,6 +58,20 @@ def _folder(argument: str, text: str, class_names: Sequence[str] | None, classes
     return _of_classes(open_folder(argument, text, class_names), class_names, classes)
 
 
+def _npz(argument: str, text: str, class_names: Sequence[str] | None, classes: str | None) -> Records:
+    return _of_classes(open_npz(argument, text, class_names), class_names, classes)
+
+
+def _demo(argument: str, text: str, class_names: Sequence[str] | None, classes: str | None) -> Records:
+    if argument:
+        raise ValueError(f"data: {text!r} came, where demo takes nothing after it")
+    return _of_classes(open_demo(text, class_names), class_names, classes)
+
+
+def _mosaic(argument: str, text: str, class_names: Sequence[str] | None, classes: str | None) -> Records:
+    return open_mosaic(_open(argument, class_names, classes), text)
+
+
 def _of_classes(source: Records, class_names: Sequence[str] | None, classes: str | None) -> Records:
     """Those of the examples that show one of the classes asked for."""
     if classes is None:
@@ -56,5 +83,7 @@ def _of_classes(source: Records, class_names: Sequence[str] | None, classes: str
     return chosen(source, indices)
 
 
-SCHEMES: Mapping[str, _Open] = MappingProxyType({"folder": _folder})
+SCHEMES: Mapping[str, _Opener] = MappingProxyType(
+    {"folder": _folder, "coco": open_coco, "npz": _npz, "mosaic": _mosaic, "demo": _demo}
+)
 """Kinds of sources by what stands before the colon."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from egcam_jax.data._classes import parse
+from egcam_jax.data._classes import labels_of, parse
 
 FILE = "labels.csv"
 _INDICES = ("class_index", "class_indices", "imagenet_class_index", "imagenet_class_indices")
@@ -74,7 +74,7 @@ def _labels(line: Mapping[str, str], class_names: Sequence[str] | None, where: s
         raise ValueError(f"{where}: class {indices!r} came, indices between blanks wanted; names go in column 'class'")
     if indices:
         return tuple(parse(text, class_names, where=where) for text in indices.split())
-    return (parse(name, class_names, where=where),) if name else ()
+    return labels_of(name, class_names, where=where) if name else ()
 
 
 def _boxes(line: Mapping[str, str], where: str) -> tuple[Box, ...]:

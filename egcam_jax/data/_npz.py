@@ -1,0 +1,96 @@
+"""``npz:FILE``: pictures and labels in NumPy's arrays, as small data sets are often kept."""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from egcam_jax.data._example import Example, Records
+
+_PATTERNS = (("{}_images", "{}_labels"), ("x_{}", "y_{}"), ("X_{}", "y_{}"))
+_SPLITS = ("test", "val", "validation", "train", "")
+
+
+def open_npz(text: str, name: str, class_names: Sequence[str] | None) -> Records:
+    """Open pictures in a file of NumPy arrays: the one kind of source that is in memory, one split of it.
+
+    The arrays are called ``test_images`` and ``test_labels``, or ``x_test`` and ``y_test``, and so for ``train`` and
+    other splits; or ``images`` and ``labels``, or ``x`` and ``y``. Labels may be missing.
+
+    Args:
+        text: The file, or ``FILE:SPLIT``; the split is ``test`` where there is one, else the only one.
+        name: What the user called the source.
+        class_names: The model's, by index: no label may be larger.
+
+    Returns:
+        The source; ids are ``test/00017``.
+
+    Raises:
+        OSError: No such file, or not of arrays.
+        ValueError: No pictures of 8 bits in it, labels that do not fit them or the model, no such split.
+    """
+    path, part = _split(text)
+    images, labels, part = _arrays(path, part)
+    _check(images, labels, class_names, str(path))
+    ids = tuple(f"{part}/{i:05d}" for i in range(len(images)))
+
+    def known(i: int) -> tuple[int, ...]:
+        return (int(labels[i]),) if labels[i] >= 0 else ()
+
+    def read(i: int) -> Example:
+        grey = images[i] if images[i].ndim == 3 else images[i][..., None]
+        return Example(ids[i], np.ascontiguousarray(np.broadcast_to(grey, (*grey.shape[:2], 3))), known(i), None)
+
+    return Records(name=name, ids=ids, has_masks=False, read=read, labels=known)
+
+
+def _split(text: str) -> tuple[Path, str | None]:
+    whole = Path(os.path.expanduser(text))
+    if whole.exists() or ":" not in text:
+        return whole, None
+    before, _, part = text.rpartition(":")
+    return Path(os.path.expanduser(before)), part
+
+
+def _arrays(path: Path, part: str | None) -> tuple[np.ndarray, np.ndarray, str]:
+    """Pictures, labels (-1 where unknown) and the split's name."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; check the spelling and the current folder")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {key: file[key] for key in _names(file.files, part, str(path))}
+    except (OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise OSError(f"{path}: not an .npz file of NumPy's arrays, or damaged ({error}); write it again") from error
+    images, *labels = found.values()
+    name = part or next(split for split in _SPLITS if any(key in found for key in _keys(split)))
+    return images, labels[0].reshape(-1) if labels else np.full(len(images), -1), name or "all"
+
+
+def _keys(part: str) -> dict[str, str]:
+    """The names that a split's pictures may have, and those of their labels."""
+    return {images.format(part).strip("_"): labels.format(part).strip("_") for images, labels in _PATTERNS}
+
+
+def _names(keys: Sequence[str], part: str | None, where: str) -> list[str]:
+    for split in _SPLITS if part is None else (part,):
+        for images, labels in _keys(split).items():
+            if images in keys:
+                return [images, labels] if labels in keys else [images]
+    raise ValueError(
+        f"{where}: no pictures {f'of split {part!r} ' if part else ''}among its arrays ({', '.join(keys)}); name them "
+        "test_images and test_labels"
+    )
+
+
+def _check(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str] | None, where: str) -> None:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)):
+        raise ValueError(
+            f"{where}: pictures {images.dtype} {images.shape} came, 8-bit (N, H, W) or (N, H, W, 3) wanted"
+        )
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
+        raise ValueError(f"{where}: labels {labels.dtype} {labels.shape} came, {len(images)} whole numbers wanted")
+    if class_names and labels.size and labels.max() >= len(class_names):
+        raise ValueError(f"{where}: class {labels.max()} came, where the model has 0 to {len(class_names) - 1}")
