@@ -6,11 +6,13 @@ from types import MappingProxyType
 
 from egcam_jax.data._classes import parse, split
 from egcam_jax.data._coco import open_coco
+from egcam_jax.data._coco_classes import labels_of
 from egcam_jax.data._demo import open_demo
 from egcam_jax.data._example import Records, Source, chosen
 from egcam_jax.data._folder import open_folder
 from egcam_jax.data._mosaic import open_mosaic
 from egcam_jax.data._npz import open_npz
+from egcam_jax.data._tfds import open_tfds
 
 _Opener = Callable[[str, str, Sequence[str] | None, str | None], Records]
 """Opens a source from what follows the colon, the whole text, the model's classes, and the classes asked for."""
@@ -62,6 +64,10 @@ def _npz(argument: str, text: str, class_names: Sequence[str] | None, classes: s
     return _of_classes(open_npz(argument, text, class_names), class_names, classes)
 
 
+def _tfds(argument: str, text: str, class_names: Sequence[str] | None, classes: str | None) -> Records:
+    return _of_classes(open_tfds(argument, text, class_names), class_names, classes)
+
+
 def _demo(argument: str, text: str, class_names: Sequence[str] | None, classes: str | None) -> Records:
     if argument:
         raise ValueError(f"data: {text!r} came, where demo takes nothing after it")
@@ -69,21 +75,32 @@ def _demo(argument: str, text: str, class_names: Sequence[str] | None, classes: 
 
 
 def _mosaic(argument: str, text: str, class_names: Sequence[str] | None, classes: str | None) -> Records:
-    return open_mosaic(_open(argument, class_names, classes), text)
+    """The classes asked for are explained; the pictures around them are of any class."""
+    every = _open(argument, class_names, None)
+    mosaics = open_mosaic(every, text)
+    if classes is None:
+        return mosaics
+    wanted = set(_open(argument, class_names, classes).ids)
+    return chosen(mosaics, [i for i, id in enumerate(every.ids) if id in wanted])
 
 
 def _of_classes(source: Records, class_names: Sequence[str] | None, classes: str | None) -> Records:
     """Those of the examples that show one of the classes asked for."""
     if classes is None:
         return source
-    wanted = {parse(name, class_names, where="classes") for name in split(classes)}
+    wanted = {label for name in split(classes) for label in _labels(name, class_names)}
     indices = [i for i in range(len(source)) if wanted.intersection(source.labels(i))]
     if not indices:
         raise ValueError(f"classes: {source.name} has no example of {classes}; name other classes, or none for all")
     return chosen(source, indices)
 
 
+def _labels(name: str, class_names: Sequence[str] | None) -> tuple[int, ...]:
+    """The classes that fit a name of COCO's, an index or a name of the model's."""
+    return labels_of(name, class_names) or (parse(name, class_names, where="classes"),)
+
+
 SCHEMES: Mapping[str, _Opener] = MappingProxyType(
-    {"folder": _folder, "coco": open_coco, "npz": _npz, "mosaic": _mosaic, "demo": _demo}
+    {"folder": _folder, "coco": open_coco, "npz": _npz, "tfds": _tfds, "mosaic": _mosaic, "demo": _demo}
 )
 """Kinds of sources by what stands before the colon."""
