@@ -229,6 +229,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         ResultsError: As ``read``.
     """
     with closing(_connect(file_of(path))) as store:
+        store.execute("BEGIN")  # all that is read is of one moment, though a run may be writing
         _asked(path, store)
         yield store
 

@@ -1,0 +1,296 @@
+"""The runner against the library called by hand; what is killed goes on; what fails stops nothing else."""
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from evaluation import METHODS, METRICS, assert_same, plan, write_pictures
+from PIL import Image
+from tiny_network import NAMES
+
+from egcam_jax import data, evaluate, explain, metrics
+from egcam_jax.evaluate import _clock, _store
+
+pytest.importorskip("grain")
+
+QUICK = {"methods": ("gradcam", "expected_gradcam:samples=4"), "metrics": ("sparseness",)}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def whole(folder, tmp_path_factory):
+    """All of it, in one go."""
+    asked = plan(folder, tmp_path_factory.mktemp("whole"))
+    return asked, evaluate.read(evaluate.run(asked))
+
+
+@pytest.fixture(scope="module")
+def quick(folder, tmp_path_factory):
+    """Less of it, in one go."""
+    return evaluate.read(evaluate.run(plan(folder, tmp_path_factory.mktemp("quick"), **QUICK)))
+
+
+def by_hand(asked, run):
+    """The images, references and classes of a run, read without the runner."""
+    source = data.open_source(asked.data, class_names=NAMES)
+    place = {name: i for i, name in enumerate(source.ids)}
+    read = lambda names: np.stack([data.preprocess(source[place[it]].image, asked.model.preprocess) for it in names])
+    target = np.array([source[it.image].labels[0] for it in run.images])
+    return read([it.id for it in run.images]), read(run.asked["references"]["ids"]), target
+
+
+def explained(asked, run, x, refs, target, **options):
+    key = jax.random.fold_in(jax.random.key(0), 0)
+    options.setdefault("index", np.array([it.image for it in run.images])[: len(x)])
+    model = asked.model
+    return explain(model.params, model.apply_fn, x, refs, key, target=target, layer="features", **options)
+
+
+def test_values_are_those_of_the_library_called_by_hand(whole):
+    asked, run = whole
+    x, refs, target = by_hand(asked, run)
+    assert [it.target for it in run.images] == target.tolist()
+    predict = jax.tree_util.Partial(asked.model.apply_fn, asked.model.params)
+    options = {"gradcam": {}, METHODS[1]: {"num_samples": 4}, METHODS[2]: {"num_samples": 4, "noise": "none"}}
+    for label, given in options.items():
+        name = label.split(":")[0]
+        maps = explained(asked, run, x, refs, target, method=name, **given).saliency
+        expected = {
+            METRICS[0]: metrics.insertion_auc(predict, x, maps, target, step=64).value,
+            "sparseness": metrics.sparseness(maps).value,
+            "irof": metrics.irof(predict, x, maps, target).value,
+        }
+        for metric, values in expected.items():
+            np.testing.assert_allclose(run.values[label, metric], values, rtol=1e-5, atol=1e-6, err_msg=label)
+
+
+def test_a_metric_that_explains_again_has_the_methods_options_and_the_images_index(whole):
+    asked, run = whole
+    x, refs, target = by_hand(asked, run)
+    predict = jax.tree_util.Partial(asked.model.apply_fn, asked.model.params)
+
+    def again(x, target):
+        return explained(asked, run, x, refs, target, method="expected_gradcam", num_samples=4, index=0).saliency
+
+    key, index = jax.random.fold_in(jax.random.key(0), 1), np.array([it.image for it in run.images])
+    score = metrics.max_sensitivity(again, x, key, target=target, predict=predict, num_samples=3, index=index)
+    np.testing.assert_allclose(run.values[METHODS[1], METRICS[2]], score.value, rtol=1e-4)
+
+
+def test_sufficiency_compares_the_images_of_a_batch_and_nothing_that_fills_it_up(whole):
+    asked, run = whole
+    x, refs, target = by_hand(asked, run)
+    maps = explained(asked, run, x, refs, target, method="gradcam").saliency
+    answers = asked.model.apply_fn(asked.model.params, jnp.asarray(x)).argmax(axis=1)
+    parts = [slice(0, 3), slice(3, 6), slice(6, 8)]
+    values = [metrics.sufficiency(None, x[it], maps[it], answers[it]).value for it in parts]
+    np.testing.assert_allclose(run.values["gradcam", "sufficiency"], np.concatenate(values), rtol=1e-6)
+
+
+def test_programs_are_traced_once_though_the_last_batch_is_smaller(whole):
+    traces = whole[1].sessions[0]["traces"]
+    assert set(traces.values()) == {1}
+    assert {"look", *METHODS} <= set(traces)
+
+
+def test_maps_and_curves_are_kept(whole):
+    asked, run = whole
+    x, refs, target = by_hand(asked, run)
+    maps = explained(asked, run, x, refs, target, method="gradcam")
+    with _store.opened(asked.out) as store:
+        np.testing.assert_allclose(_store.cam(store, run.images[2].image, "gradcam"), maps.cam[2], rtol=1e-5, atol=1e-6)
+        curves = _store.curves(store, "gradcam", METRICS[0])
+        picture, mask = _store.picture(store, run.images[0].image)
+    area = (curves.sum(axis=1) - (curves[:, 0] + curves[:, -1]) / 2) / (curves.shape[1] - 1)
+    np.testing.assert_allclose(area, run.values["gradcam", METRICS[0]], rtol=1e-5)
+    assert picture[:2] == b"\xff\xd8"
+    assert mask is None
+
+
+def test_references_are_none_of_the_images_that_are_explained(whole):
+    run = whole[1]
+    references = run.asked["references"]
+    assert references["count"] == 3
+    assert not {it.id for it in run.images} & set(references["ids"])
+
+
+def test_the_batch_changes_nothing(folder, tmp_path, quick):
+    assert_same(quick, evaluate.read(evaluate.run(plan(folder, tmp_path, batch=5, **QUICK))))
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was(folder, tmp_path, quick):
+    asked = plan(folder, tmp_path, **QUICK)
+
+    def stop(progress):
+        if progress.batch == 1 and progress.doing.startswith("expected"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.run(asked, report=stop)
+    half = evaluate.read(tmp_path)
+    counts = {kind: there.sum() for kind, there in half.computed.items()}
+    assert counts == {("gradcam", "sparseness"): 6, ("expected_gradcam:samples=4", "sparseness"): 3}
+    seen = []
+    assert_same(quick, evaluate.read(evaluate.run(asked, report=seen.append)))
+    assert seen[-1].batches == 2
+    assert sum(it.doing == "gradcam" for it in seen) == 1
+
+
+def test_a_finished_run_does_nothing_again(folder, tmp_path):
+    asked = plan(folder, tmp_path, **QUICK)
+    evaluate.run(asked)
+    seen = []
+    evaluate.run(asked, report=seen.append)
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": 1}, "seed was 0, now 1"),
+        ({"methods": ("gradcam",)}, "methods.expected_gradcam:samples=4"),
+        ({"limit": 7}, "data.count was 8, now 7"),
+    ],
+)
+def test_a_changed_option_is_refused_with_the_difference(folder, tmp_path, change, said):
+    asked = plan(folder, tmp_path, **QUICK)
+    work = _store.create(tmp_path / "results.sqlite", _asked(asked))
+    work.close()
+    with pytest.raises(evaluate.ResultsError, match=said):
+        evaluate.run(dataclasses.replace(asked, **change))
+
+
+def _asked(asked):
+    from egcam_jax.evaluate._work import prepare
+
+    return prepare(asked).asked
+
+
+def test_what_changes_no_number_may_change(folder, tmp_path):
+    asked = plan(folder, tmp_path, **QUICK)
+    one, other = _asked(asked), _asked(dataclasses.replace(asked, chunk=2, pictures=0, out=tmp_path / "elsewhere"))
+    assert one == other
+
+
+def test_a_failing_method_and_a_failing_metric_stop_no_other(folder, tmp_path, quick, monkeypatch):
+    def out_of_memory(*arguments, method, **options):
+        if method == "scorecam":
+            raise RuntimeError("no memory for this one")
+        return explain(*arguments, method=method, **options)
+
+    monkeypatch.setattr("egcam_jax.evaluate._programs.explain", out_of_memory)
+    indivisible = "infidelity:mode=quantus:patch_size=5"
+    asked = plan(
+        folder,
+        tmp_path,
+        methods=("gradcam", "scorecam", "expected_gradcam:samples=4"),
+        metrics=(indivisible, "sparseness"),
+    )
+    seen = []
+    run = evaluate.read(evaluate.run(asked, report=seen.append))
+    for method in QUICK["methods"]:
+        np.testing.assert_allclose(run.values[method, "sparseness"], quick.values[method, "sparseness"], rtol=1e-5)
+    failed = {(it.method, it.metric): it.reason for it in run.failures}
+    assert failed.keys() == {("scorecam", None), *((method, indivisible) for method in QUICK["methods"])}
+    assert failed["scorecam", None] == "RuntimeError: no memory for this one"
+    assert "patch" in failed["gradcam", indivisible]
+    assert len(run.failures) == 3  # each is tried once, not once a batch
+    assert sum(bool(it.failure) for it in seen) == 3
+
+
+def test_a_corrupt_picture_is_named_and_left_out(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", 5)
+    (folder / "crane" / "01.png").write_bytes(b"no picture")
+    asked = plan(folder, tmp_path / "run", limit=None, num_refs=2, batch=2, **QUICK)
+    run = evaluate.read(evaluate.run(asked))
+    assert [name for name, _ in run.unreadable] == ["crane/01.png"]
+    assert len(run.images) == 4
+    assert all(there.all() for there in run.computed.values())
+    seen = []
+    evaluate.run(asked, report=seen.append)
+    assert seen == []
+
+
+def test_masks_follow_and_localisation_is_by_hand(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", 4)
+    for file in folder.rglob("*.png"):
+        mask = np.zeros((20, 24), np.uint8)
+        mask[:, :12] = 255
+        Image.fromarray(mask).save(file.with_name(f"{file.stem}_mask.png"))
+    asked = plan(folder, tmp_path / "run", limit=None, methods=("gradcam",), metrics=("localisation",), num_refs=1)
+    run = evaluate.read(evaluate.run(asked))
+    x, refs, target = by_hand(dataclasses.replace(asked), run) if run.asked["references"] else (None, None, None)
+    assert refs is None
+    source = data.open_source(asked.data, class_names=NAMES)
+    x = np.stack([data.preprocess(source[i].image, asked.model.preprocess) for i in range(4)])
+    target = np.array([source[i].labels[0] for i in range(4)])
+    maps = explained(asked, run, x, None, target, method="gradcam").saliency
+    mask = np.zeros((4, 16, 16), bool)
+    mask[:, :, :8] = True
+    expected = metrics.relevance_mass_accuracy(maps, mask).value
+    np.testing.assert_allclose(run.values["gradcam", "relevance_mass_accuracy"], expected, rtol=1e-5)
+    assert ("gradcam", "grid_pointing_game") not in run.values
+    assert run.sessions[0]["left_out"] == {"grid_pointing_game": "the data is no mosaic"}
+
+
+def test_insertion_deletion_follows_from_its_parts(folder, tmp_path):
+    asked = plan(
+        folder,
+        tmp_path,
+        limit=3,
+        methods=("gradcam",),
+        metrics=("insertion_deletion:step=64", "insertion:step=64", "deletion:step=64"),
+    )
+    run = evaluate.read(evaluate.run(asked))
+    parts = [run.values["gradcam", f"{name}:step=64"] for name in ("insertion_auc", "deletion_auc")]
+    np.testing.assert_allclose(run.values["gradcam", "insertion_deletion:step=64"], parts[0] - parts[1], rtol=1e-6)
+    assert len(run.sessions[0]["traces"]) == 4  # look, the map, and two programs, not four
+
+
+def test_times_are_taken_on_the_first_batch_alone(folder, tmp_path):
+    asked = plan(folder, tmp_path, methods=("gradcam",), metrics=("running_time:repeats=2", "sparseness"))
+    run = evaluate.read(evaluate.run(asked))
+    there = run.computed["gradcam", "running_time:repeats=2"]
+    assert there.tolist() == [True] * 3 + [False] * 5
+    assert (run.values["gradcam", "running_time:repeats=2"][:3] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"methods": ("gradcan",)}, "gradcam"),
+        ({"methods": ("gradcam", "gradcam")}, "twice"),
+        ({"methods": ()}, "none came"),
+        ({"methods": ("gradcam:samples=3",)}, "takes no samples"),
+        ({"methods": ("expected_gradcam:samples=0",)}, "at least 1"),
+        ({"methods": ("expected_gradcam:noise",)}, "NAME:OPTION=VALUE"),
+        ({"methods": ("expected_gradcam:noise=pink",)}, "uniform"),
+        ({"metrics": ("spareness",)}, "sparseness"),
+        ({"metrics": ("insertion:stepp=3",)}, "it has step"),
+        ({"metrics": ("mprt",)}, "from Python"),
+        ({"metrics": ("top_k_intersection",)}, "masks"),
+        ({"target": "truth"}, "label"),
+        ({"limit": 0}, "limit"),
+        ({"batch": 0}, "batch"),
+        ({"dtype": "float16"}, "bfloat16"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_computed(folder, tmp_path, change, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        evaluate.run(plan(folder, tmp_path / "run", **change))
+    assert not (tmp_path / "run").exists()
+
+
+def test_time_left_counts_each_kind_of_work_for_itself():
+    times = {"a": [9.0, 1.0, 1.0], "b": [4.0]}
+    assert _clock.left(times, {"a": 2, "b": 1}) == 2 * 1 + 4
+    assert _clock.left(times, {"c": 2}) == 2 * 2.5
+    assert _clock.left({}, {"a": 1}) is None
+    assert math.isclose(_clock.typical([7.0]), 7.0)
