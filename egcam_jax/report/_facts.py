@@ -1,0 +1,77 @@
+"""What a run computed, on what, in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from egcam_jax.evaluate._store import Run
+
+_TARGETS = {"label": "the image's own label", "top": "the network's top class"}
+
+
+def facts(run: Run) -> dict[str, str]:
+    """Name what was explained, by which network, and what it was compared with; what is not known is left out."""
+    asked = run.asked
+    said = {
+        "network": _network(asked["model"]),
+        "data": _data(asked["data"], run),
+        "explained": _explained(asked["data"], run),
+        "references": _references(asked.get("references")),
+        "computed": _computed(run),
+        "trouble": _trouble(run),
+    }
+    return {name: text for name, text in said.items() if text}
+
+
+def counted(number: int, what: str) -> str:
+    """A number and what it counts."""
+    plural = f"{what}es" if what.endswith("ch") else f"{what}s"
+    return f"{number:,} {what if number == 1 else plural}"
+
+
+def _network(model: Mapping[str, Any]) -> str:
+    text = f"{model['name']}, {' + '.join(model['layer'])}"
+    return text if model.get("dtype", "float32") == "float32" else f"{text}, {model['dtype']}"
+
+
+def _data(data: Mapping[str, Any], run: Run) -> str:
+    reached = len(run.images) + len(run.unreadable)
+    text = f"{data['source']}, {counted(len(run.images), 'image')}"
+    return text if reached >= data["count"] else f"{text} of {data['count']:,} so far"
+
+
+def _explained(data: Mapping[str, Any], run: Run) -> str:
+    judged = [row.correct for row in run.images if row.correct is not None]
+    right = f"; the network's top class is right for {100 * sum(judged) / len(judged):.1f} %" if judged else ""
+    return f"{_TARGETS.get(data.get('target', ''), data.get('target', ''))}{right}"
+
+
+def _references(references: Mapping[str, Any] | None) -> str:
+    if not references:
+        return ""
+    seed = f", drawn with seed {references['seed']}" if references.get("seed") is not None else ""
+    return f"{counted(references['count'], 'image')} from {references['source']}{seed}"
+
+
+def _computed(run: Run) -> str:
+    """When and where, as far as the sessions say."""
+    if not run.sessions:
+        return ""
+    devices = dict.fromkeys(_device(it) for it in run.sessions)
+    started = str(run.sessions[0].get("started", ""))[:16].replace("T", " ")
+    sessions = f" in {len(run.sessions)} sessions" if len(run.sessions) > 1 else ""
+    return ", ".join(
+        filter(None, [f"from {started}{sessions}" if started else "", " and ".join(filter(None, devices))])
+    )
+
+
+def _device(session: Mapping[str, Any]) -> str:
+    number = session.get("devices") or 1
+    return f"{number} × {session.get('device', '')}" if number != 1 else str(session.get("device", ""))
+
+
+def _trouble(run: Run) -> str:
+    reports = [
+        f"{counted(len(run.unreadable), 'image')} could not be read" if run.unreadable else "",
+        f"{counted(len({it.batch for it in run.failures}), 'batch')} with a failure" if run.failures else "",
+    ]
+    return "; ".join(filter(None, reports))

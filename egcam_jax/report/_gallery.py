@@ -1,0 +1,168 @@
+"""Which images to show for a metric: each method's best, median and worst, with their maps."""
+
+import functools
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from egcam_jax import maps
+from egcam_jax.evaluate import _store
+from egcam_jax.evaluate._store import ImageRow, Run
+from egcam_jax.metrics._registry import FAMILIES
+from egcam_jax.report import _numbers, _pictures
+from egcam_jax.report._summary import arrow, known, values
+
+_FIRST = "insertion_deletion"
+_METRICS = 6
+"""How many metrics one can choose between: each adds its pictures to the page."""
+
+
+class Shown(NamedTuple):
+    """One image of a method.
+
+    Attributes:
+        which: "best", "median" or "worst".
+        name: Of the image.
+        label: The class that is explained, with its probability.
+        score: Of the metric.
+        picture: Where among the pictures it is.
+        over: Where among the maps its map is; ``None`` where there is none that can be drawn.
+        note: Why not, or "".
+    """
+
+    which: str
+    name: str
+    label: str
+    score: str
+    picture: str
+    over: str | None
+    note: str
+
+
+class Wall(NamedTuple):
+    """The images of one metric, by method."""
+
+    label: str
+    arrow: str
+    methods: Mapping[int, Sequence[Shown]]
+
+
+class Gallery(NamedTuple):
+    """All that can be chosen.
+
+    Attributes:
+        walls: One for each metric.
+        sources: The pictures and maps, each once, by name, as data URLs.
+        size: ``(width, height)`` of each picture.
+        images: Among how many images the best and worst are: those whose pictures were kept.
+    """
+
+    walls: Sequence[Wall]
+    sources: Mapping[str, str]
+    size: tuple[int, int]
+    images: int
+
+
+def gallery(store: sqlite3.Connection, run: Run) -> Gallery:
+    """Choose images and draw their maps.
+
+    Args:
+        store: The run's file.
+        run: What was read from it.
+
+    Returns:
+        The gallery; without walls where no pictures were kept.
+    """
+    kept = {image for (image,) in store.execute("SELECT image FROM images WHERE picture IS NOT NULL")}
+    rows = [i for i, row in enumerate(run.images) if row.image in kept]
+    chosen = {label: _chosen(run, label, rows) for label in (_labels(run) if rows else [])}
+    needed = {(i, place) for methods in chosen.values() for i, found in methods.items() for _, place in found}
+    files = {place: _store.picture(store, run.images[place].image)[0] or b"" for _, place in sorted(needed)}
+    sizes = {place: _pictures.size(file) for place, file in files.items()}
+    photographs = {_photograph(place): _pictures.embedded(file, "jpeg") for place, file in files.items()}
+    drawn = {it: _over(store, run, *it, sizes[it[1]]) for it in sorted(needed)}
+    sources = photographs | {_map(*it): url for it, url in drawn.items() if url}
+    walls = [
+        Wall(
+            label,
+            arrow(known(run, label)),
+            {i: [_shown(run, sources, label, i, *it) for it in found] for i, found in methods.items()},
+        )
+        for label, methods in chosen.items()
+    ]
+    return Gallery(walls, sources, next(iter(sizes.values()), (1, 1)), len(rows))
+
+
+def picks(scores: np.ndarray, *, higher_is_better: bool) -> list[tuple[str, int]]:
+    """The places of the best, the median and the worst of the finite scores; fewer where there are fewer."""
+    finite = np.flatnonzero(np.isfinite(scores))
+    order = finite[np.argsort(scores[finite] * (-1 if higher_is_better else 1), kind="stable")]
+    if not len(order):
+        return []
+    places = {"best": 0, "median": (len(order) - 1) // 2, "worst": len(order) - 1}
+    first = {place: which for which, place in reversed(places.items())}
+    return [(first[place], int(order[place])) for place in sorted(first)]
+
+
+def _labels(run: Run) -> list[str]:
+    """The metrics to choose between: one that says most, then one of each family, then others."""
+    labels = [label for label in run.asked["metrics"] if np.isfinite(values(run, label)[0]).any()]
+    metric = {label: known(run, label) for label in labels}
+    first = sorted(labels, key=lambda it: (metric[it].name != _FIRST, not metric[it].higher_is_better))[:1]
+    families = [
+        next((it for it in labels if metric[it].family == family), "") for family in FAMILIES if family != "cost"
+    ]
+    others = [it for it in labels if metric[it].family != "cost"]
+    return list(dict.fromkeys(filter(None, [*first, *families, *others])))[:_METRICS]
+
+
+def _chosen(run: Run, label: str, rows: Sequence[int]) -> dict[int, list[tuple[str, int]]]:
+    """The places in the run of each method's images."""
+    scores, better = values(run, label)[0][:, rows], known(run, label).higher_is_better
+    found = {i: [(which, rows[j]) for which, j in picks(row, higher_is_better=better)] for i, row in enumerate(scores)}
+    return {i: it for i, it in found.items() if it}
+
+
+def _shown(run: Run, sources: Mapping[str, str], label: str, method: int, which: str, place: int) -> Shown:
+    row, score = run.images[place], run.values[list(run.asked["methods"])[method], label][place]
+    over = _map(method, place)
+    there = over in sources
+    return Shown(
+        which=which,
+        name=row.id,
+        label=_class(row),
+        score=_numbers.spelt(_numbers.number(score, _numbers.decimals([score]))),
+        picture=_photograph(place),
+        over=over if there else None,
+        note="" if there else "no map that can be drawn",
+    )
+
+
+def _photograph(place: int) -> str:
+    return f"p{place}"
+
+
+def _map(method: int, place: int) -> str:
+    return f"m{method}-{place}"
+
+
+def _over(store: sqlite3.Connection, run: Run, method: int, place: int, size: tuple[int, int]) -> str | None:
+    """A coarse map as it lies over the picture, as ``Explanation.saliency`` has it; none where it is not finite."""
+    cam = _store.cam(store, run.images[place].image, list(run.asked["methods"])[method])
+    if cam is None or not np.isfinite(cam).all():
+        return None
+    return _pictures.over(np.asarray(_upsampled(cam, size=size[::-1])))
+
+
+@functools.partial(jax.jit, static_argnames=("size",))
+def _upsampled(cam: jax.Array, *, size: tuple[int, int]) -> jax.Array:
+    return maps.saliency(cam, size)
+
+
+def _class(row: ImageRow) -> str:
+    probability = f" {100 * row.probability:.0f} %" if row.probability is not None else ""
+    wrong = ", misclassified" if row.correct is False else ""
+    return f"{row.label}{probability}{wrong}"

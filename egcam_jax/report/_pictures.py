@@ -1,0 +1,58 @@
+"""Pictures and maps as data URLs, which a page holds in itself."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from egcam_jax import render
+
+_QUALITY = 90
+_LEVELS = np.linspace(0, 1, 256)
+
+
+def photograph(image: np.ndarray) -> str:
+    """An 8-bit RGB picture as JPEG."""
+    return _url(Image.fromarray(image), "jpeg", quality=_QUALITY)
+
+
+def over(saliency: np.ndarray) -> str:
+    """A map in [0, 1] to lay over its picture: clear where it is low and opaque where it is high."""
+    share = _LEVELS**2 * (3 - 2 * _LEVELS)
+    return _url(_indexed(saliency), "png", transparency=np.rint(255 * share).astype(np.uint8).tobytes())
+
+
+def alone(saliency: np.ndarray) -> str:
+    """A map in [0, 1] to be seen without its picture."""
+    return _url(_indexed(saliency), "png")
+
+
+def bar() -> dict[str, str]:
+    """The colour map from low to high, as over a picture and as alone."""
+    return {"over": over(_LEVELS[None]), "alone": alone(_LEVELS[None])}
+
+
+def embedded(file: bytes, kind: str) -> str:
+    """A picture's file as it is."""
+    return f"data:image/{kind};base64,{base64.b64encode(file).decode()}"
+
+
+def size(file: bytes) -> tuple[int, int]:
+    """Width and height of a picture's file."""
+    with Image.open(io.BytesIO(file)) as picture:
+        return picture.size
+
+
+def _indexed(saliency: np.ndarray) -> Image.Image:
+    """A map as indices into the colour map: a quarter of the bytes, and the colours exact."""
+    picture = Image.fromarray(np.rint(255 * saliency).astype(np.uint8)).convert("L")
+    picture.putpalette(render.colour_map(_LEVELS[None])[0].tobytes())
+    return picture
+
+
+def _url(picture: Image.Image, kind: str, **options: Any) -> str:
+    file = io.BytesIO()
+    picture.save(file, format=kind, **options)
+    return embedded(file.getvalue(), kind)

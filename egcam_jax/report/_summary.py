@@ -1,0 +1,166 @@
+"""From a run to the tables of a report: a table for each family of metrics, with all that must be said beside it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from egcam_jax.evaluate._store import ResultsError, Run
+from egcam_jax.metrics import METRICS, Metric
+from egcam_jax.metrics._registry import FAMILIES
+from egcam_jax.report import _facts, _statistics
+from egcam_jax.report._statistics import Interval
+
+
+class Cell(NamedTuple):
+    """One method by one metric.
+
+    Attributes:
+        interval: Mean over the images where the metric is defined, with its 95 % interval and the number of those.
+        undefined: Images for which the metric has no value: NaN.
+        missing: Images that were not computed, by a failure or because the run has not come to its end.
+        mark: One of ``_statistics.MARKS``, or "".
+        p: Of the difference from the method with the best mean; NaN for itself.
+    """
+
+    interval: Interval
+    undefined: int
+    missing: int
+    mark: str
+    p: float
+
+
+class Column(NamedTuple):
+    """A metric.
+
+    Attributes:
+        label: As it was asked for.
+        metric: What it is.
+        cells: In the order of the methods.
+        ranks: ``(methods,)`` mean ranks over images, 1 the best; NaN where there is none.
+        ranked: The number of images that are ranked.
+    """
+
+    label: str
+    metric: Metric
+    cells: Sequence[Cell]
+    ranks: np.ndarray
+    ranked: int
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better."""
+        return arrow(self.metric)
+
+
+class Table(NamedTuple):
+    """The metrics of a family."""
+
+    family: str
+    columns: Sequence[Column]
+
+
+class Trouble(NamedTuple):
+    """What could not be done, for the same reason, by a method, and by a metric where it is not the method's own."""
+
+    method: str
+    metric: str
+    reason: str
+    batches: int
+
+
+class Summary(NamedTuple):
+    """All that a report says in words and numbers.
+
+    Attributes:
+        facts: What was computed, on what, by name.
+        methods: Their labels.
+        tables: Families that have metrics, in the order of ``metrics.FAMILIES``.
+        troubles: What failed.
+        unreadable: Names of images that could not be read, and why.
+        provenance: What was asked for, and the sessions that computed it.
+    """
+
+    facts: Mapping[str, str]
+    methods: Sequence[str]
+    tables: Sequence[Table]
+    troubles: Sequence[Trouble]
+    unreadable: Sequence[tuple[str, str]]
+    provenance: Mapping[str, Any]
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The metrics of all tables."""
+        return [column for table in self.tables for column in table.columns]
+
+
+def summary(run: Run, *, seed: int = 0) -> Summary:
+    """Average a run over its images and compare its methods.
+
+    Args:
+        run: As ``evaluate`` writes and reads it.
+        seed: Of the bootstrap's draws.
+
+    Returns:
+        What the reports show.
+
+    Raises:
+        ResultsError: It names a metric that this version does not know.
+    """
+    methods = list(run.asked["methods"])
+    found = [_column(run, methods, label, seed) for label in run.asked["metrics"]]
+    tables = [Table(family, [it for it in found if it.metric.family == family]) for family in FAMILIES]
+    return Summary(
+        facts=_facts.facts(run),
+        methods=methods,
+        tables=[table for table in tables if table.columns],
+        troubles=_troubles(run),
+        unreadable=run.unreadable,
+        provenance={"asked": run.asked, "sessions": run.sessions},
+    )
+
+
+def values(run: Run, label: str) -> tuple[np.ndarray, np.ndarray]:
+    """A metric's values and whether they were computed, ``(methods, N)`` each."""
+    kinds = [(method, label) for method in run.asked["methods"]]
+    nothing = np.full(len(run.images), np.nan)
+    return (
+        np.stack([run.values.get(kind, nothing) for kind in kinds]),
+        np.stack([run.computed.get(kind, np.zeros(len(nothing), bool)) for kind in kinds]),
+    )
+
+
+def known(run: Run, label: str) -> Metric:
+    """The metric of a label.
+
+    Raises:
+        ResultsError: This version does not know it.
+    """
+    name = run.asked["metrics"][label]["metric"]
+    if name not in METRICS:
+        raise ResultsError(f"the results hold the metric {name!r}, which this version does not know; update egcam-jax")
+    return METRICS[name]
+
+
+def arrow(metric: Metric) -> str:
+    """Which way is better."""
+    return "↑" if metric.higher_is_better else "↓"
+
+
+def _column(run: Run, methods: Sequence[str], label: str, seed: int) -> Column:
+    metric, (scores, computed) = known(run, label), values(run, label)
+    judged = _statistics.verdicts(scores, higher_is_better=metric.higher_is_better)
+    averaged = _statistics.intervals(scores, seed=seed)
+    ranks, ranked = _statistics.mean_ranks(scores, higher_is_better=metric.higher_is_better)
+    cells = [
+        Cell(mean, int(there.sum()) - mean.images, int((~there).sum()), verdict.mark, verdict.p)
+        for mean, there, verdict in zip(averaged, computed, judged)
+    ]
+    return Column(label, metric, cells, ranks, ranked)
+
+
+def _troubles(run: Run) -> list[Trouble]:
+    """Failures, those of the same kind as one."""
+    once = dict.fromkeys((it.batch, it.method, it.metric or "", it.reason) for it in run.failures)
+    return [Trouble(*kind, batches) for kind, batches in Counter(kind[1:] for kind in once).items()]

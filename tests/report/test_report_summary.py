@@ -1,0 +1,100 @@
+"""From a file of results to tables: means, counts, marks, troubles and facts."""
+
+import numpy as np
+import pytest
+from made_results import plausible, write
+
+from egcam_jax import evaluate, report
+
+
+@pytest.fixture
+def summarise(tmp_path):
+    def run(values, **given):
+        return report.summary(evaluate.read(write(tmp_path / "results.sqlite", values, **given)))
+
+    return run
+
+
+def cells(found, label):
+    (column,) = [it for it in found.columns if it.label == label]
+    return dict(zip(found.methods, column.cells))
+
+
+def test_metrics_by_family_with_their_direction(summarise):
+    found = summarise(plausible())
+    families = {table.family: {it.label: it.arrow for it in table.columns} for table in found.tables}
+    assert families == {
+        "faithfulness": {"insertion_auc": "↑", "deletion_auc": "↓", "insertion_deletion": "↑"},
+        "robustness": {"max_sensitivity:num_samples=20": "↓"},
+        "complexity": {"sparseness": "↑"},
+        "cost": {"running_time": "↓"},
+    }
+    assert list(families) == ["faithfulness", "robustness", "complexity", "cost"]
+
+
+def test_means_and_marks(summarise):
+    values = plausible()
+    found = summarise(values)
+    for label in ("insertion_auc", "deletion_auc"):
+        of = cells(found, label)
+        for method, cell in of.items():
+            assert cell.interval.mean == pytest.approx(np.mean(values[method, label]))
+            assert cell.interval.low < cell.interval.mean < cell.interval.high
+            assert (cell.interval.images, cell.undefined, cell.missing) == (24, 0, 0)
+        assert {method: cell.mark for method, cell in of.items() if cell.mark} == {
+            "expected_gradcam:noise=none": "best",
+            "layercam": "second",
+        }
+        assert of["gradcam"].interval == of["hirescam"].interval
+
+
+def test_what_is_undefined_and_what_is_missing_are_told_apart(summarise):
+    found = summarise(plausible())
+    of = cells(found, "max_sensitivity:num_samples=20")["vanilla_gradient"]
+    assert (of.interval.images, of.undefined, of.missing) == (22, 1, 1)
+    nothing = cells(found, "sparseness")["vanilla_gradient"]
+    assert (nothing.interval.images, nothing.undefined, nothing.missing, nothing.mark) == (0, 0, 24, "")
+    assert np.isnan(nothing.interval.mean)
+
+
+def test_infinite_values_count_as_undefined(summarise):
+    of = cells(summarise({("gradcam", "sparseness"): [1, np.inf, 3.0]}), "sparseness")["gradcam"]
+    assert (of.interval.mean, of.undefined) == (2, 1)
+
+
+def test_one_image_and_one_method(summarise):
+    found = summarise({("gradcam", "sparseness"): [0.25]})
+    (cell,) = cells(found, "sparseness").values()
+    assert (cell.interval.mean, cell.interval.images, cell.mark) == (0.25, 1, "")
+    assert np.isnan(cell.interval.low)
+
+
+def test_failures_of_a_kind_are_one_and_batches_that_fail_again_count_once(summarise):
+    failures = [("a", "road", "no"), ("a", "road", "no"), ("a", None, "no"), ("b", "road", "no")]
+    found = summarise(plausible(), failures=failures, unreadable=[("x.jpg", "truncated")])
+    assert [tuple(it) for it in found.troubles] == [("a", "road", "no", 2), ("a", "", "no", 1), ("b", "road", "no", 1)]
+    assert found.unreadable == [("x.jpg", "truncated")]
+    assert found.facts["trouble"] == "1 image could not be read; 4 batches with a failure"
+
+
+def test_the_facts_say_what_was_computed_on_what(summarise):
+    assert summarise(plausible()).facts == {
+        "network": "squeezenet, features",
+        "data": "demo, 24 images",
+        "explained": "the image's own label; the network's top class is right for 50.0 %",
+        "references": "4 images from demo, drawn with seed 7",
+        "computed": "from 2025-01-02 03:04, 2 × cpu",
+    }
+
+
+def test_a_run_on_its_way_says_how_far_it_is(summarise):
+    data = {"source": "tfds:x", "digest": "", "count": 5000, "target": "top"}
+    facts = summarise(plausible(), asked={"data": data, "references": None}).facts
+    assert facts["data"] == "tfds:x, 24 images of 5,000 so far"
+    assert facts["explained"].startswith("the network's top class;")
+    assert "references" not in facts
+
+
+def test_a_metric_that_this_version_lacks_is_named(summarise):
+    with pytest.raises(evaluate.ResultsError, match=r"metric 'telepathy'.*update egcam-jax"):
+        summarise(plausible(), asked={"metrics": {"t": {"metric": "telepathy", "options": {}}}})
