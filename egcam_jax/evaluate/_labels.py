@@ -84,7 +84,7 @@ def metrics(texts: Sequence[str], *, masks: bool, mosaics: bool) -> tuple[list[A
     found: list[AskedMetric] = []
     left_out: dict[str, str] = {}
     for text in texts:
-        if text not in ("all", *FAMILIES):
+        if text in METRICS or text not in ("all", *FAMILIES):  # complexity is a metric, and a family
             found.append(_metric(text, masks))
             continue
         for name, it in METRICS.items():
