@@ -63,7 +63,7 @@ def stream(source: Source, settings: Preprocess, indices: Sequence[int], *, work
     for index in indices:
         if not 0 <= index < len(source):
             raise IndexError(f"indices: {index} came, where {source.name} has examples 0 to {len(source) - 1}")
-    grain = need("grain", "reading data", "data")
+    grain = need("grain", "reading data", "evaluate")
     options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=_AHEAD * workers)
     wanted = grain.MapDataset.source([int(index) for index in indices])
     return iter(wanted.map(lambda index: _load(source, settings, index)).to_iter_dataset(options))

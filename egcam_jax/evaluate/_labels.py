@@ -94,6 +94,9 @@ def metrics(texts: Sequence[str], *, masks: bool, mosaics: bool) -> tuple[list[A
                     left_out[name] = reason
                 else:
                     found.append(AskedMetric(name, it, {}))
+    if left_out and not found:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise ValueError(f"metrics: none of those asked for can be computed here ({reasons}); name others, or all")
     return _distinct(found, "metrics"), left_out
 
 
