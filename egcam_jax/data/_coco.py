@@ -13,7 +13,7 @@ from jaxtyping import Bool
 from egcam_jax.data._classes import plain, split
 from egcam_jax.data._coco_classes import labels_of
 from egcam_jax.data._example import Example, Records
-from egcam_jax.data._extras import need
+from egcam_jax.data._extras import filtered, need
 from egcam_jax.data._read import ImageFileError, read
 
 _PREFIX = "instances_"
@@ -88,7 +88,8 @@ def rasterise(outlines: Sequence[Any], size: tuple[int, int]) -> Bool[np.ndarray
     mask = need("pycocotools.mask", "coco: for its masks", "coco")
     try:
         codes = [code for outline in outlines for code in _codes(mask, outline, size)]
-        return np.asarray(mask.decode(mask.merge(codes)), bool).reshape(size)
+        with filtered("ignore", DeprecationWarning, "__array__ implementation"):  # pycocotools' own, with NumPy 2
+            return np.asarray(mask.decode(mask.merge(codes)), bool).reshape(size)
     except Exception as error:  # pycocotools raises bare Exception on what it does not know
         raise ImageFileError(f"an outline cannot be drawn ({error}); check the annotations") from error
 

@@ -43,7 +43,6 @@ COCO_CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "skis": ("skis", "ski"),
         "spoon": ("spoon", "wooden spoon"),
         "sports ball": (
-            "ball",
             "baseball",
             "basketball",
             "golf ball",

@@ -1,7 +1,23 @@
-"""Packages that only some sources need: imported when they are, or named with the command that installs them."""
+"""Packages that only some sources need, imported when they do; and the warnings that packages give."""
 
 import importlib
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
+from typing import Literal
+
+_FILTERS = threading.Lock()
+"""Filters of warnings belong to the process: threads that read take turns at changing them."""
+
+
+@contextmanager
+def filtered(action: Literal["error", "ignore"], category: type[Warning], message: str = "") -> Iterator[None]:
+    """Raise, or do not show, the warnings of a category whose message starts so, in any thread that comes here."""
+    with _FILTERS, warnings.catch_warnings():
+        warnings.filterwarnings(action, message, category)
+        yield
 
 
 def need(module: str, purpose: str, extra: str) -> ModuleType:

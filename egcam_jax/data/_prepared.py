@@ -81,11 +81,12 @@ def _versions(folder: Path, version: str | None) -> list[Path]:
 def _missing(name: str, version: str | None, root: Path) -> str:
     there = sorted({path.relative_to(root).parts[0] for path in root.glob("*/**/features.json")})
     wanted = f"{name}:{version}" if version else name
+    command = f"tfds.builder('{wanted}', data_dir='{root}', file_format='array_record').download_and_prepare()"
     return (
-        f"tfds:{wanted}: not prepared in {root} (TFDS_DATA_DIR), where there is {', '.join(there) or 'nothing'}. Nothing is "
-        " downloaded unasked. Prepare it once, which needs TensorFlow (reading it does not) and may fetch "
-        "gigabytes: pip install tensorflow tensorflow-datasets importlib_resources && "
-        f'tfds build {wanted} --file_format=array_record --data_dir="{root}"'
+        f"tfds:{wanted}: not prepared in {root} (TFDS_DATA_DIR); prepared there: {', '.join(there) or 'nothing'}. "
+        "Nothing is downloaded unasked. Prepare it once, with TensorFlow, which reading does not need: "
+        "pip install tensorflow tensorflow-datasets importlib_resources && "
+        f'python -c "import tensorflow_datasets as tfds; {command}"'
     )
 
 

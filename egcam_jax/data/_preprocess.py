@@ -69,7 +69,7 @@ def crop(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Preprocess) 
 
 
 def crop_mask(mask: Bool[np.ndarray, "H W"], settings: Preprocess) -> Bool[np.ndarray, "h w"]:
-    """Resize and crop a mask as ``crop`` does its picture: true where at least half of a pixel is the object.
+    """Resize and crop a mask as ``crop`` does its picture: true where at least half of a pixel is the object's.
 
     Args:
         mask: ``(H, W)``, of the picture's size.
@@ -86,7 +86,7 @@ def crop_mask(mask: Bool[np.ndarray, "H W"], settings: Preprocess) -> Bool[np.nd
         raise TypeError(f"mask: {mask.dtype} values came, booleans wanted; compare it first, as in mask > 0")
     if mask.ndim != 2:
         raise ValueError(f"mask: shape {mask.shape} came, (H, W) wanted")
-    grey = _centre(Image.fromarray(mask.astype(np.uint8) * 255), settings, Image.Resampling.BILINEAR)
+    grey = _centre(Image.fromarray(mask.astype(np.uint8) * 255), settings, Image.Resampling.BOX)
     return np.asarray(grey) >= 128
 
 

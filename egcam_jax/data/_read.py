@@ -5,8 +5,6 @@ import io
 import os
 import re
 import struct
-import threading
-import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from egcam_jax.data._extras import filtered
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 """What is tried: Pillow knows more, but some of those start other programs."""
@@ -26,9 +26,6 @@ SUFFIXES = frozenset(
 
 _DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 """What Pillow's decoders raise on a file whose header is sound and whose body is not."""
-
-_FILTERS = threading.Lock()
-"""Filters of warnings belong to the process: threads that read take turns at changing them."""
 
 
 class ImageFileError(OSError):
@@ -118,9 +115,8 @@ def _header(path: str | os.PathLike[str], stream) -> Image.Image:  # type: ignor
         raise ImageFileError(f"{path}: the file is empty (0 bytes); copy or download it again")
     stream.seek(0)
     try:
-        with _FILTERS, warnings.catch_warnings():
-            # Above its limit Pillow warns, and raises only above twice the limit: one limit is enough.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        # Above its limit Pillow warns, and raises only above twice the limit: one limit is enough.
+        with filtered("error", Image.DecompressionBombWarning):
             return Image.open(stream, formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageFileError(
