@@ -10,6 +10,7 @@ from rich.text import Text
 from egcam_jax import _checks, evaluate, report
 from egcam_jax.cli import _output, _report
 from egcam_jax.report import _cells, _numbers
+from egcam_jax.report._facts import counted
 
 NAME = "report"
 _SUFFIXES = {"html": "html", "md": "md", "csv": "csv", "latex": "tex"}
@@ -56,11 +57,10 @@ def say(console: Console, found: report.Summary) -> None:
         for columns in _fitting(table.columns, found.methods, console.width):
             console.print(_table(table.family, columns, found.methods))
     console.print()
-    _line(console, f"{_cells.LEGEND} Bold (best) and underlined (second): {_cells.TESTED}")
+    _line(console, f"{_cells.LEGEND} 1st and 2nd: {_cells.TESTED}")
     for it in found.troubles:
-        _line(
-            console, f"failed: {it.method}{f', {it.metric}' if it.metric else ''}: {it.reason} ({it.batches} batches)"
-        )
+        what = f"{it.method}, {it.metric}" if it.metric else it.method
+        _line(console, f"failed: {what}: {it.reason} ({counted(it.batches, 'batch')})")
 
 
 def _formats(text: str) -> list[str]:
@@ -102,12 +102,11 @@ def _head(column: report.Column) -> str:
 
 
 def _cell(words: _cells.Words) -> Text:
-    style = "bold" if words.best else "underline" if words.second else ""
+    style, place = ("bold", " 1st") if words.best else ("underline", " 2nd") if words.second else ("", "")
+    tie = f" {words.tie}" if words.tie else ""
     bounds = f" {_numbers.spelt(words.low)}–{_numbers.spelt(words.high)}" if words.low else ""
-    return Text.assemble(
-        (_numbers.spelt(words.mean), style), f" {words.tie}" if words.tie else "", (bounds, "dim"),
-        *(f" {note}" for note in words.notes),
-    )  # fmt: skip
+    notes = "".join(f" {note}" for note in words.notes)
+    return Text.assemble((_numbers.spelt(words.mean), style), place or tie, (bounds, "dim"), notes)
 
 
 def _line(console: Console, text: str) -> None:

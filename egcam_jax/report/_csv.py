@@ -33,9 +33,9 @@ def comma_separated(summary: Summary) -> str:
         summary: What there is to say.
 
     Returns:
-        The text of a file: ``low`` and ``high`` bound the 95 % interval, ``p`` is of the difference from the method with the
-        best mean, ``rank`` the mean rank over images. Empty where undefined. Text that a spreadsheet would take for a
-        formula has an apostrophe before it.
+        The text of a file: ``low`` and ``high`` bound the 95 % interval, ``p`` is of the difference from the method
+        with the best mean, ``rank`` the mean rank over images. Empty where undefined. Text that a spreadsheet would
+        take for a formula has an apostrophe before it.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")

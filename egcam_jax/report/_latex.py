@@ -11,18 +11,19 @@ _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
-    "-": "{-}", "[": "{[}", "]": "{]}", "*": "{*}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "×": r"$\times$", "–": "--",
+    "-": "{-}", "[": "{[}", "]": "{]}", "*": "{*}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "×": r"$\times$",
+    "–": "--",
 }  # fmt: skip
 
 
 def latex(summary: Summary) -> str:
-    """Write the tables for LaTeX's booktabs; names are escaped.
+    r"""Write the tables for LaTeX's booktabs; names are escaped.
 
     Args:
         summary: What there is to say.
 
     Returns:
-        The text of a file to ``\\input``: a ``table`` for each family, or several where a family has many metrics.
+        The text of a file to ``\input``: a ``table`` for each family, or several where a family has many metrics.
     """
     head = [r"% \usepackage{booktabs, textcomp} and \usepackage[T1]{fontenc}"]
     head += [f"% {name}: {' '.join(text.split())}" for name, text in summary.facts.items()]

@@ -69,8 +69,8 @@ def _by(column: Column) -> Ranking:
     count = int(np.isfinite(column.ranks).sum())
     half = _statistics.critical_difference(count, column.ranked) / 2
     note = (
-        f"Mean rank over the {column.ranked:,} images on which all are defined. Methods whose bars do not overlap differ "
-        "by more than the critical difference (Nemenyi, 5 %)."
+        f"Mean rank over the {column.ranked:,} images on which all are defined. Methods whose bars do not overlap "
+        "differ by more than the critical difference (Nemenyi, 5 %)."
     )
     rows = _rows(column.ranks, count, half, [[]] * len(column.ranks))
     return Ranking(f"{column.label} {column.arrow}", note, rows, _ticks(count))

@@ -73,9 +73,9 @@ def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
 
     The method with the best mean is tested against each other one on the images where both are defined: Wilcoxon's
     signed-rank test, two-sided, Holm-corrected over the others. It is best where it comes out better than every one;
-    else it and those that it does not come out better than are tied for best. Where there is a best, those that are left
-    are tested likewise for the second place, if they are at least two. The second test is made only where all of the first
-    are significant, so that the chance of any wrong mark stays below 5 % for each metric.
+    else it and those that it does not come out better than are tied for best. Where there is a best, those that are
+    left are tested likewise for the second place, if they are at least two. The second test is made only where all of
+    the first are significant, so that the chance of any wrong mark stays below 5 % for each metric.
 
     Args:
         values: ``(methods, N)``; NaN where undefined.

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 
 from egcam_jax import report
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 LISTEN = "<script>window.errors = []; addEventListener('error', event => errors.push(event.message));</script>"
 DRIVE = """<script>
   const style = (selector, name) => getComputedStyle(document.querySelector(selector))[name];
@@ -37,14 +35,6 @@ DRIVE = """<script>
   document.body.innerHTML = "<pre id=seen></pre>";
   document.getElementById("seen").textContent = "<<" + JSON.stringify(seen) + ">>";
 </script>"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    for name in BROWSERS:
-        if path := shutil.which(name):
-            return path
-    pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
 
 
 @pytest.fixture

@@ -6,19 +6,10 @@ import re
 
 import numpy as np
 import pytest
-from made_results import EVIL, plausible, write
+from made_results import EVIL, plausible
 
-from egcam_jax import evaluate, report
+from egcam_jax import report
 from egcam_jax.report import _numbers
-
-
-@pytest.fixture
-def summarise(tmp_path):
-    def run(values, **given):
-        file = tmp_path / str(len(list(tmp_path.iterdir()))) / "results.sqlite"
-        return report.summary(evaluate.read(write(file, values, **given)))
-
-    return run
 
 
 @pytest.fixture
@@ -63,7 +54,7 @@ def test_markdown_marks_the_best_the_second_and_ties(summarise, tied):
 def test_nothing_in_a_name_is_markdown(evil):
     text = report.markdown(evil)
     ours = {"sub", "/sub", "sup", "/sup", "ins", "/ins"}
-    assert {it for it in re.findall(r"(?<!\\)<([^>]*)>", text)} <= ours
+    assert set(re.findall(r"(?<!\\)<([^>]*)>", text)) <= ours
     for line in text.splitlines():
         if line.startswith("|"):
             assert len(re.findall(r"(?<!\\)\|", line)) in (3, 5)  # two or four cells, whatever a name has in it

@@ -2,17 +2,9 @@
 
 import numpy as np
 import pytest
-from made_results import plausible, write
+from made_results import plausible
 
-from egcam_jax import evaluate, report
-
-
-@pytest.fixture
-def summarise(tmp_path):
-    def run(values, **given):
-        return report.summary(evaluate.read(write(tmp_path / "results.sqlite", values, **given)))
-
-    return run
+from egcam_jax import evaluate
 
 
 def cells(found, label):
