@@ -68,6 +68,7 @@ def open_coco(text: str, name: str, class_names: Sequence[str] | None, classes: 
         read=lambda i: _example(images, objects[i]),
         labels=lambda i: objects[i].labels,
         shows=lambda i: shows[objects[i].file],
+        pictures=tuple(one.file for one in objects),
     )
 
 

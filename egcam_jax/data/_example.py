@@ -62,6 +62,7 @@ class Records:
         read: The example of an index; raises an ``OSError`` where the record is corrupt.
         labels: The labels of an index, without decoding its picture.
         shows: All classes that its picture is known to show, where some are not its labels.
+        pictures: The examples' pictures by name, where several examples may be of one.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Records:
     read: Callable[[int], Example]
     labels: Callable[[int], tuple[int, ...]]
     shows: Callable[[int], tuple[int, ...]] | None = None
+    pictures: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         """How many examples there are."""
@@ -92,6 +94,7 @@ def chosen(source: Records, indices: list[int]) -> Records:
         read=lambda i: source.read(indices[i]),
         labels=lambda i: source.labels(indices[i]),
         shows=None if shows is None else lambda i: shows(indices[i]),
+        pictures=None if source.pictures is None else tuple(source.pictures[i] for i in indices),
     )
 
 

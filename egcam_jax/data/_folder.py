@@ -41,14 +41,15 @@ def open_folder(text: str, name: str, class_names: Sequence[str] | None) -> Reco
     rows = read_table(folder, class_names) if (folder / FILE).is_file() else _walk(folder, class_names)
     if not rows:
         raise FileNotFoundError(f"{text}: no picture in this folder or below it; name one with JPEG, PNG or WebP files")
-    ids = _ids(rows)
+    ids, files = _ids(rows), tuple(row.file for row in rows)
     return Records(
         name=name,
         ids=ids,
         has_masks=all(row.mask or row.boxes for row in rows),
         read=lambda i: _example(folder, rows[i], ids[i]),
         labels=lambda i: rows[i].labels,
-        shows=shown([row.file for row in rows], [row.labels for row in rows]),
+        shows=shown(files, [row.labels for row in rows]),
+        pictures=files,
     )
 
 

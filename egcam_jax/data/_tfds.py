@@ -115,6 +115,7 @@ def _objects(
     if not pairs:
         raise ValueError(f"{name}: it has no object of a class of this model")
     ids = tuple(prepared.ids[i] if kind == _DAMAGED else f"{prepared.ids[i]}:{names[kind]}" for i, kind in pairs)
+    records = tuple(prepared.ids[i] for i, _ in pairs)
 
     def read(index: int) -> Example:
         number, kind = pairs[index]
@@ -128,7 +129,8 @@ def _objects(
         has_masks=True,
         read=read,
         labels=lambda i: known[pairs[i][1]],
-        shows=shown([prepared.ids[i] for i, _ in pairs], [known[kind] for _, kind in pairs]),
+        shows=shown(records, [known[kind] for _, kind in pairs]),
+        pictures=records,
     )
 
 
