@@ -79,7 +79,7 @@ def pick_references(
         settings: The model's ``preprocess``.
         count: How many at most; a source with fewer gives all it has.
         seed: Of the draw; the same source, seed and ``avoid`` give the same references.
-        avoid: Ids that are not to be drawn.
+        avoid: Ids that are not to be drawn, nor others of the same pictures, of which COCO's have one for each class.
 
     Returns:
         ``(r, size, size, 3)`` preprocessed pictures, and their ids, in the order of the source.
@@ -90,9 +90,11 @@ def pick_references(
     """
     if count < 1:
         raise ValueError(f"count: {count} came, at least 1 wanted")
-    left_out = set(avoid)
+    pictures = getattr(source, "pictures", None) or source.ids
+    explained = set(avoid)
+    left_out = {picture for id, picture in zip(source.ids, pictures, strict=True) if id in explained}
     order = np.random.default_rng(seed).permutation(len(source))
-    candidates = [int(i) for i in order if source.ids[i] not in left_out]
+    candidates = [int(i) for i in order if pictures[i] not in left_out]
     drawn = sorted(islice(_distinct(stream(source, settings, candidates, workers=2)), count), key=lambda one: one.index)
     if not drawn:
         raise ValueError(

@@ -168,6 +168,15 @@ def test_no_picture_is_a_reference_twice(tmp_path):
     assert [int(id[0]) // 3 for id in ids] == [0, 1]
 
 
+def test_a_picture_that_is_explained_under_another_name_is_no_reference(tmp_path):
+    for i in range(3):
+        save(tmp_path / f"{i}.png", noise(i))
+    (tmp_path / "labels.csv").write_text("file,class_index\n0.png,0\n1.png,1\n0.png,2\n2.png,2\n1.png,3\n")
+    source = data.open_source(str(tmp_path), class_names=NAMES)
+    _, ids = data.pick_references(source, Settings(), count=4, seed=0, avoid=["0.png#2", "1.png"])
+    assert ids == ("2.png",)
+
+
 def test_references_that_cannot_be_are_said_to(folder):
     with pytest.raises(ValueError, match="count: 0"):
         data.pick_references(folder, Settings(), count=0, seed=0)
