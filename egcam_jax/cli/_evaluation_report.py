@@ -89,7 +89,7 @@ def _width(column: report.Column) -> int:
 
 def _table(family: str, columns: Sequence[report.Column], methods: Sequence[str]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column(Text(family, "bold"))
+    table.add_column(Text(family, "bold"), overflow="fold")
     for column in columns:
         table.add_column(Text(_head(column)), no_wrap=True)
     for method, *cells in zip(methods, *map(_cells.words, columns)):

@@ -1,6 +1,7 @@
 """The page of an evaluation: tables that sort, ranks, curves and a gallery, in one file that needs no network."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def evaluation_page(path: str | Path, *, title: str | None = None, found: Summar
         "evaluation.html",
         title=title or f"{run.asked['model']['name']} on {run.asked['data']['source']}",
         summary=found,
-        methods=[{"name": name, "colour": i % _COLOURS, "dash": i // _COLOURS} for i, name in enumerate(found.methods)],
+        methods=[_method(i, name, charts) for i, name in enumerate(found.methods)],
         tables=[{"family": table.family, "columns": list(map(_column, table.columns))} for table in found.tables],
         legend=(_cells.LEGEND, _cells.TESTED),
         rankings=_ranks.rankings(found),
@@ -45,6 +46,12 @@ def evaluation_page(path: str | Path, *, title: str | None = None, found: Summar
         bar=_pictures.bar(),
         provenance=json.dumps(found.provenance, indent=2, ensure_ascii=False),
     )
+
+
+def _method(index: int, name: str, charts: Sequence[_curves.Chart]) -> dict[str, Any]:
+    """A method with its colour and how its line is broken, and whether it has a curve."""
+    drawn = any(line.method == index for chart in charts for line in chart.lines)
+    return {"index": index, "name": name, "colour": index % _COLOURS, "dash": index // _COLOURS % 3, "drawn": drawn}
 
 
 def _column(column: Column) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def facts(run: Run) -> dict[str, str]:
         "network": _network(asked["model"]),
         "data": _data(asked["data"], run),
         "explained": _explained(asked["data"], run),
-        "references": _references(asked.get("references")),
+        "references": _references(asked),
         "computed": _computed(run),
         "trouble": _trouble(run),
     }
@@ -45,11 +45,9 @@ def _explained(data: Mapping[str, Any], run: Run) -> str:
     return f"{_TARGETS.get(data.get('target', ''), data.get('target', ''))}{right}"
 
 
-def _references(references: Mapping[str, Any] | None) -> str:
-    if not references:
-        return ""
-    seed = f", drawn with seed {references['seed']}" if references.get("seed") is not None else ""
-    return f"{counted(references['count'], 'image')} from {references['source']}{seed}"
+def _references(asked: Mapping[str, Any]) -> str:
+    known = asked.get("references")
+    return f"{counted(known['count'], 'image')} from {known['source']}, seed {asked.get('seed')}" if known else ""
 
 
 def _computed(run: Run) -> str:

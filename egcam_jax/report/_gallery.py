@@ -18,6 +18,7 @@ from egcam_jax.report._summary import arrow, known, values
 _FIRST = "insertion_deletion"
 _METRICS = 6
 """How many metrics one can choose between: each adds its pictures to the page."""
+_PHOTOGRAPH, _OUTLINE = "p", "o"
 
 
 class Shown(NamedTuple):
@@ -30,6 +31,7 @@ class Shown(NamedTuple):
         score: Of the metric.
         picture: Where among the pictures it is.
         over: Where among the maps its map is; ``None`` where there is none that can be drawn.
+        outline: Where the line round the object is; ``None`` where there is no mask.
         note: Why not, or "".
     """
 
@@ -39,6 +41,7 @@ class Shown(NamedTuple):
     score: str
     picture: str
     over: str | None
+    outline: str | None
     note: str
 
 
@@ -55,7 +58,7 @@ class Gallery(NamedTuple):
 
     Attributes:
         walls: One for each metric.
-        sources: The pictures and maps, each once, by name, as data URLs.
+        sources: The pictures, maps and outlines, each once, by name, as data URLs.
         size: ``(width, height)`` of each picture.
         images: Among how many images the best and worst are: those whose pictures were kept.
     """
@@ -64,6 +67,11 @@ class Gallery(NamedTuple):
     sources: Mapping[str, str]
     size: tuple[int, int]
     images: int
+
+    @property
+    def masks(self) -> bool:
+        """Whether objects are outlined."""
+        return any(name.startswith(_OUTLINE) for name in self.sources)
 
 
 def gallery(store: sqlite3.Connection, run: Run) -> Gallery:
@@ -80,11 +88,14 @@ def gallery(store: sqlite3.Connection, run: Run) -> Gallery:
     rows = [i for i, row in enumerate(run.images) if row.image in kept]
     chosen = {label: _chosen(run, label, rows) for label in (_labels(run) if rows else [])}
     needed = {(i, place) for methods in chosen.values() for i, found in methods.items() for _, place in found}
-    files = {place: _store.picture(store, run.images[place].image)[0] or b"" for _, place in sorted(needed)}
-    sizes = {place: _pictures.size(file) for place, file in files.items()}
-    photographs = {_photograph(place): _pictures.embedded(file, "jpeg") for place, file in files.items()}
+    files = {place: _store.picture(store, run.images[place].image) for _, place in sorted(needed)}
+    sizes = {place: _pictures.size(file or b"") for place, (file, _) in files.items()}
+    photographs = {
+        _PHOTOGRAPH + str(place): _pictures.embedded(file or b"", "jpeg") for place, (file, _) in files.items()
+    }
+    outlines = {_OUTLINE + str(place): _pictures.outline(mask) for place, (_, mask) in files.items() if mask}
     drawn = {it: _over(store, run, *it, sizes[it[1]]) for it in sorted(needed)}
-    sources = photographs | {_map(*it): url for it, url in drawn.items() if url}
+    sources = photographs | outlines | {_map(*it): url for it, url in drawn.items() if url}
     walls = [
         Wall(
             label,
@@ -128,21 +139,18 @@ def _chosen(run: Run, label: str, rows: Sequence[int]) -> dict[int, list[tuple[s
 
 def _shown(run: Run, sources: Mapping[str, str], label: str, method: int, which: str, place: int) -> Shown:
     row, score = run.images[place], run.values[list(run.asked["methods"])[method], label][place]
-    over = _map(method, place)
+    over, outline = _map(method, place), _OUTLINE + str(place)
     there = over in sources
     return Shown(
         which=which,
         name=row.id,
         label=_class(row),
         score=_numbers.spelt(_numbers.number(score, _numbers.decimals([score]))),
-        picture=_photograph(place),
+        picture=_PHOTOGRAPH + str(place),
         over=over if there else None,
+        outline=outline if outline in sources else None,
         note="" if there else "no map that can be drawn",
     )
-
-
-def _photograph(place: int) -> str:
-    return f"p{place}"
 
 
 def _map(method: int, place: int) -> str:
@@ -163,6 +171,7 @@ def _upsampled(cam: jax.Array, *, size: tuple[int, int]) -> jax.Array:
 
 
 def _class(row: ImageRow) -> str:
-    probability = f" {100 * row.probability:.0f} %" if row.probability is not None else ""
+    """The class that is explained, and how sure the network is of it."""
+    share = 100 * row.probability
     wrong = ", misclassified" if row.correct is False else ""
-    return f"{row.label}{probability}{wrong}"
+    return f"{row.label} {'below 1' if share < 0.95 else f'{share:.0f}'} %{wrong}"

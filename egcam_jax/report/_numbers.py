@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 _DIGITS = 3
 _SMALL, _LARGE = 1e-3, 1e5
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def decimals(values: Iterable[float]) -> int | None:
@@ -30,4 +31,5 @@ def number(value: float, places: int | None) -> str:
 def spelt(text: str) -> str:
     """A number with a true minus sign, and its power of ten as people write it."""
     mantissa, e, power = text.partition("e")
-    return f"{mantissa}{f' · 10^{int(power)}' if e else ''}".replace("-", "−")
+    times = f" · 10{str(int(power)).translate(_RAISED)}" if e else ""
+    return f"{mantissa}{times}".replace("-", "−")

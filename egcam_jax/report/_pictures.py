@@ -34,6 +34,24 @@ def bar() -> dict[str, str]:
     return {"over": over(_LEVELS[None]), "alone": alone(_LEVELS[None])}
 
 
+def outline(mask: bytes) -> str:
+    """A white line with a dark edge round what is set in a mask's file, to lay over the picture."""
+    with Image.open(io.BytesIO(mask)) as file:
+        inside = np.asarray(file.convert("L")) > 127
+    line, edge = (_widened(inside, by) for by in (2, 3))
+    picture = Image.fromarray(np.where(line & ~inside, 1, np.where(edge & ~inside, 2, 0)).astype(np.uint8)).convert("P")
+    picture.putpalette([0, 0, 0, 255, 255, 255, 0, 0, 0])
+    return _url(picture, "png", transparency=b"\x00\xff\xb0")
+
+
+def _widened(inside: np.ndarray, by: int) -> np.ndarray:
+    """What is within so many pixels, up, down and to the sides."""
+    for _ in range(by):
+        framed = np.pad(inside, 1)
+        inside = inside | framed[2:, 1:-1] | framed[:-2, 1:-1] | framed[1:-1, 2:] | framed[1:-1, :-2]
+    return inside
+
+
 def embedded(file: bytes, kind: str) -> str:
     """A picture's file as it is."""
     return f"data:image/{kind};base64,{base64.b64encode(file).decode()}"

@@ -14,9 +14,8 @@ SIZE = 32
 STEPS = 9
 
 
-def write(
-    path, values, *, data="demo", image="a.jpg", failures=(), unreadable=(), pictures=99, nan_cams=(), asked=None
-):
+def write(path, values, *, data="demo", image="a.jpg", masks=False, failures=(), unreadable=(), pictures=99, nan_cams=(),
+          asked=None):  # fmt: skip
     """Write a run.
 
     Args:
@@ -24,6 +23,7 @@ def write(
         values: By method and metric, a value for each image; NaN undefined, None not computed.
         data: What the data is called.
         image: The first image's name.
+        masks: Whether the images have masks, of an object in the middle.
         failures: ``(method, metric, reason)`` each.
         unreadable: ``(id, reason)`` each.
         pictures: How many pictures are kept.
@@ -36,10 +36,10 @@ def write(
     with_names = {
         "data": {"source": data, "digest": "0", "count": count + len(unreadable), "target": "label"},
         "model": {"name": "squeezenet", "digest": "1", "layer": ["features"], "dtype": "float32", "preprocessing": {}},
-        "references": {"source": "demo", "count": 4, "seed": 7, "ids": ["r"]},
+        "references": {"source": "demo", "count": 4, "ids": ["r"]},
         "methods": {it: {"method": it.split(":")[0], "options": {}, "samples": None} for it in methods},
         "metrics": {it: {"metric": it.split(":")[0], "options": {}} for it in metrics},
-        "seed": 0,
+        "seed": 7,
         "batch": 4,
     }
     store = _store.create(path, with_names | (asked or {}))
@@ -47,8 +47,11 @@ def write(
         store, {"started": "2025-01-02T03:04:05", "versions": {"jax": "1"}, "device": "cpu", "devices": 2}
     )
     names = [image, *(f"{i}.jpg" for i in range(1, count))]
+    shape = mask() if masks else None
     rows = [
-        _store.ImageRow(i, name, i, f"class {i}", 0.5, i % 2 == 0, jpeg(i) if i < pictures else None, None)
+        _store.ImageRow(
+            i, name, i, f"class {i}", 0.5, i % 2 == 0, jpeg(i) if i < pictures else None, mask() if masks else None
+        )
         for i, name in enumerate(names)
     ]
     _store.put_images(store, rows, [(count + i, *it) for i, it in enumerate(unreadable)])
@@ -72,6 +75,14 @@ def _put(store, number, method, values, nan_cams):
             curves = {metric: np.clip(np.nan_to_num(scores)[:, None] * 2 * slope, 0, 1)}
         cams = np.stack([cam] * len(there)) if there else np.zeros((0, 4, 4))
         _store.put(store, _store.Outcome(method, there, cams, {metric: scores}, curves))
+
+
+def mask():
+    pixels = np.zeros((SIZE, SIZE), np.uint8)
+    pixels[10:20, 12:24] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
 
 
 def jpeg(seed):

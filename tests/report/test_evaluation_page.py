@@ -40,7 +40,7 @@ class Page(html.parser.HTMLParser):
 @pytest.fixture
 def made(tmp_path):
     def run(values=None, **given):
-        return write(tmp_path / "results.sqlite", values or plausible(), **given)
+        return write(tmp_path / str(len(list(tmp_path.iterdir()))) / "results.sqlite", values or plausible(), **given)
 
     return run
 
@@ -174,6 +174,18 @@ def test_each_picture_is_on_the_page_once(page):
     assert set(used) == set(found.sources)
     assert len(used) > len(found.sources)
     assert picture(found.sources[next(it for it in used if it.startswith("p"))]).size == (SIZE, SIZE)
+
+
+def test_a_line_goes_round_the_object_where_there_are_masks(page):
+    found = page(masks=True)
+    assert len(found.all("img", **{"class": "outline"})) == len(found.all("img", **{"class": "photo"}))
+    line = np.asarray(picture(next(url for name, url in found.sources.items() if name.startswith("o"))).convert("RGBA"))
+    assert (line[10:20, 12:24, 3] == 0).all()  # the object itself is left as it is
+    assert (line[8:10, 12:24] == 255).all()
+    assert (line[7, 12:24] == [0, 0, 0, 176]).all()
+    assert (line[:7, :, 3] == 0).all()
+    assert any("A line goes round the object." in it for it in found.text)
+    assert not page().all("img", **{"class": "outline"})
 
 
 def test_maps_that_are_not_finite_are_said_to_be(page):

@@ -74,7 +74,7 @@ def test_the_facts_say_what_was_computed_on_what(summarise):
         "network": "squeezenet, features",
         "data": "demo, 24 images",
         "explained": "the image's own label; the network's top class is right for 50.0 %",
-        "references": "4 images from demo, drawn with seed 7",
+        "references": "4 images from demo, seed 7",
         "computed": "from 2025-01-02 03:04, 2 × cpu",
     }
 
