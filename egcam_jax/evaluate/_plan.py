@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ class Plan:
     """
 
     data: str | Source
-    out: Path
+    out: str | os.PathLike[str]
     model: str | Model = "efficientnet_lite0"
     weights: Path | None = None
     layer: Sequence[str] = ()

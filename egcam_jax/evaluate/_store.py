@@ -1,6 +1,7 @@
 """Results in one SQLite file: a transaction for each batch and method, so that a killed run has lost no more."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -167,7 +168,7 @@ def unreadable(store: sqlite3.Connection) -> frozenset[int]:
     return frozenset(image for (image,) in store.execute("SELECT image FROM unreadable"))
 
 
-def read(path: Path) -> Run:
+def read(path: str | os.PathLike[str]) -> Run:
     """Read a file of results.
 
     Args:
@@ -176,6 +177,7 @@ def read(path: Path) -> Run:
     Raises:
         ResultsError: There is none, it is no such file, or the run's parts have not been merged.
     """
+    path = Path(path)
     with opened(path) as store:
         fetch = lambda query: store.execute(query).fetchall()
         images = [ImageRow(*row)._replace(correct=None if row[5] is None else bool(row[5])) for row in fetch(_IMAGES)]
@@ -255,23 +257,24 @@ def name(process: int = 0, processes: int = 1) -> str:
     return RESULTS if processes == 1 else f"results-{process:04d}-of-{processes:04d}.sqlite"
 
 
-def parts(folder: Path) -> list[Path]:
+def parts(folder: str | os.PathLike[str]) -> list[Path]:
     """The files of a run's processes."""
-    return sorted(folder.glob("results-*-of-*.sqlite"))
+    return sorted(Path(folder).glob("results-*-of-*.sqlite"))
 
 
-def merge(files: Sequence[Path], out: Path) -> None:
+def merge(files: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> None:
     """Gather the parts of a run in one file; parts that are there already are added to.
 
     Raises:
         ResultsError: There are none, or they are not of one run.
     """
-    if not files:
+    out, paths = Path(out), list(map(Path, files))
+    if not paths:
         raise ResultsError(f"{out.parent}: no parts of a run there; name their files, or the folder they are in")
-    with opened(files[0]) as first:
-        asked = _asked(files[0], first)
+    with opened(paths[0]) as first:
+        asked = _asked(paths[0], first)
     with closing(create(out, asked)) as whole:
-        for file in files:
+        for file in paths:
             with opened(file) as part:
                 _check(file, _asked(file, part), asked)
             _take(whole, file)

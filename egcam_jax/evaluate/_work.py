@@ -51,8 +51,10 @@ def prepare(plan: Plan) -> Work:
     methods = _labels.methods(plan.methods, plan.samples)
     _labels.metrics(plan.metrics, masks=True, mosaics=True)  # unknown names, before anything is loaded
     model = models.load(plan.model, weights=plan.weights) if isinstance(plan.model, str) else plan.model
-    source = _opened(plan.data, model, plan)
-    metrics, left_out = _labels.metrics(plan.metrics, masks=source.has_masks, mosaics=source.name.startswith("mosaic:"))
+    source = plan.data
+    if isinstance(source, str):
+        source = data.open_source(source, class_names=model.class_names, classes=plan.classes)
+    metrics, left_out = _labels.metrics(plan.metrics, masks=source.has_masks, mosaics=_mosaics(source))
     chosen = choose(len(source), plan.limit, plan.seed)
     ids = [source.ids[i] for i in chosen]
     references, known = None, None
@@ -69,6 +71,10 @@ def choose(count: int, limit: int | None, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).permutation(count)[:limit])
 
 
+def _mosaics(source: data.Source) -> bool:
+    return source.name.startswith("mosaic:")
+
+
 def _check(plan: Plan) -> None:
     for name in ("batch", "num_refs"):
         _checks.count(name, getattr(plan, name))
@@ -79,25 +85,20 @@ def _check(plan: Plan) -> None:
     _checks.one_of("dtype", plan.dtype, ("float32", "bfloat16"))
 
 
-def _opened(source: str | data.Source, model: Model, plan: Plan) -> data.Source:
-    if not isinstance(source, str):
-        return source
-    return data.open_source(source, class_names=model.class_names, classes=plan.classes)
-
-
 def _references(plan: Plan, model: Model, source: data.Source, ids: list[str]) -> tuple[np.ndarray, dict[str, Any]]:
     """References and what is known of them: from where they were asked for, or of the data what is not explained."""
     draw = functools.partial(data.pick_references, count=plan.num_refs, seed=plan.seed, avoid=ids)
     if plan.refs is not None:
-        other = _opened(plan.refs, model, plan)
+        other = data.open_source(plan.refs) if isinstance(plan.refs, str) else plan.refs
         images, names = draw(other, model.preprocess)
-        return images, _known(other.name, names)
-    if len(source) - len(ids) >= plan.num_refs:
+        return images, _known(other.name, images, names, ids)
+    if len(source) - len(ids) >= plan.num_refs and not _mosaics(source):  # of which each shows what others show too
         images, names = draw(source, model.preprocess)
-        return images, _known(f"{source.name}, what is not explained", names)
+        return images, _known(f"{source.name}, what is not explained", images, names, ids)
     images = data.demo_references(model.preprocess)[: plan.num_refs]
-    return images, _known(DEMO, [*data.DEMO_REFERENCES])
+    return images, _known(DEMO, images, data.DEMO_REFERENCES, ids)
 
 
-def _known(source: str, names: Sequence[str]) -> dict[str, Any]:
-    return {"source": source, "count": len(names), "ids": list(names)}
+def _known(source: str, images: np.ndarray, names: Sequence[str], explained: Sequence[str]) -> dict[str, Any]:
+    """From where references come, and how many of their pictures are explained too, as those of ``demo`` may be."""
+    return {"source": source, "ids": list(names), "count": len(images), "explained": len({*names} & {*explained})}
