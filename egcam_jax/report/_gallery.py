@@ -87,24 +87,11 @@ def gallery(store: sqlite3.Connection, run: Run) -> Gallery:
     kept = {image for (image,) in store.execute("SELECT image FROM images WHERE picture IS NOT NULL")}
     rows = [i for i, row in enumerate(run.images) if row.image in kept]
     chosen = {label: _chosen(run, label, rows) for label in (_labels(run) if rows else [])}
-    needed = {(i, place) for methods in chosen.values() for i, found in methods.items() for _, place in found}
-    files = {place: _store.picture(store, run.images[place].image) for _, place in sorted(needed)}
-    sizes = {place: _pictures.size(file or b"") for place, (file, _) in files.items()}
-    photographs = {
-        _PHOTOGRAPH + str(place): _pictures.embedded(file or b"", "jpeg") for place, (file, _) in files.items()
-    }
-    outlines = {_OUTLINE + str(place): _pictures.outline(mask) for place, (_, mask) in files.items() if mask}
-    drawn = {it: _over(store, run, *it, sizes[it[1]]) for it in sorted(needed)}
-    sources = photographs | outlines | {_map(*it): url for it, url in drawn.items() if url}
-    walls = [
-        Wall(
-            label,
-            arrow(known(run, label)),
-            {i: [_shown(run, sources, label, i, *it) for it in found] for i, found in methods.items()},
-        )
-        for label, methods in chosen.items()
-    ]
-    return Gallery(walls, sources, next(iter(sizes.values()), (1, 1)), len(rows))
+    needed = sorted({(i, place) for methods in chosen.values() for i, found in methods.items() for _, place in found})
+    pictures, size = _photographs(store, run, sorted({place for _, place in needed}))
+    drawn = {_map(*it): _over(store, run, *it, size) for it in needed}
+    sources = pictures | {name: url for name, url in drawn.items() if url}
+    return Gallery([_wall(run, sources, *it) for it in chosen.items()], sources, size, len(rows))
 
 
 def picks(scores: np.ndarray, *, higher_is_better: bool) -> list[tuple[str, int]]:
@@ -135,6 +122,20 @@ def _chosen(run: Run, label: str, rows: Sequence[int]) -> dict[int, list[tuple[s
     scores, better = values(run, label)[0][:, rows], known(run, label).higher_is_better
     found = {i: [(which, rows[j]) for which, j in picks(row, higher_is_better=better)] for i, row in enumerate(scores)}
     return {i: it for i, it in found.items() if it}
+
+
+def _photographs(store: sqlite3.Connection, run: Run, places: Sequence[int]) -> tuple[dict[str, str], tuple[int, int]]:
+    """The pictures and the outlines of their objects, by name; and the pictures' size, which is the same for all."""
+    files = {place: _store.picture(store, run.images[place].image) for place in places}
+    images = {place: image for place, (image, _) in files.items() if image is not None}
+    found = {_PHOTOGRAPH + str(place): _pictures.embedded(image, "jpeg") for place, image in images.items()}
+    found |= {_OUTLINE + str(place): _pictures.outline(mask) for place, (_, mask) in files.items() if mask}
+    return found, next(map(_pictures.size, images.values()), (1, 1))
+
+
+def _wall(run: Run, sources: Mapping[str, str], label: str, methods: Mapping[int, Sequence[tuple[str, int]]]) -> Wall:
+    shown = {i: [_shown(run, sources, label, i, *it) for it in found] for i, found in methods.items()}
+    return Wall(label, arrow(known(run, label)), shown)
 
 
 def _shown(run: Run, sources: Mapping[str, str], label: str, method: int, which: str, place: int) -> Shown:
@@ -174,4 +175,4 @@ def _class(row: ImageRow) -> str:
     """The class that is explained, and how sure the network is of it."""
     share = 100 * row.probability
     wrong = ", misclassified" if row.correct is False else ""
-    return f"{row.label} {'below 1' if share < 0.95 else f'{share:.0f}'} %{wrong}"
+    return f"{row.label} {'below 1' if share < 0.95 else f'{share:.0f}'}\u00a0%{wrong}"

@@ -31,5 +31,5 @@ def number(value: float, places: int | None) -> str:
 def spelt(text: str) -> str:
     """A number with a true minus sign, and its power of ten as people write it."""
     mantissa, e, power = text.partition("e")
-    times = f" · 10{str(int(power)).translate(_RAISED)}" if e else ""
+    times = f"·10{str(int(power)).translate(_RAISED)}" if e else ""
     return f"{mantissa}{times}".replace("-", "−")

@@ -54,7 +54,7 @@ def rankings(summary: Summary) -> list[Ranking]:
 def _overall(columns: Sequence[Column]) -> Ranking:
     ranks = np.stack([it.ranks for it in columns])
     whole = np.isfinite(ranks).all(axis=0)
-    count = ranks.shape[1]
+    count = int(np.isfinite(ranks).sum(axis=1).max())
     mean = np.where(whole, ranks.sum(axis=0), np.nan) / len(columns)
     marks = [[Mark(_place(r, count), f"{it.label}: {r:.2f}") for it, r in zip(columns, row)] for row in ranks.T]
     note = (

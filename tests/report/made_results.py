@@ -14,8 +14,19 @@ SIZE = 32
 STEPS = 9
 
 
-def write(path, values, *, data="demo", image="a.jpg", masks=False, failures=(), unreadable=(), pictures=99, nan_cams=(),
-          asked=None):  # fmt: skip
+def write(
+    path,
+    values,
+    *,
+    data="demo",
+    image="a.jpg",
+    masks=False,
+    failures=(),
+    unreadable=(),
+    pictures=99,
+    nan_cams=(),
+    asked=None,
+):
     """Write a run.
 
     Args:
@@ -49,9 +60,7 @@ def write(path, values, *, data="demo", image="a.jpg", masks=False, failures=(),
     names = [image, *(f"{i}.jpg" for i in range(1, count))]
     shape = mask() if masks else None
     rows = [
-        _store.ImageRow(
-            i, name, i, f"class {i}", 0.5, i % 2 == 0, jpeg(i) if i < pictures else None, mask() if masks else None
-        )
+        _store.ImageRow(i, name, i, f"class {i}", 0.5, i % 2 == 0, jpeg(i) if i < pictures else None, shape)
         for i, name in enumerate(names)
     ]
     _store.put_images(store, rows, [(count + i, *it) for i, it in enumerate(unreadable)])

@@ -145,5 +145,5 @@ def test_numbers_have_the_decimals_that_the_largest_asks_for(values, expected):
 
 def test_numbers_are_spelt_with_a_true_minus():
     assert _numbers.spelt("-1.5") == "−1.5"
-    assert _numbers.spelt("-1.23e-05") == "−1.23 · 10⁻⁵"
+    assert _numbers.spelt("-1.23e-05") == "−1.23·10⁻⁵"
     assert _numbers.spelt("0.712") == "0.712"
