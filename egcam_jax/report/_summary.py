@@ -108,12 +108,11 @@ def summary(run: Run, *, seed: int = 0) -> Summary:
     Raises:
         ResultsError: It names a metric that this version does not know.
     """
-    methods = list(run.asked["methods"])
-    found = [_column(run, methods, label, seed) for label in run.asked["metrics"]]
+    found = _columns(run, seed)
     tables = [Table(family, [it for it in found if it.metric.family == family]) for family in FAMILIES]
     return Summary(
         facts=_facts.facts(run),
-        methods=methods,
+        methods=list(run.asked["methods"]),
         tables=[table for table in tables if table.columns],
         troubles=_troubles(run),
         unreadable=run.unreadable,
@@ -148,14 +147,24 @@ def arrow(metric: Metric) -> str:
     return "↑" if metric.higher_is_better else "↓"
 
 
-def _column(run: Run, methods: Sequence[str], label: str, seed: int) -> Column:
-    metric, (scores, computed) = known(run, label), values(run, label)
-    judged = _statistics.verdicts(scores, higher_is_better=metric.higher_is_better)
-    averaged = _statistics.intervals(scores, seed=seed)
-    ranks, ranked = _statistics.mean_ranks(scores, higher_is_better=metric.higher_is_better)
+def _columns(run: Run, seed: int) -> list[Column]:
+    """All metrics, their intervals from the same draws of images."""
+    found = {label: values(run, label) for label in run.asked["metrics"]}
+    rows = [scores for scores, _ in found.values()]
+    means = iter(_statistics.intervals(np.concatenate(rows), seed=seed) if rows else [])
+    return [
+        _column(label, known(run, label), scores, computed, [next(means) for _ in scores])
+        for label, (scores, computed) in found.items()
+    ]
+
+
+def _column(label: str, metric: Metric, scores: np.ndarray, computed: np.ndarray, means: Sequence[Interval]) -> Column:
+    better = metric.higher_is_better
+    verdicts = _statistics.verdicts(scores, higher_is_better=better)
+    ranks, ranked = _statistics.mean_ranks(scores, higher_is_better=better)
     cells = [
         Cell(mean, int(there.sum()) - mean.images, int((~there).sum()), verdict.mark, verdict.p)
-        for mean, there, verdict in zip(averaged, computed, judged)
+        for mean, there, verdict in zip(means, computed, verdicts)
     ]
     return Column(label, metric, cells, ranks, ranked)
 
