@@ -69,7 +69,9 @@ def _column(column: Column) -> dict[str, Any]:
         }
         for words, cell in zip(_cells.words(column), column.cells)
     ]
-    return {"label": column.label, "arrow": column.arrow, "higher": column.metric.higher_is_better, "cells": cells}
+    metric = column.metric
+    known = {"label": column.label, "arrow": column.arrow, "higher": metric.higher_is_better}
+    return known | {"undefined": metric.undefined, "cells": cells}
 
 
 def _percent(value: float, low: float, high: float) -> float:

@@ -16,6 +16,7 @@ def facts(run: Run) -> dict[str, str]:
         "data": _data(asked["data"], run),
         "explained": _explained(asked["data"], run),
         "references": _references(asked),
+        "left out": _left_out(run),
         "computed": _computed(run),
         "trouble": _trouble(run),
     }
@@ -47,7 +48,17 @@ def _explained(data: Mapping[str, Any], run: Run) -> str:
 
 def _references(asked: Mapping[str, Any]) -> str:
     known = asked.get("references")
-    return f"{counted(known['count'], 'image')} from {known['source']}, seed {asked.get('seed')}" if known else ""
+    if not known:
+        return ""
+    both = f"; {known['explained']} of them explained too" if known.get("explained") else ""
+    return f"{counted(known['count'], 'image')} from {known['source']}, seed {asked.get('seed')}{both}"
+
+
+def _left_out(run: Run) -> str:
+    """Metrics of a group that were not computed, those for the same reason together."""
+    reasons = {metric: reason for it in run.sessions for metric, reason in it.get("left_out", {}).items()}
+    groups = {reason: [metric for metric in reasons if reasons[metric] == reason] for reason in reasons.values()}
+    return "; ".join(f"{', '.join(metrics)} ({reason})" for reason, metrics in groups.items())
 
 
 def _computed(run: Run) -> str:

@@ -172,7 +172,9 @@ def _upsampled(cam: jax.Array, *, size: tuple[int, int]) -> jax.Array:
 
 
 def _class(row: ImageRow) -> str:
-    """The class that is explained, and how sure the network is of it."""
-    share = 100 * row.probability
+    """The class that is explained, and how sure the network is of it, where it is anything."""
     wrong = ", misclassified" if row.correct is False else ""
+    if row.probability is None:  # NaN, as it comes from the file
+        return f"{row.label}{wrong}"
+    share = 100 * row.probability
     return f"{row.label} {'below 1' if share < 0.95 else f'{share:.0f}'}\u00a0%{wrong}"

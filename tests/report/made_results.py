@@ -26,6 +26,7 @@ def write(
     pictures=99,
     nan_cams=(),
     asked=None,
+    session=None,
 ):
     """Write a run.
 
@@ -40,6 +41,7 @@ def write(
         pictures: How many pictures are kept.
         nan_cams: Methods whose maps are not finite.
         asked: More of the document.
+        session: More of what is known of the session.
     """
     methods = list(dict.fromkeys(method for method, _ in values))
     metrics = list(dict.fromkeys(metric for _, metric in values))
@@ -54,19 +56,18 @@ def write(
         "batch": 4,
     }
     store = _store.create(path, with_names | (asked or {}))
-    session = _store.begin(
-        store, {"started": "2025-01-02T03:04:05", "versions": {"jax": "1"}, "device": "cpu", "devices": 2}
-    )
-    names = [image, *(f"{i}.jpg" for i in range(1, count))]
+    known = {"started": "2025-01-02T03:04:05", "versions": {"jax": "1"}, "device": "cpu", "devices": 2}
+    number = _store.begin(store, known | (session or {}))
+    names = [image, *(f"{i}.jpg" for i in range(1, count))][:count]
     shape = mask() if masks else None
     rows = [
         _store.ImageRow(i, name, i, f"class {i}", 0.5, i % 2 == 0, jpeg(i) if i < pictures else None, shape)
         for i, name in enumerate(names)
     ]
     _store.put_images(store, rows, [(count + i, *it) for i, it in enumerate(unreadable)])
-    for number, method in enumerate(methods):
-        _put(store, number, method, {metric: values[it, metric] for it, metric in values if it == method}, nan_cams)
-    failed = [_store.Failure(session, i, *it) for i, it in enumerate(failures)]
+    for place, method in enumerate(methods):
+        _put(store, place, method, {metric: values[it, metric] for it, metric in values if it == method}, nan_cams)
+    failed = [_store.Failure(number, i, *it) for i, it in enumerate(failures)]
     _store.put(store, _store.Outcome(methods[0], [], None, {}, {}), failed)
     store.close()
     return path

@@ -119,8 +119,16 @@ def test_one_image_one_method_and_no_pictures(page):
     assert not [it for it in found.all("a") if it["href"] in ("#ranks", "#curves", "#gallery")]
 
 
-def test_a_run_that_has_just_begun(page):
-    assert "demo, 2 images" in page({("gradcam", "sparseness"): [None, None]}).text
+@pytest.mark.parametrize("images", [0, 2])
+def test_a_run_that_has_just_begun(page, images):
+    assert f"demo, {images} images" in page({("gradcam", "sparseness"): [None] * images}).text
+
+
+def test_probabilities_as_people_read_them():
+    row = _store.ImageRow(0, "a", 1, "cat", 0.914, None, None, None)
+    assert _gallery._class(row) == "cat 91\u00a0%"
+    assert _gallery._class(row._replace(probability=0.002, correct=False)) == "cat below 1\u00a0%, misclassified"
+    assert _gallery._class(row._replace(probability=None)) == "cat"  # NaN, as it comes from the file
 
 
 def test_the_gallery_has_the_best_the_median_and_the_worst(made):

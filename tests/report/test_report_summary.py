@@ -87,6 +87,14 @@ def test_a_run_on_its_way_says_how_far_it_is(summarise):
     assert "references" not in facts
 
 
+def test_the_facts_say_what_was_left_out_and_which_references_are_explained(summarise):
+    references = {"source": "demo", "count": 1, "explained": 1, "ids": ["a"]}
+    left_out = {"road": "no time", "mprt": "no layers", "irof": "no time"}
+    facts = summarise(plausible(), asked={"references": references}, session={"left_out": left_out}).facts
+    assert facts["references"] == "1 image from demo, seed 7; 1 of them explained too"
+    assert facts["left out"] == "irof, road (no time); mprt (no layers)"
+
+
 def test_a_metric_that_this_version_lacks_is_named(summarise):
     with pytest.raises(evaluate.ResultsError, match=r"metric 'telepathy'.*update egcam-jax"):
         summarise(plausible(), asked={"metrics": {"t": {"metric": "telepathy", "options": {}}}})
