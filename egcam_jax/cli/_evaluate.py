@@ -46,15 +46,16 @@ def merge(out: Path, parts: Sequence[Path]) -> None:
 @contextlib.contextmanager
 def _shown(err: Console, failures: list[str]) -> Iterator[Callable[[evaluate.Progress], None]]:
     """A bar for a terminal, else a line for each batch; failures at once, wherever."""
+    terminal = err.is_terminal and err.file.isatty()  # in a notebook Rich takes what is none for one
     bar = Progress(
-        TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]}"),
+        TextColumn("{task.description}"),
         console=err,
         transient=True,
-        disable=not err.is_terminal,
+        disable=not terminal,
     )
     task = bar.add_task("loading", total=1.0, left="")
     last = 0
@@ -65,7 +66,7 @@ def _shown(err: Console, failures: list[str]) -> Iterator[Callable[[evaluate.Pro
             failures.append(progress.failure)
             _line(err, f"failed, and left out from here on: {progress.failure}")
         bar.update(task, completed=progress.share, description=_doing(progress), left=_left(progress.left))
-        if progress.batch > last and not err.is_terminal:
+        if progress.batch > last and not terminal:
             _line(err, _batch_line(progress))
         last = progress.batch
 
