@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from egcam_jax.cli import _once, compare, evaluate, explain, inspect
+from egcam_jax.cli import _once, compare, evaluate, explain, inspect, report
 
 app = typer.Typer(
     name="egcam",
@@ -24,6 +24,7 @@ app.command("explain", cls=_once.Command)(explain.explain)
 app.command("compare", cls=_once.Command)(compare.compare)
 app.command("evaluate", cls=_once.Command)(evaluate.evaluate)
 app.command("merge", cls=_once.Command)(evaluate.merge)
+app.command("report", cls=_once.Command)(report.report)
 app.command("layers", cls=_once.Command)(inspect.layers)
 app.command("models", cls=_once.Command)(inspect.models)
 app.command("methods", cls=_once.Command)(inspect.methods)

@@ -372,4 +372,4 @@ def _score_rows(outcome: Outcome) -> Iterator[tuple[int, str, str, float | None,
 
 
 def _dump(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, sort_keys=True)
+    return json.dumps(document)
