@@ -235,7 +235,7 @@ def test_the_band_is_the_interval_of_the_mean():
 
 def test_ranks_by_all_metrics_and_by_each(made):
     found = _ranks.rankings(report.summary(evaluate.read(made())))
-    assert [it.label for it in found][:2] == ["all metrics", "deletion_auc ↓"]
+    assert [it.label for it in found][:2] == ["all metrics", "insertion_auc ↑"]
     overall, first = found[:2]
     assert "Methods that lack a metric are left out." in overall.note
     assert len(overall.rows) == 4

@@ -3,7 +3,6 @@
 import csv
 
 import pytest
-import typer
 from made_results import EVIL, plausible, write
 from typer.testing import CliRunner
 
@@ -16,11 +15,7 @@ def egcam(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        from egcam_jax.cli import _once, report
-
-        app = typer.Typer()
-        app.command("report", cls=_once.Command)(report.report)
-        app.callback()(lambda: None)
+        from egcam_jax.cli import app
 
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -47,7 +42,7 @@ def test_tables_on_the_terminal_and_files_beside_the_results(egcam, results):
     lines = done.stdout.splitlines()
     assert "data        demo, 24 images" in lines
     (head,) = [line.split() for line in lines if line.startswith("faithfulness")]
-    assert head == ["faithfulness", "deletion_auc", "↓", "insertion_auc", "↑", "insertion_deletion", "↑"]
+    assert head == ["faithfulness", "insertion_auc", "↑", "deletion_auc", "↓", "insertion_deletion", "↑"]
     first = next(line for line in lines if line.startswith("expected_gradcam:noise=none")).split()
     assert [first[2], first[5], first[8]] == ["1st"] * 3
     assert "2nd" in next(line for line in lines if line.startswith("layercam"))

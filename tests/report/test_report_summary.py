@@ -22,6 +22,8 @@ def test_metrics_by_family_with_their_direction(summarise):
         "cost": {"running_time": "↓"},
     }
     assert list(families) == ["faithfulness", "robustness", "complexity", "cost"]
+    assert list(families["faithfulness"]) == ["insertion_auc", "deletion_auc", "insertion_deletion"]  # as asked for
+    assert list(found.methods) == ["expected_gradcam:noise=none", "layercam", "gradcam", "hirescam", "vanilla_gradient"]
 
 
 def test_means_and_marks(summarise):
@@ -92,7 +94,7 @@ def test_the_facts_say_what_was_left_out_and_which_references_are_explained(summ
     left_out = {"road": "no time", "mprt": "no layers", "irof": "no time"}
     facts = summarise(plausible(), asked={"references": references}, session={"left_out": left_out}).facts
     assert facts["references"] == "1 image from demo, seed 7; 1 of them explained too"
-    assert facts["left out"] == "irof, road (no time); mprt (no layers)"
+    assert facts["left out"] == "road, irof (no time); mprt (no layers)"
 
 
 def test_a_metric_that_this_version_lacks_is_named(summarise):
