@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from jax.extend import core
 
+from ._axes import channel_axes
 from ._scopes import Path, bodies, loop_scope, scope_of, scopes_within
 
 GROUPS = frozenset({"jit", "pjit", "closed_call", "core_call"})
@@ -62,6 +63,12 @@ class Program:
     def producers(self) -> dict[int, int]:
         """Index of the step that makes each slot."""
         return {slot: i for i, step in enumerate(self.steps) for slot in step.outputs}
+
+    @functools.cached_property
+    def channel_axes(self) -> dict[int, int]:
+        """The axis with the channels of each slot that a convolution's features can be followed to."""
+        spatial = len(self.avals[self.image].shape) - 1
+        return channel_axes(self.steps, self.avals, self.varying, spatial)
 
 
 @dataclasses.dataclass
