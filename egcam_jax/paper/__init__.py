@@ -1,0 +1,27 @@
+"""The tables of the Expected Grad-CAM paper: its figures as data, its settings for the runner, and ours beside its.
+
+table = paper.table("table3")
+plan = Plan(data="folder:photographs", out="runs/x", methods=table.methods, metrics=paper.metrics(table, 224))
+print(paper.markdown(table, {"resnet50": read(run(plan))}))
+"""
+
+from egcam_jax.paper._compare import Agreement, Row, agreements, compare
+from egcam_jax.paper._deviations import deviations
+from egcam_jax.paper._markdown import markdown
+from egcam_jax.paper._presets import metrics, preprocess
+from egcam_jax.paper._tables import Doubt, Table, names, table
+
+__all__ = [
+    "Agreement",
+    "Doubt",
+    "Row",
+    "Table",
+    "agreements",
+    "compare",
+    "deviations",
+    "markdown",
+    "metrics",
+    "names",
+    "preprocess",
+    "table",
+]

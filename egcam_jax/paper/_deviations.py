@@ -1,0 +1,127 @@
+"""In which ways a run is not the paper's experiment, in words."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from egcam_jax.evaluate import Run
+from egcam_jax.metrics import METRICS
+from egcam_jax.paper import _presets
+from egcam_jax.paper._compare import counterpart, plain
+from egcam_jax.paper._tables import Table
+from egcam_jax.report._facts import counted
+
+ALWAYS = (
+    "Metrics are this library's, checked against Quantus 0.4.4, which the paper used; insertion and deletion are as "
+    "RISE publishes them, where the paper used another library and names no parameters.",
+    "The paper names neither the methods' numbers of samples and steps nor its reference images; where it names a "
+    "target layer, only for Figure 10. Its code was not used.",
+)
+"""What holds for every run."""
+
+
+def deviations(table: Table, run: Run) -> list[str]:
+    """Name how a run differs from the experiment behind a table.
+
+    Args:
+        table: Of the paper.
+        run: As ``evaluate`` reads it.
+
+    Returns:
+        Sentences.
+    """
+    return [text for part in (_network, _data, _size, _metrics, _methods, _machine) for text in part(table, run)]
+
+
+def _network(table: Table, run: Run) -> Iterator[str]:
+    model = run.asked["model"]
+    name, layer = model["name"], " + ".join(model["layer"])
+    network = counterpart(table, name)
+    title = table.titles[network]
+    if name != network:
+        yield f"The table has no {name}: its {title} stands beside it, and only the order of the methods compares."
+    if name == network and layer != table.layers[network]:
+        yield f"Target layer {layer}, where the paper's {title} has {table.layers[network]}."
+    weights = dict.fromkeys(str(it["weights"]) for it in run.sessions if it.get("weights"))
+    if weights:
+        yield f"Weights: {' and '.join(weights)}; the paper's are those that torchvision fetches by default."
+    if model.get("dtype", "float32") != "float32":
+        yield f"The network computes in {model['dtype']}."
+
+
+def _data(table: Table, run: Run) -> Iterator[str]:
+    data, done = run.asked["data"], len(run.images)
+    wanted = f"{table.images:,} of" if table.images else "so many, it does not say how many, of"
+    yield f"{counted(done, 'image')} of {data['source']}; the paper: {wanted} {table.data}."
+    if done < data["count"]:
+        lacking = f"{data['count'] - done:,} of the {data['count']:,} images that were asked for"
+        yield f"{lacking} are not there: unreadable, or not yet computed."
+    if "attribution_localisation" in table.metrics or "relevance_mass_accuracy" in table.metrics:
+        labels = Counter(row.label for row in run.images)
+        yield f"{counted(len(labels), 'class')} of objects, where the paper has zebras and stop signs."
+    judged = [row.correct for row in run.images if row.correct is not None]
+    if judged:
+        right = f"{100 * sum(judged) / len(judged):.1f} %"
+        yield f"The network's top class is right for {right} of them; what is explained is {_target(data)}."
+    else:
+        yield f"What is explained is {_target(data)}; the data has no labels."
+    if known := run.asked.get("references"):
+        both = f", {known['explained']} of them explained too" if known.get("explained") else ""
+        yield f"{counted(known['count'], 'reference image')} from {known['source']}{both}."
+
+
+def _target(data: Mapping[str, Any]) -> str:
+    return "the network's top class" if data.get("target") == "top" else "the image's own label"
+
+
+def _size(table: Table, run: Run) -> Iterator[str]:
+    size, wanted = run.asked["model"]["preprocessing"]["size"], table.size or _presets.SIZE
+    if size != wanted:
+        yield f"Pictures of {size} × {size} pixels, where the paper's have {wanted} × {wanted}."
+
+
+def _metrics(table: Table, run: Run) -> Iterator[str]:
+    asked = {it["metric"]: it["options"] for it in run.asked["metrics"].values()}
+    for name in (it for it in table.metrics if it not in asked):
+        yield f"{name} was not computed."
+    wanted = {name: _presets.options(name, run.asked["model"]["preprocessing"]["size"]) for name in asked}
+    for (option, now, usual), names in _differences(asked, wanted).items():
+        yield f"{option} is {now} for {', '.join(names)}, where the paper's is {usual}."
+    if "sufficiency" in asked:
+        others = f"the others of its batch of {run.asked['batch']}"
+        yield f"sufficiency compares each image with {others}, in the paper perhaps with all."
+
+
+def _differences(
+    asked: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Mapping[str, Any]]
+) -> dict[tuple[str, Any, Any], list[str]]:
+    """Options that are not the paper's, and whose they are."""
+    found: dict[tuple[str, Any, Any], list[str]] = {}
+    for name, options in asked.items():
+        usual = METRICS[name].function.__kwdefaults__ or {}
+        for option in {**wanted[name], **options}:
+            now, then = (it.get(option, usual.get(option)) for it in (options, wanted[name]))
+            if now != then:
+                found.setdefault((option, now, then), []).append(name)
+    return found
+
+
+def _methods(table: Table, run: Run) -> Iterator[str]:
+    asked = run.asked["methods"]
+    names = [plain(label, it) for label, it in asked.items()]
+    missing = [name for name in table.methods if name not in names]
+    if missing:
+        yield f"Not computed: {', '.join(missing)}."
+    samples = {label: it["samples"] for label, it in asked.items() if it.get("samples")}
+    if samples:
+        yield f"Samples or steps: {', '.join(f'{label} {number}' for label, number in samples.items())}."
+    failed = sorted({" · ".join(filter(None, (it.method, it.metric))) for it in run.failures})
+    if failed:
+        yield f"Failed: {', '.join(failed)}."
+
+
+def _machine(table: Table, run: Run) -> Iterator[str]:
+    if "running_time" in table.metrics:
+        devices = dict.fromkeys(str(it.get("device", "")) for it in run.sessions)
+        yield f"On {' and '.join(devices)}, compiled before; the paper's times are of an A100 (SXM4, 80 GB)."
+        yield "The median of each image's runs, then the mean over the images of the first batch."
