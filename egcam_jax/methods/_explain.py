@@ -159,6 +159,8 @@ def _layers(layer: Any) -> tuple[str | None, ...]:
     names = tuple(layer) if isinstance(layer, Sequence) else ()
     if not names or not all(isinstance(name, str) for name in names):
         raise TypeError(f"layer must be a name, several names, or None for the automatic choice; got {layer!r}.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"layer names a layer twice, which a fused map would count twice; got {layer!r}.")
     return names
 
 

@@ -1,6 +1,7 @@
 """Weight files of any supported format, as a dict from names to NumPy arrays."""
 
 import hashlib
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,8 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
+    if not zipfile.is_zipfile(path):
+        raise ValueError("no archive of arrays, as numpy.savez writes")
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: _bfloat16(values) for name, values in archive.items()}
 

@@ -63,7 +63,8 @@ def run(data: bytes, names: Mapping[tuple[str, str], Any], refer: Callable[[Any]
     except TorchFileError:
         raise
     except Exception as error:  # a malformed program can fail in any way; nothing of it is kept
-        raise TorchFileError(f"not a readable file of PyTorch: {str(error)[:80]!r}") from error
+        said = f"{type(error).__name__}: {str(error)[:80]}"
+        raise TorchFileError(f"not a readable file of PyTorch, as torch.save writes ({said})") from error
     return value, file.tell()
 
 

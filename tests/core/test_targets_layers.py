@@ -185,3 +185,8 @@ def test_the_latent_path_without_noise_runs_the_features_for_the_image_and_the_r
     options = {"method": method, "layer": "late", "target": 1, "noise": "none"}
     assert 0.9 * once * FORWARD < cost(path="latent", **options) < 1.2 * once * FORWARD
     assert cost(path="input", **options) > 0.9 * (once + 4) * FORWARD
+
+
+def test_a_layer_that_is_named_twice_is_refused():
+    with pytest.raises(ValueError, match="names a layer twice"):
+        RUN(IMAGES, method="gradcam", layer=["early", "late", "early"])
