@@ -1,0 +1,227 @@
+"""Saturation: how soon a layer and the output stop changing as an image is scaled up from its baseline.
+
+curves = saturation(params, apply_fn, x, baseline=black)
+mean, spread = band(curves.similarity)
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from egcam_jax import _checks, _numerics, compilation, kernel
+from egcam_jax._types import Activation, ApplyFn, Image, Params, Scalar
+from egcam_jax.explanation import Explanation
+from egcam_jax.methods import explain
+from egcam_jax.splitting import split
+
+STEPS = 25
+"""Scalings of each image, as many as the paper draws."""
+
+
+class Saturation(NamedTuple):
+    """What becomes of images that are scaled up.
+
+    Attributes:
+        alphas: ``(A,)`` the scalings.
+        similarity: ``(N, A)`` cosine similarity of the layer's activation, as one vector, to that of the whole image.
+        filter_similarity: ``(N, A)`` the same filter by filter, its map as the vector, and the mean over the filters.
+        probability: ``(N, A)`` softmax score of the target class.
+        logit: ``(N, A)`` its logit.
+        target: ``(N,)`` the class: the top one of the whole image, unless it was given.
+    """
+
+    alphas: Float[Array, " A"]
+    similarity: Float[Array, "N A"]
+    filter_similarity: Float[Array, "N A"]
+    probability: Float[Array, "N A"]
+    logit: Float[Array, "N A"]
+    target: Int[Array, " N"]
+
+
+def saturation(
+    params: Params,
+    apply_fn: ApplyFn,
+    x: Any,
+    *,
+    alphas: Any = None,
+    baseline: Any = 0.0,
+    target: Any = None,
+    layer: str | None = None,
+    chunk_size: int | None = None,
+) -> Saturation:
+    """Compare images that are scaled down with the images themselves, at the target layer and at the output.
+
+    ``s(alpha) = <A(x_a), A(x)> / (|A(x_a)| |A(x)|)`` with ``x_a = b + alpha (x - b)`` and A the activation of the
+    layer. Where the curve is flat the layer is saturated: its gradients say little of what took it there. It is 0
+    where the layer, or the filter, is silent at ``x_a``, and NaN where it is silent at x; silent filters of x do not
+    count in the mean over filters.
+
+    Args:
+        params: The model's parameters.
+        apply_fn: ``(params, x)`` to logits: ``(b, H, W, C)`` images to ``(b, classes)``; or a ``Split``.
+        x: ``(N, H, W, C)`` images, preprocessed.
+        alphas: ``(A,)`` scalings; 25 from 0 to 1, evenly, by default. The paper draws as many from U(0, 1), which are
+            the same curves at other places.
+        baseline: b, a number or an array that broadcasts to one image, in the units of x. The paper scales features
+            from black, which in pixels is the network's input for a black picture, ``data.normalise`` of zeros; 0 is
+            zero in the network's own input, for many the mean colour.
+        target: ``(N,)`` classes or one; each image's top class by default.
+        layer: Name of the target layer, as for ``explain``.
+        chunk_size: Images times scalings in one pass through the network; 32 by default.
+
+    Returns:
+        ``Saturation``.
+
+    Raises:
+        ValueError: For shapes that do not fit, or a layer that there is not.
+
+    Source: the Expected Grad-CAM paper, appendix B.1 and Figures 10 and 11, after Sundararajan et al., Gradients of
+    Counterfactuals, 2016. "Activation vectors of CAM target filters" can be read either way: both are returned.
+    """
+    x = _batch(x)
+    alphas = jnp.linspace(0, 1, STEPS) if alphas is None else _alphas(alphas)
+    target = _checks.target(target, len(x))
+    if callable(target) or (target is not None and target.ndim != 1):
+        raise ValueError("target must be None, one class, or one for each image.")
+    if chunk_size is not None:
+        _checks.count("chunk_size", chunk_size)
+    baseline = _checks.pixels("baseline", baseline, x.shape[1:])
+    return _run(params, x, alphas, baseline, target, apply_fn=apply_fn, layer=layer, chunk_size=chunk_size)
+
+
+def explanations(
+    params: Params,
+    apply_fn: ApplyFn,
+    x: Any,
+    refs: Any = None,
+    key: Any = None,
+    *,
+    alphas: Any,
+    target: Any,
+    baseline: Any = 0.0,
+    index: Any = 0,
+    **options: Any,
+) -> Explanation:
+    """Explain images that are scaled down, all for the same class and with the same draws.
+
+    Args:
+        params: The model's parameters.
+        apply_fn: As for ``saturation``.
+        x: ``(N, H, W, C)`` images, preprocessed.
+        refs: As for ``explain``.
+        key: As for ``explain``.
+        alphas: ``(A,)`` scalings.
+        target: ``(N,)`` classes or one, explained whatever the network says of the scaled image.
+        baseline: As for ``saturation``.
+        index: As for ``explain``.
+        **options: Of ``explain``, such as ``method``, ``layer`` and ``num_samples``.
+
+    Returns:
+        An ``Explanation`` whose arrays have the axes N and A in the place of images.
+
+    Raises:
+        ValueError, TypeError: As ``explain``.
+
+    Source: the Expected Grad-CAM paper, Figures 2, 8 and 14.
+    """
+    x, alphas = _batch(x), _alphas(alphas)
+    targets = _checks.target(target, len(x))
+    if targets is None or callable(targets) or targets.ndim != 1:
+        raise ValueError("target must be one class, or one for each image, so that all scalings have the same.")
+    images = jax.vmap(lambda image: scaled(image, alphas, baseline))(x)
+    repeat = lambda values: jnp.repeat(values, len(alphas), axis=0)
+    found = explain(
+        params,
+        apply_fn,
+        images.reshape(-1, *x.shape[1:]),
+        refs,
+        key,
+        target=repeat(targets),
+        index=repeat(_checks.indices(index, len(x))),
+        **options,
+    )
+    return jax.tree.map(lambda leaf: leaf.reshape(len(x), len(alphas), *leaf.shape[1:]), found)
+
+
+def scaled(x: Image, alphas: Float[Array, " A"], baseline: Any = 0.0) -> Float[Array, "A H W C"]:
+    """Scale one image: ``b + alpha (x - b)`` for each alpha, ``(A, H, W, C)``."""
+    return jax.vmap(lambda alpha: _scaled(x, alpha, baseline))(alphas)
+
+
+def band(values: Float[Array, "N A"]) -> tuple[Float[Array, " A"], Float[Array, " A"]]:
+    """Mean over images and twice their standard deviation, ``(A,)`` each, of what is not NaN.
+
+    The standard deviation is of single images, with N - 1 below it: NaN for one image.
+    """
+    return jnp.nanmean(values, axis=0), 2 * jnp.nanstd(values, axis=0, ddof=1)
+
+
+@functools.partial(compilation.jit, static_argnames=("apply_fn", "layer", "chunk_size"))
+def _run(
+    params: Params,
+    x: Any,
+    alphas: Any,
+    baseline: Any,
+    target: Any,
+    *,
+    apply_fn: ApplyFn,
+    layer: str | None,
+    chunk_size: int | None,
+) -> Saturation:
+    image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
+    network = kernel.network(split(apply_fn, params, image, layer), params, image)
+    blocks = kernel.plan(len(x), len(alphas), chunk_size)
+    one = functools.partial(_one, network=network, alphas=alphas, baseline=baseline, block=blocks.samples)
+    return kernel.map_images(lambda it: one(*it), (x, target), blocks.images)._replace(alphas=alphas)
+
+
+def _one(x: Any, target: Any, *, network: kernel.Network, alphas: Any, baseline: Any, block: int) -> Any:
+    """One image's curves."""
+    whole = network.encode(x)
+    target = jnp.argmax(network.decode(whole)).astype(jnp.int32) if target is None else target
+
+    def at(number: Any) -> dict[str, Any]:
+        code = network.encode(_scaled(x, alphas[number], baseline))
+        logits = network.decode(code)
+        return {
+            "similarity": _cosine(code.activation, whole.activation),
+            "filter_similarity": _filters(code.activation, whole.activation),
+            "probability": jax.nn.softmax(logits)[target],
+            "logit": logits[target],
+        }
+
+    curves = kernel.mean_over_samples(lambda number: (None, at(number)), len(alphas), block, (x,))[1]
+    return Saturation(alphas=jnp.zeros(()), target=target, **curves)
+
+
+def _scaled(x: Any, alpha: Any, baseline: Any) -> Any:
+    return baseline + alpha * (x - baseline)
+
+
+def _cosine(one: Activation, other: Activation) -> Scalar:
+    """Of two arrays as vectors; 0 where the first is zero, NaN where the second is."""
+    one, other = _numerics.normalized(one), _numerics.normalized(other)
+    lengths = _numerics.sqrt((one**2).sum() * (other**2).sum())
+    return jnp.where((other != 0).any(), _numerics.divide((one * other).sum(), lengths), jnp.nan)
+
+
+def _filters(one: Activation, other: Activation) -> Scalar:
+    return jnp.nanmean(jax.vmap(_cosine, in_axes=-1)(one, other))
+
+
+def _batch(x: Any) -> Any:
+    x = _checks.images(x)
+    if x.ndim != 4:
+        raise ValueError(f"x must have shape (N, H, W, C); got shape {x.shape}. One image is x[None].")
+    return x
+
+
+def _alphas(alphas: Any) -> Any:
+    alphas = jnp.asarray(alphas, jnp.float32)
+    if alphas.ndim != 1 or not len(alphas):
+        raise ValueError(f"alphas must have shape (A,), with A at least 1; got shape {alphas.shape}.")
+    _checks.finite("alphas", alphas)
+    return alphas
