@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from egcam_jax.cli import _once, compare, evaluate, explain, inspect, report
+from egcam_jax.cli import _once, compare, evaluate, explain, inspect, report, reproduce, saturation
 
 app = typer.Typer(
     name="egcam",
@@ -25,6 +25,8 @@ app.command("compare", cls=_once.Command)(compare.compare)
 app.command("evaluate", cls=_once.Command)(evaluate.evaluate)
 app.command("merge", cls=_once.Command)(evaluate.merge)
 app.command("report", cls=_once.Command)(report.report)
+app.command("reproduce", cls=_once.Command)(reproduce.reproduce)
+app.command("saturation", cls=_once.Command)(saturation.saturation)
 app.command("layers", cls=_once.Command)(inspect.layers)
 app.command("models", cls=_once.Command)(inspect.models)
 app.command("methods", cls=_once.Command)(inspect.methods)

@@ -14,7 +14,7 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="folder:DIR, coco:DIR, tfds:NAME[/config][:split], npz:FILE, mosaic:DATA (any of these), or demo.",
+        help="folder:DIR, coco:DIR, tfds:NAME:SPLIT, npz:FILE, mosaic:DATA (of any of these), or demo.",
         show_default=False,
     ),
 ]
