@@ -35,7 +35,7 @@ _HOMES = {
 }
 """The module that each public name lives in."""
 
-_MODULES = ("data", "evaluate", "metrics", "models", "render", "report")
+_MODULES = ("data", "evaluate", "metrics", "models", "paper", "render", "report")
 
 __all__ = [
     "METHODS",
@@ -52,6 +52,7 @@ __all__ = [
     "layers",
     "metrics",
     "models",
+    "paper",
     "render",
     "report",
     "split",
