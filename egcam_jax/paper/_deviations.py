@@ -1,5 +1,6 @@
 """In which ways a run is not the paper's experiment, in words."""
 
+import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -98,9 +99,9 @@ def _differences(
     """Options that are not the paper's, and whose they are."""
     found: dict[tuple[str, Any, Any], list[str]] = {}
     for name, options in asked.items():
-        usual = METRICS[name].function.__kwdefaults__ or {}
+        usual = inspect.signature(METRICS[name].function).parameters
         for option in {**wanted[name], **options}:
-            now, then = (it.get(option, usual.get(option)) for it in (options, wanted[name]))
+            now, then = (it.get(option, usual[option].default) for it in (options, wanted[name]))
             if now != then:
                 found.setdefault((option, now, then), []).append(name)
     return found

@@ -8,8 +8,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from egcam_jax._checks import nearest
-
 
 @dataclasses.dataclass(frozen=True)
 class Doubt:
@@ -85,7 +83,7 @@ def table(name: str) -> Table:
     """
     document = _document()
     if name not in document["tables"]:
-        raise ValueError(f"table: {name!r} is none that can be redone. {nearest(name, names())}")
+        raise ValueError(f"table: {name!r} is none of the paper's that can be redone: {', '.join(names())}")
     entry = document["tables"][name]
     printed = _printed(entry["number"])
     return Table(
