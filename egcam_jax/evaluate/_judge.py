@@ -27,7 +27,8 @@ def judge(
     Args:
         state: The session.
         arrays: The batch on the devices, with ``saliency``.
-        extra: What is known of the batch on the host, to which segments are added once they are found: ``top`` classes.
+        extra: What is known of the batch on the host: its ``count`` of images, their ``top`` classes, and ``segments``
+            once they have been found.
         method: That made the maps.
         metric: That judges them.
         known: Values of the batch by other metrics, by label.
@@ -36,8 +37,7 @@ def judge(
     if (difference := _difference(metric, known)) is not None:
         return Score(difference)
     if "batch" in metric.metric.needs:
-        host = {name: jax.device_get(arrays[name]) for name in ("x", "saliency")}
-        return metric.metric.function(None, **host, target=extra["top"], **metric.options)
+        return _among(arrays, extra, metric)
     explainer = state.programs.setdefault(("explainer", method.label), _programs.explainer(work, method))
     if metric.metric.family == "cost":
         return _time(state, arrays, explainer, method, metric)
@@ -50,6 +50,14 @@ def judge(
     run = program(state, label, lambda: _programs.judged(work, metric, explainer, room))
     found = jax.device_get(run(state.shared, arrays))
     return Score(found["value"], found.get("curve"))
+
+
+def _among(arrays: dict[str, Any], extra: dict[str, Any], metric: AskedMetric) -> Score:
+    """Compare the images of a batch, without what fills it up; one alone has none to compare with."""
+    x, saliency = (jax.device_get(arrays[name])[: extra["count"]] for name in ("x", "saliency"))
+    if len(x) < 2:
+        return Score(np.full(len(x), np.nan))
+    return metric.metric.function(None, x, saliency, target=extra["top"][: len(x)], **metric.options)
 
 
 def _difference(metric: AskedMetric, known: Mapping[str, np.ndarray]) -> np.ndarray | None:
@@ -66,12 +74,3 @@ def _time(state: State, arrays: dict[str, Any], explainer: Any, method: AskedMet
     shared, mine = jax.device_put((state.shared, (arrays["x"], arrays["target"])), state.devices.devices.flat[0])
     bound = jax.tree_util.Partial(alone, shared["params"], shared["references"], shared["key"])
     return running_time(bound, mine[0], target=mine[1], **metric.options)
-
-
-def without_filling(saliency: Any, count: int, state: State) -> Any:
-    """Maps with NaN in place of those that only fill the batch up, so that no comparison between images counts them."""
-    if len(saliency) == count:
-        return saliency
-    filled = np.array(jax.device_get(saliency))
-    filled[count:] = np.nan
-    return _programs.spread(filled, state.devices)

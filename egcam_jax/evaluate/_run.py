@@ -11,7 +11,7 @@ import numpy as np
 
 from egcam_jax import data
 from egcam_jax.evaluate import _batch, _programs, _progress, _state, _store
-from egcam_jax.evaluate._judge import judge, without_filling
+from egcam_jax.evaluate._judge import judge
 from egcam_jax.evaluate._labels import AskedMethod, AskedMetric
 from egcam_jax.evaluate._plan import Plan
 from egcam_jax.evaluate._processes import ALONE, Process
@@ -98,7 +98,7 @@ def _one_batch(
     _store.put_images(state.store, rows, batch.unreadable)
     arrays["target"] = _programs.spread(seen["target"].astype(np.int32), state.devices)
     arrays = {name: value for name, value in arrays.items() if name != "allowed"}
-    extra: dict[str, Any] = {"top": seen["top"]}
+    extra: dict[str, Any] = {"count": len(batch.images), "top": seen["top"]}
     for method in work.methods:
         if method.label in todo and (method.label, None) not in state.broken:
             _one_method(state, batch, arrays, extra, method, todo[method.label])
@@ -125,7 +125,7 @@ def _one_method(
     if isinstance(found, _store.Failure):
         _store.put(state.store, _store.Outcome(method.label, [], None, {}, {}), [found])
         return
-    judged = {**arrays, "saliency": without_filling(found["saliency"], count, state)}
+    judged = {**arrays, "saliency": found["saliency"]}
     failures = []
     for metric in metrics:
         kind = (method.label, metric.label)

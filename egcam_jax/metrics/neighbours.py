@@ -96,7 +96,8 @@ def _shares(
     if normalize:
         maps = _numerics.divide(maps, jnp.abs(maps).max(axis=1, keepdims=True))
     maps = jnp.abs(maps) if absolute else maps
-    deviation = maps.std(axis=0)
+    sound = jnp.isfinite(maps).all(axis=1, keepdims=True)
+    deviation = maps.std(axis=0) if strict else maps.std(axis=0, where=sound)  # which a map that is not finite lacks
     scaled = maps / deviation if strict else _numerics.divide(maps, deviation)
     distance = jax.lax.map(lambda one: _numerics.sqrt(jnp.square(scaled - one).sum(axis=1)), scaled)
     near = distance / distance.max() <= threshold if strict else distance <= threshold * _furthest(distance)

@@ -10,7 +10,7 @@ from tiny_network import tiny_model
 from egcam_jax import evaluate
 
 METHODS = ("gradcam", "expected_gradcam:samples=4", "expected_layercam:samples=4:noise=none")
-METRICS = ("insertion_auc:step=64", "sparseness", "max_sensitivity:num_samples=3", "sufficiency", "irof")
+METRICS = ("insertion_auc:step=64", "sparseness", "max_sensitivity:num_samples=3", "sufficiency:threshold=1.0", "irof")
 
 
 def write_pictures(folder: Path, count: int = 11) -> Path:

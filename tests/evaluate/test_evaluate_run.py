@@ -90,8 +90,15 @@ def test_sufficiency_compares_the_images_of_a_batch_and_nothing_that_fills_it_up
     maps = explained(asked, run, x, refs, target, method="gradcam").saliency
     answers = asked.model.apply_fn(asked.model.params, jnp.asarray(x)).argmax(axis=1)
     parts = [slice(0, 3), slice(3, 6), slice(6, 8)]
-    values = [metrics.sufficiency(None, x[it], maps[it], answers[it]).value for it in parts]
-    np.testing.assert_allclose(run.values["gradcam", "sufficiency"], np.concatenate(values), rtol=1e-6)
+    values = [metrics.sufficiency(None, x[it], maps[it], answers[it], threshold=1.0).value for it in parts]
+    assert np.isfinite(np.concatenate(values)).all()
+    np.testing.assert_allclose(run.values["gradcam", METRICS[3]], np.concatenate(values), rtol=1e-6)
+
+
+def test_an_image_that_is_alone_in_its_batch_has_none_to_compare_with(folder, tmp_path):
+    asked = plan(folder, tmp_path, limit=4, methods=("gradcam",), metrics=("sufficiency:threshold=1.0",))
+    values = evaluate.read(evaluate.run(asked)).values["gradcam", "sufficiency:threshold=1.0"]
+    assert np.isnan(values).tolist() == [False, False, False, True]
 
 
 def test_programs_are_traced_once_though_the_last_batch_is_smaller(whole):

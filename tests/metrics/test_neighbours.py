@@ -78,3 +78,15 @@ def test_strictly_a_pixel_that_never_varies_makes_all_values_zero():
 def test_one_image_has_none_to_compare_with():
     with pytest.raises(ValueError, match="x must be a batch of at least two images"):
         metrics.sufficiency(classify, images([0])[0], np.ones((2, 2), np.float32))
+
+
+def test_maps_that_are_not_finite_leave_the_others_as_they_are():
+    draw = np.random.default_rng(3)
+    classes = draw.integers(0, 2, 8)
+    maps = draw.standard_normal((8, 2, 2)).astype(np.float32)
+    alone = metrics.sufficiency(classify, images(classes[:5]), maps[:5]).value
+    assert np.isfinite(alone).any()
+    maps[5:, 0, 0] = [np.nan, np.inf, -np.inf]
+    among = metrics.sufficiency(classify, images(classes), maps).value
+    np.testing.assert_allclose(among[:5], alone, rtol=1e-6)
+    assert np.isnan(among[5:]).all()
