@@ -59,7 +59,8 @@ def _data(table: Table, run: Run) -> Iterator[str]:
         yield f"{lacking} are not there: unreadable, or not yet computed."
     if "attribution_localisation" in table.metrics or "relevance_mass_accuracy" in table.metrics:
         labels = Counter(row.label for row in run.images)
-        yield f"{counted(len(labels), 'class')} of objects, where the paper has zebras and stop signs."
+        kinds = "one class" if len(labels) == 1 else f"{len(labels)} classes"
+        yield f"Objects of {kinds}, where the paper has zebras and stop signs."
     judged = [row.correct for row in run.images if row.correct is not None]
     if judged:
         right = f"{100 * sum(judged) / len(judged):.1f} %"
@@ -85,7 +86,7 @@ def _metrics(table: Table, run: Run) -> Iterator[str]:
     asked = {it["metric"]: it["options"] for it in run.asked["metrics"].values()}
     for name in (it for it in table.metrics if it not in asked):
         yield f"{name} was not computed."
-    wanted = {name: _presets.options(name, run.asked["model"]["preprocessing"]["size"]) for name in asked}
+    wanted = {name: _presets.options(name, table.size or _presets.SIZE) for name in asked}
     for (option, now, usual), names in _differences(asked, wanted).items():
         yield f"{option} is {now} for {', '.join(names)}, where the paper's is {usual}."
     if "sufficiency" in asked:

@@ -16,8 +16,11 @@ _STABILITY = {"mode": "quantus"}
 
 
 def size(table: Table, own: int) -> int:
-    """Side of the pictures in pixels: the table's, or the network's own, cut to what blocks can divide."""
-    return table.size or own - own % BLOCKS[SIZE]
+    """Side of the pictures in pixels: the table's, or the network's own, cut to what blocks can divide.
+
+    A network that was trained on smaller pictures than the table's keeps its own: larger ones it mistakes.
+    """
+    return table.size if table.size and own >= table.size else own - own % BLOCKS[SIZE]
 
 
 def preprocess(table: Table, settings: Any) -> Any:
@@ -34,7 +37,7 @@ def preprocess(table: Table, settings: Any) -> Any:
     side = size(table, settings.size)
     if side == settings.size:
         return settings
-    return dataclasses.replace(settings, size=side, resize=side if table.size else max(settings.resize, side))
+    return dataclasses.replace(settings, size=side, resize=side if side == table.size else settings.resize)
 
 
 def metrics(table: Table, side: int, *, draws: int | None = None) -> list[str]:

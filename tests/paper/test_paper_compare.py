@@ -125,6 +125,16 @@ def test_a_deviation_is_named_in_words():
     assert "4 reference images from elsewhere" in said
 
 
+def test_other_pictures_and_the_options_that_follow_are_named():
+    options = {"infidelity": {"metric": "infidelity", "options": {"mode": "quantus_0_4_4", "patch_size": 8}}}
+    run = made({("gradcam", "infidelity"): 1.0}, network="cifar_resnet20", metrics=options)
+    run.asked["model"]["preprocessing"]["size"] = 32
+    said = "\n".join(paper.deviations(paper.table("table7"), run))
+    assert "Pictures of 32 × 32 pixels, where the paper's have 96 × 96." in said
+    assert "patch_size is 8 for infidelity, where the paper's is 32." in said
+    assert "mode" not in said
+
+
 def test_what_is_as_in_the_paper_is_no_deviation():
     table = paper.table("table3")
     values = {kind: it for metric in table.metrics for kind, it in printed(table, "resnet50", metric).items()}

@@ -131,8 +131,14 @@ def test_pictures_have_the_size_of_the_table_or_one_that_blocks_divide():
         224,
         256,
     )
-    small = paper.preprocess(paper.table("table7"), Preprocess(size=32, resize=32))
-    assert (small.size, small.resize) == (96, 96)
+    enlarged = paper.preprocess(paper.table("table7"), Preprocess())
+    assert (enlarged.size, enlarged.resize) == (96, 96)
+
+
+def test_a_network_of_small_pictures_keeps_its_size():
+    small = Preprocess(size=32, resize=32)
+    assert paper.preprocess(paper.table("table7"), small) == small
+    assert paper.metrics(paper.table("table7"), 32) == ["infidelity:mode=quantus_0_4_4:patch_size=8"]
 
 
 def test_another_table_is_refused_with_those_there_are():
