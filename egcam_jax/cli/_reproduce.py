@@ -100,7 +100,7 @@ def _plan(settings: Settings, table: paper.Table, network: _several.Network, fol
         model=model,
         layer=[network.layer] if network.layer else [],
         methods=table.methods if settings.methods is None else settings.methods,
-        metrics=paper.metrics(table, model.preprocess.size, draws=settings.draws),
+        metrics=paper.metrics(table, model.preprocess, draws=settings.draws),
         classes=settings.classes,
         target=settings.target,
         limit=settings.limit or table.images,

@@ -1,7 +1,8 @@
 """The tables of the Expected Grad-CAM paper: its figures as data, its settings for the runner, and ours beside its.
 
 table = paper.table("table3")
-plan = Plan(data="folder:photographs", out="runs/x", methods=table.methods, metrics=paper.metrics(table, 224))
+metrics = paper.metrics(table, model.preprocess)
+plan = Plan(data="folder:photographs", out="runs/x", model=model, methods=table.methods, metrics=metrics)
 print(paper.markdown(table, {"resnet50": read(run(plan))}))
 """
 

@@ -3,6 +3,7 @@
 import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from egcam_jax.evaluate import Run
@@ -52,8 +53,8 @@ def _network(table: Table, run: Run) -> Iterator[str]:
 
 def _data(table: Table, run: Run) -> Iterator[str]:
     data, done = run.asked["data"], len(run.images)
-    wanted = f"{table.images:,} of" if table.images else "so many, it does not say how many, of"
-    yield f"{counted(done, 'image')} of {data['source']}; the paper: {wanted} {table.data}."
+    wanted = f"{table.images:,} of {table.data}" if table.images else f"{table.data}, it does not say how many"
+    yield f"{counted(done, 'image')} of {data['source']}; the paper: {wanted}."
     if done < data["count"]:
         lacking = f"{data['count'] - done:,} of the {data['count']:,} images that were asked for"
         yield f"{lacking} are not there: unreadable, or not yet computed."
@@ -86,7 +87,10 @@ def _metrics(table: Table, run: Run) -> Iterator[str]:
     asked = {it["metric"]: it["options"] for it in run.asked["metrics"].values()}
     for name in (it for it in table.metrics if it not in asked):
         yield f"{name} was not computed."
-    wanted = {name: _presets.options(name, table.size or _presets.SIZE) for name in asked}
+    factor = _presets.noise(SimpleNamespace(**run.asked["model"]["preprocessing"]))
+    wanted = {name: _presets.options(name, table.size or _presets.SIZE, factor) for name in asked}
+    if factor != 1 and any(METRICS[name].family == "robustness" for name in asked):
+        yield f"Noise is {factor:g} times the paper's, the network's input having other units: in pixels, as much."
     for (option, now, usual), names in _differences(asked, wanted).items():
         yield f"{option} is {now} for {', '.join(names)}, where the paper's is {usual}."
     if "sufficiency" in asked:

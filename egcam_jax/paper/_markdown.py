@@ -83,7 +83,7 @@ def markdown(table: Table, runs: Mapping[str, Run]) -> str:
 
 def legend(table: Table) -> str:
     """What the figures are."""
-    scaled = "".join(f" Ours are divided by {_units(table, name)}." for name in table.units)
+    scaled = "".join(f" Ours are in its units: {_units(table, name)}." for name in table.units)
     return (
         "Ours: the mean over the images where the metric is defined, with its 95 % bootstrap interval. **Bold**: best "
         "or tied for best, by paired tests. ↑ higher is better, ↓ lower is better. "
@@ -159,5 +159,5 @@ def _cell(row: Row, places: int | None, doubts: Mapping[str, str]) -> Cell:
 
 
 def _units(table: Table, metric: str) -> str:
-    units = [f"{unit:g} beside {table.titles[network]}" for network, unit in table.units[metric].items()]
-    return f"{', '.join(units)} ({_escape(metric)})"
+    units = (f"{unit:g} ({table.titles[network]})" for network, unit in table.units[metric].items())
+    return f"{_escape(metric)} in {', '.join(units)}"

@@ -1,6 +1,7 @@
 """What the runner is asked for so that it computes a table of the paper, as far as the paper says how."""
 
 import dataclasses
+import inspect
 from typing import Any
 
 from egcam_jax.metrics import METRICS
@@ -11,6 +12,10 @@ SIZE = 224
 BLOCKS = {SIZE: 4, 96: 3}
 """Blocks of infidelity along a side: 56 pixels of 224, 32 of 96."""
 
+NOISE = ("noise_std", "radius", "low", "high")
+"""Options of metrics that are in the units of the network's input."""
+_SHARE = (0.229 + 0.224 + 0.225) / 3
+"""Of the range from black to white, what 1 in the paper's input is: torchvision's mean standard deviation."""
 _STABILITY = {"mode": "quantus"}
 """As the reference divides, which the figures of Table 6 come from."""
 
@@ -40,28 +45,45 @@ def preprocess(table: Table, settings: Any) -> Any:
     return dataclasses.replace(settings, size=side, resize=side if side == table.size else settings.resize)
 
 
-def metrics(table: Table, side: int, *, draws: int | None = None) -> list[str]:
+def noise(settings: Any) -> float:
+    """What 1 in the paper's input is in a network's: noise is added there, and is to change pictures as much.
+
+    Args:
+        settings: ``Model.preprocess``; or anything with its ``std`` and ``scale``.
+
+    Returns:
+        1 for torchvision's networks; 57.6 for one that takes pixels from 0 to 255, to three digits.
+    """
+    share = sum(settings.std) / len(settings.std) / settings.scale
+    return float(f"{_SHARE / share:.3g}")
+
+
+def metrics(table: Table, settings: Any, *, draws: int | None = None) -> list[str]:
     """A table's metrics with the paper's options, as the runner reads them.
 
     Args:
         table: Which.
-        side: Of the pictures, in pixels.
+        settings: Of the pictures, from ``preprocess``: their size, and the units of the network's input.
         draws: Perturbed copies of each image in metrics of robustness; the reference's 200 by default.
 
     Returns:
         ``NAME:OPTION=VALUE...`` each.
     """
-    return [
-        ":".join([name, *(f"{key}={it}" for key, it in _options(name, side, draws).items())]) for name in table.metrics
-    ]
+    found = {name: options(name, settings.size, noise(settings)) for name in table.metrics}
+    if draws is not None:
+        for name in (it for it in found if METRICS[it].family == "robustness"):
+            found[name]["num_samples"] = draws
+    return [":".join([name, *(f"{key}={it}" for key, it in given.items())]) for name, given in found.items()]
 
 
-def options(name: str, side: int) -> dict[str, Any]:
-    """The paper's options of a metric: what it names, at this size of pictures, and what follows from its figures."""
-    return _options(name, side, None)
+def options(name: str, side: int, factor: float) -> dict[str, Any]:
+    """The paper's options of a metric: what it names, and what follows from its figures.
 
-
-def _options(name: str, side: int, draws: int | None) -> dict[str, Any]:
+    Args:
+        name: In ``METRICS``.
+        side: Of the pictures.
+        factor: Of noise, from ``noise``.
+    """
     found = dict(METRICS[name].paper)
     if name == "infidelity":
         found["patch_size"] = side // BLOCKS.get(side, BLOCKS[SIZE])
@@ -69,6 +91,9 @@ def _options(name: str, side: int, draws: int | None) -> dict[str, Any]:
         found["step"] = side
     if name.startswith("relative_") and name.endswith("_stability"):
         found |= _STABILITY
-    if draws is not None and METRICS[name].family == "robustness":
-        found["num_samples"] = draws
+    if factor != 1:
+        usual = inspect.signature(METRICS[name].function).parameters
+        found |= {
+            it: float(f"{factor * usual[it].default:.4g}") for it in NOISE if it in usual and name != "infidelity"
+        }
     return found

@@ -72,7 +72,8 @@ def test_perturbed_copies_are_as_many_as_are_asked_for(egcam, tiny, two_classes,
     result = egcam("reproduce", "table6", two_classes, *COMMON, "--model", "resnet50", "--draws", 2, "--out", "out")
     assert result.exit_code == 0, result.output
     options = evaluate.read(tmp_path / "out" / "table6" / "resnet50").asked["metrics"].values()
-    assert [it["options"] for it in options] == [{"mode": "quantus", "num_samples": 2}] * 2
+    low_high = {"low": 0.00452, "high": 0.0452}  # its input is from 0 to 1, the paper's has units of 0.226
+    assert [it["options"] for it in options] == [{"mode": "quantus", "num_samples": 2} | low_high] * 2
     said = "num_samples is 2 for relative_input_stability, relative_output_stability, where the paper's is 200"
     assert said in result.stdout
 

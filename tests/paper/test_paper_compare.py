@@ -18,7 +18,12 @@ def made(values, *, network="vgg16", layer="features", metrics=None, methods=Non
     names = list(dict.fromkeys(metric for _, metric in values))
     asked = {
         "data": {"source": "folder:photographs", "digest": "0", "count": IMAGES, "target": "label"},
-        "model": {"name": network, "layer": [layer], "dtype": "float32", "preprocessing": {"size": 224}},
+        "model": {
+            "name": network,
+            "layer": [layer],
+            "dtype": "float32",
+            "preprocessing": {"size": 224, "std": [0.229, 0.224, 0.225], "scale": 1.0},
+        },
         "references": {"source": "elsewhere", "count": 4},
         "methods": {it: {"method": it.split(":")[0], "samples": None} for it in labels} | (methods or {}),
         "metrics": {it: {"metric": it, "options": {}} for it in names} | (metrics or {}),
@@ -133,6 +138,15 @@ def test_other_pictures_and_the_options_that_follow_are_named():
     assert "Pictures of 32 × 32 pixels, where the paper's have 96 × 96." in said
     assert "patch_size is 8 for infidelity, where the paper's is 32." in said
     assert "mode" not in said
+
+
+def test_noise_in_other_units_is_explained_and_no_other_option():
+    options = {"max_sensitivity": {"metric": "max_sensitivity", "options": {"radius": 11.52}}}
+    run = made({("gradcam", "max_sensitivity"): 1.0}, metrics=options)
+    run.asked["model"]["preprocessing"] |= {"std": [1.0, 1.0, 1.0], "scale": 255.0}
+    said = "\n".join(paper.deviations(paper.table("table1"), run))
+    assert "Noise is 57.6 times the paper's" in said
+    assert "radius" not in said
 
 
 def test_what_is_as_in_the_paper_is_no_deviation():

@@ -102,7 +102,7 @@ def test_networks_methods_and_metrics_are_the_librarys(table):
 @pytest.mark.parametrize("own", [224, 227, 32])
 def test_the_runner_takes_what_a_table_asks(table, own):
     settings = paper.preprocess(table, Preprocess(size=own, resize=256))
-    asked, left_out = _labels.metrics(paper.metrics(table, settings.size, draws=3), masks=True, mosaics=False)
+    asked, left_out = _labels.metrics(paper.metrics(table, settings, draws=3), masks=True, mosaics=False)
     assert [it.metric.name for it in asked] == list(table.metrics)
     assert not left_out
     assert [it.name for it in _labels.methods(table.methods, None)] == list(table.methods)
@@ -113,15 +113,15 @@ def test_the_runner_takes_what_a_table_asks(table, own):
 
 
 def test_settings_are_the_papers_at_its_own_size():
-    metrics = paper.metrics(paper.table("table1"), 224)
+    metrics = paper.metrics(paper.table("table1"), Preprocess())
     assert "pixel_flipping:step=224" in metrics
     assert "infidelity:mode=quantus_0_4_4:patch_size=56" in metrics
     assert "max_sensitivity" in metrics
     for name in ("local_lipschitz", "max_sensitivity", "avg_sensitivity", "relative_input_stability"):
         assert inspect.signature(METRICS[name].function).parameters["num_samples"].default == 200
     assert inspect.signature(METRICS["top_k_intersection"].function).parameters["k"].default == 1000
-    assert paper.metrics(paper.table("table7"), 96) == ["infidelity:mode=quantus_0_4_4:patch_size=32"]
-    assert paper.metrics(paper.table("table8"), 224) == ["running_time:repeats=100"]
+    assert paper.metrics(paper.table("table7"), Preprocess(size=96)) == ["infidelity:mode=quantus_0_4_4:patch_size=32"]
+    assert paper.metrics(paper.table("table8"), Preprocess()) == ["running_time:repeats=100"]
 
 
 def test_pictures_have_the_size_of_the_table_or_one_that_blocks_divide():
@@ -138,7 +138,17 @@ def test_pictures_have_the_size_of_the_table_or_one_that_blocks_divide():
 def test_a_network_of_small_pictures_keeps_its_size():
     small = Preprocess(size=32, resize=32)
     assert paper.preprocess(paper.table("table7"), small) == small
-    assert paper.metrics(paper.table("table7"), 32) == ["infidelity:mode=quantus_0_4_4:patch_size=8"]
+    assert paper.metrics(paper.table("table7"), small) == ["infidelity:mode=quantus_0_4_4:patch_size=8"]
+
+
+def test_noise_changes_pictures_as_much_whatever_the_inputs_units():
+    caffe = Preprocess(mean=(104, 117, 123), std=(1, 1, 1), scale=255.0, bgr=True)
+    metrics = paper.metrics(paper.table("table1"), caffe)
+    assert "max_sensitivity:radius=11.52" in metrics  # 0.2 times 57.6 = 255 times torchvision's 0.226
+    assert "local_lipschitz:noise_std=5.76" in metrics
+    assert "infidelity:mode=quantus_0_4_4:patch_size=56" in metrics
+    stability = paper.metrics(paper.table("table6"), Preprocess(mean=(0, 0, 0), std=(1, 1, 1)))
+    assert "relative_input_stability:mode=quantus:low=0.00452:high=0.0452" in stability
 
 
 def test_another_table_is_refused_with_those_there_are():
