@@ -27,7 +27,8 @@ def bands(
     """Draw curves over common positions: above each image's, below their mean with two standard deviations.
 
     Args:
-        panels: Side by side, by what the vertical axis is: by name, the curves of N images, one colour for each name; NaN is left out.
+        panels: Side by side, by what the vertical axis is: by name, the curves of N images, one colour for each name;
+            NaN is left out.
         positions: Of the curves' points.
         axis: What they are.
 
@@ -80,4 +81,5 @@ def _mean(axes: Axes, positions: np.ndarray, values: np.ndarray, name: str, styl
         mean, spread = np.nanmean(values, axis=0), 2 * np.nanstd(values, axis=0, ddof=1)
     axes.plot(positions, mean, label=f"{name} ({len(values)} images)", lw=1.8, **style)
     if len(values) > 1:
-        axes.fill_between(positions, mean - spread, mean + spread, color=style["color"], alpha=0.15, lw=0)
+        axes.fill_between(positions, mean - spread, mean + spread, color=style["color"], alpha=0.1, lw=0)
+        axes.plot(positions, np.stack([mean - spread, mean + spread], axis=1), alpha=0.5, lw=0.8, **style)
