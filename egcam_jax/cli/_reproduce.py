@@ -94,6 +94,7 @@ def _texts(cell: _markdown.Cell) -> Iterator[Text]:
 def _plan(settings: Settings, table: paper.Table, network: _several.Network, folder: Path) -> evaluate.Plan:
     model = models.load(network.name, weights=network.weights)
     model = dataclasses.replace(model, preprocess=paper.preprocess(table, model.preprocess))
+    limit = settings.limit or paper.images(table)
     return evaluate.Plan(
         data=settings.data,
         out=folder / network.folder,
@@ -103,12 +104,12 @@ def _plan(settings: Settings, table: paper.Table, network: _several.Network, fol
         metrics=paper.metrics(table, model.preprocess, draws=settings.draws),
         classes=settings.classes,
         target=settings.target,
-        limit=settings.limit or table.images,
+        limit=limit,
         refs=settings.refs,
         num_refs=settings.num_refs,
         samples=settings.samples,
         seed=settings.seed,
-        batch=settings.batch,
+        batch=min(settings.batch, limit or settings.batch),  # what fills it up would be timed too
         dtype=settings.dtype,
         chunk=settings.chunk,
     )

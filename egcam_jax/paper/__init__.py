@@ -9,7 +9,7 @@ print(paper.markdown(table, {"resnet50": read(run(plan))}))
 from egcam_jax.paper._compare import Agreement, Row, agreements, compare
 from egcam_jax.paper._deviations import deviations
 from egcam_jax.paper._markdown import markdown
-from egcam_jax.paper._presets import metrics, preprocess
+from egcam_jax.paper._presets import images, metrics, preprocess
 from egcam_jax.paper._tables import Doubt, Table, names, table
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "agreements",
     "compare",
     "deviations",
+    "images",
     "markdown",
     "metrics",
     "names",

@@ -20,6 +20,11 @@ _STABILITY = {"mode": "quantus"}
 """As the reference divides, which the figures of Table 6 come from."""
 
 
+def images(table: Table) -> int | None:
+    """How many images: as many as the paper, as far as it says; one where 100 runs of it are timed."""
+    return 1 if "running_time" in table.metrics else table.images
+
+
 def size(table: Table, own: int) -> int:
     """Side of the pictures in pixels: the table's, or the network's own, cut to what blocks can divide.
 

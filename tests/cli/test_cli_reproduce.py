@@ -83,6 +83,17 @@ def test_perturbed_copies_are_as_many_as_are_asked_for(egcam, tiny, two_classes,
     assert said in result.stdout
 
 
+def test_time_is_that_of_one_image_explained_again_and_again(egcam, tiny, two_classes, tmp_path):
+    result = egcam("reproduce", "table8", two_classes, *COMMON, "--model", "resnet18", "--out", "out")
+    assert result.exit_code == 0, result.output
+    run = evaluate.read(tmp_path / "out" / "table8" / "resnet18")
+    assert run.asked["metrics"]["running_time:repeats=100"]["options"] == {"repeats": 100}
+    assert (len(run.images), run.asked["batch"]) == (1, 1)
+    assert run.values["gradcam", "running_time:repeats=100"] > 0
+    assert "0.006" in result.stdout
+    assert "A100" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
