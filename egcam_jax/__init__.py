@@ -35,7 +35,7 @@ _HOMES = {
 }
 """The module that each public name lives in."""
 
-_MODULES = ("data", "evaluate", "metrics", "models", "paper", "render", "report")
+_MODULES = ("data", "evaluate", "metrics", "models", "paper", "render", "report", "saturation")
 
 __all__ = [
     "METHODS",
@@ -55,6 +55,7 @@ __all__ = [
     "paper",
     "render",
     "report",
+    "saturation",
     "split",
 ]
 

@@ -37,13 +37,16 @@ def test_the_registry_is_read_only():
 
 
 RANKS = {
-    "_types": 0, "_checks": 1, "_numerics": 0, "explanation": 1,
+    "_types": 0, "_words": 0, "_checks": 1, "_numerics": 0, "explanation": 1,
     "affine": 1, "compilation": 1, "tokens": 1,
     "perturb": 2, "splitting": 2, "maps": 2, "uncertainty": 2, "sharding": 2,
     "fusion": 3, "kernel": 3,
     "methods": 4, "metrics": 4, "models": 4, "adapters": 4,
-    "data": 5, "render": 5, "report": 5,
-    "cli": 6,
+    "saturation": 5, "data": 5, "render": 5,
+    "evaluate": 6,
+    "report": 7,
+    "paper": 8,
+    "cli": 9,
 }  # fmt: skip
 SIBLINGS = {"methods", "metrics", "models", "adapters"}
 
