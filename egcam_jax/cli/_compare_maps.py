@@ -96,7 +96,8 @@ def _scores(job: Job, batch: _batches.Batch, maps: Sequence[Any]) -> list[dict[s
     if not job.scored:
         return [{} for _ in maps]
     found = _metrics.score(job.session, batch, maps, SCORES, None)
-    return [{name.removesuffix("_auc"): value for name, value in scores.items() if value == value} for scores in found]
+    defined = [{name: it.value for name, it in scores.items() if not np.isnan(it.value)} for scores in found]
+    return [{name.removesuffix("_auc"): value for name, value in scores.items()} for scores in defined]
 
 
 def _row(job: Job, picture: _inputs.Picture, cells: Mapping[str, Cell]) -> Row:

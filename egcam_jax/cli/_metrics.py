@@ -24,6 +24,7 @@ _IN_WORDS = {
     "key": "a seed",
     "batch": "several images to compare",
 }
+_UNITS = {"running_time": "seconds"}
 _NO_TEXT = ("chunk_size", "index", "perturbations", "segments", "num_segments", "target", "predict", "layers")
 """Options that are made here, or that cannot be written on a command line."""
 
@@ -33,6 +34,13 @@ class Asked(NamedTuple):
 
     metric: Metric
     options: Mapping[str, Any]
+
+
+class Scored(NamedTuple):
+    """A metric's value for one map, and how many model runs, or explanations, it took."""
+
+    value: float
+    evaluations: int | None
 
 
 def choose(text: str) -> list[Asked]:
@@ -59,7 +67,7 @@ def check_side(asked: Sequence[Asked], *, negative: bool, flag: str) -> None:
 
 def score(
     session: _session.Session, batch: _batches.Batch, maps: Sequence[Any], asked: Sequence[Asked], explainer: Any
-) -> list[dict[str, float]]:
+) -> list[dict[str, Scored]]:
     """Score one map of each picture of a batch, filled up as the batch is, so as not to compile again.
 
     Args:
@@ -75,23 +83,27 @@ def score(
     key = jax.random.key(session.settings.seed)
     known = {"predict": predict, "explain": explainer, "key": key, "index": batch.index, "target": target}
     known |= {"x": batch.x, "saliency": saliency, "chunk_size": session.settings.chunk}
-    values = {}
+    scores = {}
     for it in asked:
         takes = inspect.signature(it.metric.function).parameters
         given = {name: value for name, value in known.items() if name in takes and value is not None}
-        values[it.metric.name] = np.asarray(it.metric.function(**{**given, **it.options}).value)
-    return [{name: float(value[i]) for name, value in values.items()} for i in range(len(maps))]
+        found = it.metric.function(**{**given, **it.options})
+        scores[it.metric.name] = [Scored(value, found.evaluations) for value in np.asarray(found.value).tolist()]
+    return [{name: each[i] for name, each in scores.items()} for i in range(len(maps))]
 
 
-def described(scores: Mapping[str, float]) -> dict[str, Any]:
-    """Scores with what they mean: which way is better, and why one is not defined."""
+def described(scores: Mapping[str, Scored]) -> dict[str, Any]:
+    """Scores with what they mean: which way is better, what they cost, and why one is not defined."""
     return {
         name: {
-            "value": value,
+            "value": found.value,
+            "unit": _UNITS.get(name),
             "higher_is_better": METRICS[name].higher_is_better,
-            "note": f"undefined: {METRICS[name].undefined}" if np.isnan(value) else None,
+            "evaluations": found.evaluations or None,
+            "of": "explanation" if "explain" in METRICS[name].needs else "model run",
+            "note": f"undefined: {METRICS[name].undefined}" if np.isnan(found.value) else None,
         }
-        for name, value in scores.items()
+        for name, found in scores.items()
     }
 
 

@@ -132,9 +132,11 @@ def uncertainty(record: Mapping[str, Any]) -> str:
 
 
 def score(found: Mapping[str, Any]) -> str:
-    """A metric's value and which way is better, or why it has none."""
+    """A metric's value, which way is better and how much work it was, or why it has none."""
     better = "higher" if found["higher_is_better"] else "lower"
-    return found["note"] or f"{found['value']:.4g} ({better} is better)"
+    unit = f" {found['unit']}" if found["unit"] else ""
+    work = f", {_counted(found['evaluations'], found['of'])}" if found["evaluations"] else ""
+    return found["note"] or f"{found['value']:.4g}{unit} ({better} is better{work})"
 
 
 def _map(out: Console, record: Mapping[str, Any]) -> None:

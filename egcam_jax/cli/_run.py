@@ -134,7 +134,7 @@ def _prepare(settings: Settings, model: Any, size: int, kept: frozenset[tuple[in
 
 
 def _write(
-    job: Job, picture: _inputs.Picture, explanations: Sequence[Any], scored: Sequence[Mapping[str, float]]
+    job: Job, picture: _inputs.Picture, explanations: Sequence[Any], scored: Sequence[Mapping[str, _metrics.Scored]]
 ) -> dict[str, Any]:
     """Write the files of a picture's maps, and return its record."""
     for explanation in explanations:

@@ -36,6 +36,8 @@ def running_time(explain: Any, x: Any, *, target: Any = None, repeats: int = 10)
     Raises:
         ValueError: For shapes that do not fit, or under ``jit``, where there is no time.
 
+    Quantus: has no such metric; the paper timed its methods by itself.
+
     Source: the Expected Grad-CAM paper's R.T., a mean; the curve's mean is that.
     """
     checked = _inputs.images(x, target)

@@ -42,6 +42,7 @@ def test_scores_are_the_librarys_whatever_the_batch(egcam, tiny, photographs):
         )
         assert found["insertion_auc"]["higher_is_better"] is True
         assert found["deletion_auc"]["higher_is_better"] is False
+        assert (found["insertion_auc"]["evaluations"], found["deletion_auc"]["evaluations"]) == (10, 3)
 
 
 def test_a_score_that_is_not_defined_says_why(egcam, tiny, photographs):
@@ -59,9 +60,13 @@ def test_a_score_that_is_not_defined_says_why(egcam, tiny, photographs):
 
 
 def test_scores_are_printed_with_their_direction(egcam, tiny, photographs):
-    result = egcam("explain", photographs / "0.png", "--metrics", "deletion", "--samples", 2)
+    asked = "deletion,max_sensitivity:num_samples=3,sparseness,running_time:repeats=2"
+    result = egcam("explain", photographs / "0.png", "--metrics", asked, "--samples", 2)
     assert "scores          deletion_auc 0." in result.stdout
-    assert "(lower is better)" in result.stdout
+    assert "(lower is better, 3 model runs)" in result.stdout
+    assert "(lower is better, 4 explanations)" in result.stdout
+    assert "(higher is better)" in result.stdout
+    assert " seconds (lower is better, 3 explanations)" in result.stdout
 
 
 @pytest.mark.parametrize(
