@@ -40,7 +40,7 @@ def judge(
         return _among(arrays, extra, metric)
     explainer = state.programs.setdefault(("explainer", method.label), _programs.explainer(work, method))
     if metric.metric.family == "cost":
-        return _time(state, arrays, explainer, method, metric)
+        return _time(state, arrays, extra, explainer, method, metric)
     room = None
     if metric.metric.name == "irof":
         extra.setdefault("segments", slic(jax.device_get(arrays["x"])))
@@ -68,9 +68,17 @@ def _difference(metric: AskedMetric, known: Mapping[str, np.ndarray]) -> np.ndar
     return known[parts[0]] - known[parts[1]] if all(it in known for it in parts) else None
 
 
-def _time(state: State, arrays: dict[str, Any], explainer: Any, method: AskedMethod, metric: AskedMetric) -> Score:
-    """Seconds of a method on single images, on one device."""
+def _time(
+    state: State,
+    arrays: dict[str, Any],
+    extra: dict[str, Any],
+    explainer: Any,
+    method: AskedMethod,
+    metric: AskedMetric,
+) -> Score:
+    """Seconds of a method on single images, on one device; what fills the batch up is not timed."""
     alone = state.programs.setdefault(("alone", method.label), jax.jit(explainer))
-    shared, mine = jax.device_put((state.shared, (arrays["x"], arrays["target"])), state.devices.devices.flat[0])
+    images = (arrays["x"][: extra["count"]], arrays["target"][: extra["count"]])
+    shared, mine = jax.device_put((state.shared, images), state.devices.devices.flat[0])
     bound = jax.tree_util.Partial(alone, shared["params"], shared["references"], shared["key"])
     return running_time(bound, mine[0], target=mine[1], **metric.options)

@@ -269,6 +269,18 @@ def test_times_are_taken_on_the_first_batch_alone(folder, tmp_path):
     assert (run.values["gradcam", "running_time:repeats=2"][:3] > 0).all()
 
 
+def test_what_fills_a_batch_up_is_not_timed(folder, tmp_path, monkeypatch):
+    def seen(explain, x, **options):
+        timed.append(len(x))
+        return metrics.running_time(explain, x, **options)
+
+    timed = []
+    monkeypatch.setattr("egcam_jax.evaluate._judge.running_time", seen)
+    asked = plan(folder, tmp_path, limit=2, batch=4, methods=("gradcam",), metrics=("running_time:repeats=1",))
+    evaluate.run(asked)
+    assert timed == [2]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
