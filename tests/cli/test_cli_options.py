@@ -152,7 +152,7 @@ def test_an_option_that_takes_one_value_is_refused_twice(egcam, tiny, photograph
         result = egcam(command, photographs / "0.png", "--target", 1, "--target", 2)
         assert result.exit_code == 2
         assert "'--target': came 2 times; it takes one value" in result.output
-    layers = ("--layer", tiny.layer, "--layer", tiny.layer)  # one that takes several is not
+    layers = ("--layer", "features/dense", "--layer", tiny.layer)  # one that takes several is not
     assert egcam("explain", photographs / "0.png", "--method", "gradcam", *layers).exit_code == 0
 
 
