@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from egcam_jax import _checks, _numerics, compilation, kernel
-from egcam_jax._types import Activation, ApplyFn, Image, Params, Scalar
+from egcam_jax._types import Activation, ApplyFn, Image, Map, Params, Scalar
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import explain
 from egcam_jax.splitting import split
@@ -149,6 +149,35 @@ def explanations(
 def scaled(x: Image, alphas: Float[Array, " A"], baseline: Any = 0.0) -> Float[Array, "A H W C"]:
     """Scale one image: ``b + alpha (x - b)`` for each alpha, ``(A, H, W, C)``."""
     return jax.vmap(lambda alpha: _scaled(x, alpha, baseline))(alphas)
+
+
+def insert_patches(x: Image, cam: Map, *, count: int = 4, baseline: Any = 0.0) -> Image:
+    """Put the strongest patches of an image into its baseline: what is left if a map is right.
+
+    A patch is what a cell of the coarse map covers: ``H / h`` by ``W / w`` pixels. Cells that are zero are no
+    evidence, and are not put in even where fewer than ``count`` are left; of equal ones the first come first.
+
+    Args:
+        x: ``(H, W, C)`` image, preprocessed.
+        cam: ``(h, w)`` map, not negative, such as ``Explanation.cam``.
+        count: How many patches; the paper shows four.
+        baseline: As for ``saturation``.
+
+    Returns:
+        ``(H, W, C)`` image, whose score says how well the map found what the model looks at.
+
+    Raises:
+        ValueError: ``count`` is not from 1 to the number of cells.
+
+    Source: the Expected Grad-CAM paper, Figures 2b and 8b.
+    """
+    _checks.count("count", count)
+    if count > cam.size:
+        raise ValueError(f"count is {count}, but a map of {cam.shape[0]} by {cam.shape[1]} cells has {cam.size}.")
+    cells = cam.ravel()
+    chosen = jnp.zeros(cells.shape).at[jax.lax.top_k(cells, count)[1]].set(1) * (cells > 0)
+    mask = jax.image.resize(chosen.reshape(cam.shape), x.shape[:2], "nearest")[..., None]
+    return jnp.where(mask > 0, x, baseline)
 
 
 def band(values: Float[Array, "N A"]) -> tuple[Float[Array, " A"], Float[Array, " A"]]:

@@ -37,6 +37,7 @@ class Settings:
     methods: Sequence[str]
     at: Sequence[float]
     pictures: int
+    patches: int
     samples: int | None
     refs: str | None
     num_refs: int

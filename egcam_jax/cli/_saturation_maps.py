@@ -1,9 +1,10 @@
-"""Maps of an image as it is scaled up: scalings as rows, methods as columns."""
+"""Maps of an image as it is scaled up: scalings as rows, methods as columns; below each what its patches show."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from egcam_jax import data, models, render
@@ -24,13 +25,30 @@ class Subject(NamedTuple):
     ids: Sequence[str]
 
 
+class Column(NamedTuple):
+    """One method's maps of an image at A scalings.
+
+    Attributes:
+        saliency: ``(A, H, W)``.
+        probability: ``(A,)`` softmax score of the class for the scaled image.
+        inserted: ``(A, H, W, C)`` the whole image's patches that the map finds strongest, on black; or ``None``.
+        inserted_probability: ``(A,)`` softmax score of the class for them; or ``None``.
+    """
+
+    saliency: np.ndarray
+    probability: np.ndarray
+    inserted: np.ndarray | None
+    inserted_probability: np.ndarray | None
+
+
 def grid(
     settings: Any, subject: Subject, images: Sequence[tuple[data.Loaded, int]], step: Callable[[], None]
 ) -> np.ndarray | None:
     """Draw the maps of some images.
 
     Args:
-        settings: What was asked for: ``methods``, ``samples``, ``at``, ``refs``, ``num_refs``, ``seed``, ``chunk``.
+        settings: What was asked for: ``methods``, ``samples``, ``at``, ``patches``, ``refs``, ``num_refs``,
+            ``seed``, ``chunk``.
         subject: The network, and where references may be from.
         images: With the class that is explained.
         step: Called after each image.
@@ -46,13 +64,15 @@ def grid(
     rows, labels = [], []
     for image, target in images:
         columns = [_column(settings, subject, it, references, image, target, alphas) for it in methods]
+        named, whole = subject.model.class_names[target], _picture(image.crop, subject, 1.0)
         for i, alpha in enumerate(alphas):
             picture = _picture(image.crop, subject, float(alpha))
-            rows.append([picture, *(render.overlay(picture, saliency[i]) for saliency, _ in columns)])
-            probability = columns[0][1][i]
-            named = subject.model.class_names[target]
-            first = f"α = {alpha:g}\n{named}: {100 * probability:.1f} %"
+            rows.append([picture, *(render.overlay(picture, it.saliency[i]) for it in columns)])
+            first = f"α = {alpha:g}\n{named}: {100 * columns[0].probability[i]:.1f} %"
             labels.append([first, *(it.label for it in methods)])
+            if settings.patches:
+                rows.append([whole, *(_shown(it.inserted[i], subject) for it in columns)])  # type: ignore[index]
+                labels.append(["whole", *(_patches(settings.patches, it, i) for it in columns)])
         step()
     return render.grid(rows, labels=labels, height=_HEIGHT, bar=render.DEFAULT_COLOUR_MAP)
 
@@ -65,8 +85,8 @@ def _column(
     image: data.Loaded,
     target: int,
     alphas: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """One method's maps of an image, ``(A, H, W)``, and the class's probability at each scaling."""
+) -> Column:
+    """One method's maps of an image."""
     found = _core.explanations(
         subject.model.params,
         subject.model.apply_fn,
@@ -84,7 +104,20 @@ def _column(
         chunk_size=settings.chunk,
         **asked.options,
     )
-    return np.asarray(found.saliency[0]), np.asarray(jax.nn.softmax(found.logits[0])[:, target])
+    probability = np.asarray(jax.nn.softmax(found.logits[0])[:, target])
+    inserted = scores = None
+    if settings.patches:
+        count = min(settings.patches, found.cam[0, 0].size)
+        insert = lambda cam: _core.insert_patches(jnp.asarray(image.x), cam, count=count, baseline=subject.black)
+        pictures = jax.vmap(insert)(found.cam[0])
+        scores = np.asarray(jax.nn.softmax(subject.model.apply_fn(subject.model.params, pictures))[:, target])
+        inserted = np.asarray(pictures)
+    return Column(np.asarray(found.saliency[0]), probability, inserted, scores)
+
+
+def _patches(count: int, column: Column, i: int) -> str:
+    probability = column.inserted_probability[i]  # type: ignore[index]  # where there are patches
+    return f"its {count} strongest patches: {100 * probability:.1f} %"
 
 
 def _references(settings: Any, subject: Subject) -> np.ndarray:
@@ -99,7 +132,17 @@ def _references(settings: Any, subject: Subject) -> np.ndarray:
 
 def _picture(crop: Any, subject: Subject, alpha: float) -> np.ndarray:
     """What the network is shown, as a picture: the crop, scaled as its input is."""
-    settings = subject.model.preprocess
-    black = (subject.black * np.asarray(settings.std) + np.asarray(settings.mean)) * (255 / settings.scale)
-    black = black[..., ::-1] if settings.bgr else black
+    black = _pixels(subject.black, subject)
     return np.clip(np.rint(black + alpha * (crop - black)), 0, 255).astype(np.uint8)
+
+
+def _shown(x: Any, subject: Subject) -> np.ndarray:
+    """A preprocessed image as a picture."""
+    return np.clip(np.rint(_pixels(np.asarray(x), subject)), 0, 255).astype(np.uint8)
+
+
+def _pixels(x: np.ndarray, subject: Subject) -> np.ndarray:
+    """From a network's units to pixels from 0 to 255, red first."""
+    settings = subject.model.preprocess
+    pixels = (x * np.asarray(settings.std) + np.asarray(settings.mean)) * (255 / settings.scale)
+    return pixels[..., ::-1] if settings.bgr else pixels

@@ -50,6 +50,14 @@ def saturation(
     ] = "gradcam,integrated_gradcam,expected_gradcam",
     at: Annotated[str, typer.Option(metavar="α,...", help="Scalings of the maps.")] = "0.1,0.25,0.5,0.75,1",
     pictures: Annotated[int, typer.Option(min=0, help="How many of the images have maps drawn.")] = 1,
+    patches: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Below each map, so many of the image's patches that it finds strongest, and the score of them alone; "
+            "0: none.",
+        ),
+    ] = 4,
     samples: _arguments.Samples = None,
     refs: evaluate.Refs = None,
     num_refs: evaluate.NumRefs = 32,
@@ -64,7 +72,8 @@ def saturation(
     """Show saturation: layer and output against the scaling of the image, and what methods make of it.
 
     The paper's Figures 10 and 11, mean and two standard deviations over images, and its Figures 2, 8 and 14. Files: the
-    curves (saturation.png, .csv, .json) and, scaling by scaling, maps by each method (maps.png).
+    curves (saturation.png, .csv, .json) and, scaling by scaling, maps by each method (maps.png) with what its
+    strongest patches are worth.
     """
     with _errors.one_line(debug):
         from egcam_jax.cli import _evaluate, _saturation
@@ -81,6 +90,7 @@ def saturation(
                 methods=_evaluate.split(methods),
                 at=_saturation.scalings(at),
                 pictures=pictures,
+                patches=patches,
                 samples=samples,
                 refs=refs,
                 num_refs=num_refs,

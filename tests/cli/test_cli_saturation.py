@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tiny_network import tiny_model
 
-from egcam_jax import data, models
+from egcam_jax import data, explain, models
 from egcam_jax.saturation import band, saturation
 
 pytest.importorskip("grain")
@@ -57,7 +57,7 @@ def test_the_document_holds_mean_and_band(egcam, tiny, photographs, tmp_path):
 
 
 def test_figures_are_drawn_a_row_of_maps_for_each_scaling(egcam, tiny, photographs, tmp_path):
-    result = egcam("saturation", photographs, *COMMON, *MAPS, "--pictures", 2, "--out", "out")
+    result = egcam("saturation", photographs, *COMMON, *MAPS, "--pictures", 2, "--patches", 0, "--out", "out")
     assert result.exit_code == 0, result.output
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("maps.png", "saturation.csv", "saturation.json", "saturation.png")
@@ -68,6 +68,18 @@ def test_figures_are_drawn_a_row_of_maps_for_each_scaling(egcam, tiny, photograp
     dim, full = (maps[8 + top : 8 + top + 224, 8:232].mean() for top in (0, (maps.shape[0] - 24) // 4))
     assert dim == pytest.approx(full / 2, rel=0.1)  # the picture at half and at full scale
     assert "5 images: the mean is within a tenth of its end from α = layer" in result.stdout
+
+
+def test_below_each_map_are_its_strongest_patches(egcam, tiny, photographs, tmp_path):
+    maps = ("--methods", "layercam", "--at", "1", "--pictures", 1, "--patches", 3)
+    assert egcam("saturation", photographs, *COMMON, *maps, "--out", "out").exit_code == 0
+    drawn = np.asarray(Image.open(tmp_path / "out" / "maps.png").convert("RGB"))[:, 240:464]
+    bottom = 1 + np.flatnonzero((drawn == 0).all(axis=(1, 2)))[-1]  # none of these three is in the last row of cells
+    shown = drawn[bottom - 224 : bottom][28::56, 28::56].max(axis=-1)  # the middles of the cells
+    image = table(tmp_path / "out" / "saturation.csv")[0]
+    x = data.preprocess(data.read(photographs / image["image"]), tiny.preprocess)
+    found = explain(tiny.params, tiny.apply_fn, x, method="layercam", layer="features", target=int(image["target"]))
+    np.testing.assert_array_equal(shown > 0, found.cam >= np.sort(found.cam.ravel())[-3])
 
 
 def test_each_network_has_its_maps_and_its_line(egcam, tiny, photographs, tmp_path, monkeypatch):

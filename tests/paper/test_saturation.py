@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from egcam_jax import explain
-from egcam_jax.saturation import band, explanations, saturation, scaled
+from egcam_jax.saturation import band, explanations, insert_patches, saturation, scaled
 
 ALPHAS = (0.0, 0.3, 0.7, 1.0)
 TRACED = []
@@ -166,3 +166,17 @@ def test_one_image_without_a_batch_axis_is_refused(params, x, unannotated):
         saturation(params, network, x[0], layer="layer")
     with pytest.raises(ValueError, match="target"):
         explanations(params, network, x, alphas=[1.0], target=None, method="gradcam", layer="layer")
+
+
+def test_the_strongest_patches_are_put_into_the_baseline():
+    x = jnp.arange(32.0).reshape(4, 4, 2) + 1
+    cam = jnp.asarray([[0.0, 3.0], [1.0, 2.0]])
+    found = insert_patches(x, cam, count=2, baseline=-1.0)
+    wanted = np.full((4, 4, 2), -1.0)
+    wanted[:, 2:] = x[:, 2:]
+    np.testing.assert_array_equal(found, wanted)
+    wanted[2:, :2] = x[2:, :2]  # the cell that is zero stays out
+    np.testing.assert_array_equal(insert_patches(x, cam, count=4, baseline=-1.0), wanted)
+    np.testing.assert_array_equal(insert_patches(x, jnp.zeros((2, 2)), count=1), jnp.zeros_like(x))
+    with pytest.raises(ValueError, match="count is 5, but a map of 2 by 2 cells has 4"):
+        insert_patches(x, cam, count=5)
