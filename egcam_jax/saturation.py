@@ -19,6 +19,8 @@ from egcam_jax.splitting import split
 
 STEPS = 25
 """Scalings of each image, as many as the paper draws."""
+PATCHES = 7
+"""Patches along each side of an image."""
 
 
 class Saturation(NamedTuple):
@@ -151,32 +153,35 @@ def scaled(x: Image, alphas: Float[Array, " A"], baseline: Any = 0.0) -> Float[A
     return jax.vmap(lambda alpha: _scaled(x, alpha, baseline))(alphas)
 
 
-def insert_patches(x: Image, cam: Map, *, count: int = 4, baseline: Any = 0.0) -> Image:
+def insert_patches(x: Image, cam: Map, *, count: int = 4, side: int = PATCHES, baseline: Any = 0.0) -> Image:
     """Put the strongest patches of an image into its baseline: what is left if a map is right.
 
-    A patch is what a cell of the coarse map covers: ``H / h`` by ``W / w`` pixels. Cells that are zero are no
-    evidence, and are not put in even where fewer than ``count`` are left; of equal ones the first come first.
+    The image is cut into ``side`` by ``side`` patches, and the map is resized to one value for each. Patches where it
+    is zero are no evidence, and are not put in even where fewer than ``count`` are left; of equal ones the first come
+    first.
 
     Args:
         x: ``(H, W, C)`` image, preprocessed.
         cam: ``(h, w)`` map, not negative, such as ``Explanation.cam``.
         count: How many patches; the paper shows four.
+        side: Patches along each side; the paper's ResNet-50 has 7 by 7 cells.
         baseline: As for ``saturation``.
 
     Returns:
         ``(H, W, C)`` image, whose score says how well the map found what the model looks at.
 
     Raises:
-        ValueError: ``count`` is not from 1 to the number of cells.
+        ValueError: ``count`` is not from 1 to the number of patches.
 
     Source: the Expected Grad-CAM paper, Figures 2b and 8b.
     """
     _checks.count("count", count)
-    if count > cam.size:
-        raise ValueError(f"count is {count}, but a map of {cam.shape[0]} by {cam.shape[1]} cells has {cam.size}.")
-    cells = cam.ravel()
-    chosen = jnp.zeros(cells.shape).at[jax.lax.top_k(cells, count)[1]].set(1) * (cells > 0)
-    mask = jax.image.resize(chosen.reshape(cam.shape), x.shape[:2], "nearest")[..., None]
+    _checks.count("side", side)
+    if count > side**2:
+        raise ValueError(f"count is {count}, but there are {side} by {side} patches: at most {side**2}.")
+    strength = jax.image.resize(cam, (side, side), "linear").ravel()
+    chosen = jnp.zeros(strength.shape).at[jax.lax.top_k(strength, count)[1]].set(1) * (strength > 0)
+    mask = jax.image.resize(chosen.reshape(side, side), x.shape[:2], "nearest")[..., None]
     return jnp.where(mask > 0, x, baseline)
 
 

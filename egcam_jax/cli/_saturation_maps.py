@@ -107,8 +107,8 @@ def _column(
     probability = np.asarray(jax.nn.softmax(found.logits[0])[:, target])
     inserted = scores = None
     if settings.patches:
-        count = min(settings.patches, found.cam[0, 0].size)
-        insert = lambda cam: _core.insert_patches(jnp.asarray(image.x), cam, count=count, baseline=subject.black)
+        x, count = jnp.asarray(image.x), settings.patches
+        insert = lambda cam: _core.insert_patches(x, cam, count=count, baseline=subject.black)
         pictures = jax.vmap(insert)(found.cam[0])
         scores = np.asarray(jax.nn.softmax(subject.model.apply_fn(subject.model.params, pictures))[:, target])
         inserted = np.asarray(pictures)

@@ -54,8 +54,9 @@ def saturation(
         int,
         typer.Option(
             min=0,
-            help="Below each map, so many of the image's patches that it finds strongest, and the score of them alone; "
-            "0: none.",
+            max=49,
+            help="Below each map, so many of the image's 7 × 7 patches that it finds strongest, and the score of them "
+            "alone; 0: none.",
         ),
     ] = 4,
     samples: _arguments.Samples = None,

@@ -4,14 +4,15 @@ import csv
 import dataclasses
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 from tiny_network import tiny_model
 
-from egcam_jax import data, explain, models
-from egcam_jax.saturation import band, saturation
+from egcam_jax import data, explain, models, render
+from egcam_jax.saturation import band, insert_patches, saturation
 
 pytest.importorskip("grain")
 
@@ -70,16 +71,23 @@ def test_figures_are_drawn_a_row_of_maps_for_each_scaling(egcam, tiny, photograp
     assert "5 images: the mean is within a tenth of its end from α = layer" in result.stdout
 
 
-def test_below_each_map_are_its_strongest_patches(egcam, tiny, photographs, tmp_path):
+def test_below_each_map_are_its_strongest_patches(egcam, tiny, photographs, tmp_path, monkeypatch):
+    def grid(rows, *, labels, **options):
+        drawn.append((rows, labels))
+        return original(rows, labels=labels, **options)
+
+    drawn, original = [], render.grid
+    monkeypatch.setattr(render, "grid", grid)
     maps = ("--methods", "layercam", "--at", "1", "--pictures", 1, "--patches", 3)
     assert egcam("saturation", photographs, *COMMON, *maps, "--out", "out").exit_code == 0
-    drawn = np.asarray(Image.open(tmp_path / "out" / "maps.png").convert("RGB"))[:, 240:464]
-    bottom = 1 + np.flatnonzero((drawn == 0).all(axis=(1, 2)))[-1]  # none of these three is in the last row of cells
-    shown = drawn[bottom - 224 : bottom][28::56, 28::56].max(axis=-1)  # the middles of the cells
+    ((_, (_, patches)), (_, (_, said))) = drawn[0]
     image = table(tmp_path / "out" / "saturation.csv")[0]
-    x = data.preprocess(data.read(photographs / image["image"]), tiny.preprocess)
-    found = explain(tiny.params, tiny.apply_fn, x, method="layercam", layer="features", target=int(image["target"]))
-    np.testing.assert_array_equal(shown > 0, found.cam >= np.sort(found.cam.ravel())[-3])
+    x, target = jnp.asarray(data.preprocess(data.read(photographs / image["image"]), tiny.preprocess)), image["target"]
+    found = explain(tiny.params, tiny.apply_fn, x, method="layercam", layer="features", target=int(target))
+    kept = insert_patches(x, found.cam, count=3)
+    np.testing.assert_allclose(patches, np.asarray(kept) * 255, atol=0.51)
+    probability = jax.nn.softmax(tiny.apply_fn(tiny.params, kept[None])[0])[int(target)]
+    assert said == f"its 3 strongest patches: {100 * probability:.1f} %"
 
 
 def test_each_network_has_its_maps_and_its_line(egcam, tiny, photographs, tmp_path, monkeypatch):

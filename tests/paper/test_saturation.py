@@ -171,12 +171,20 @@ def test_one_image_without_a_batch_axis_is_refused(params, x, unannotated):
 def test_the_strongest_patches_are_put_into_the_baseline():
     x = jnp.arange(32.0).reshape(4, 4, 2) + 1
     cam = jnp.asarray([[0.0, 3.0], [1.0, 2.0]])
-    found = insert_patches(x, cam, count=2, baseline=-1.0)
+    found = insert_patches(x, cam, count=2, side=2, baseline=-1.0)
     wanted = np.full((4, 4, 2), -1.0)
     wanted[:, 2:] = x[:, 2:]
     np.testing.assert_array_equal(found, wanted)
-    wanted[2:, :2] = x[2:, :2]  # the cell that is zero stays out
-    np.testing.assert_array_equal(insert_patches(x, cam, count=4, baseline=-1.0), wanted)
+    wanted[2:, :2] = x[2:, :2]  # the patch that is zero stays out
+    np.testing.assert_array_equal(insert_patches(x, cam, count=4, side=2, baseline=-1.0), wanted)
     np.testing.assert_array_equal(insert_patches(x, jnp.zeros((2, 2)), count=1), jnp.zeros_like(x))
-    with pytest.raises(ValueError, match="count is 5, but a map of 2 by 2 cells has 4"):
-        insert_patches(x, cam, count=5)
+    with pytest.raises(ValueError, match="count is 5, but there are 2 by 2 patches"):
+        insert_patches(x, cam, count=5, side=2)
+
+
+def test_patches_are_as_large_whatever_the_map():
+    x = jnp.ones((28, 28, 1))
+    fine = jnp.zeros((14, 14)).at[4:6, 8:10].set(1.0).at[13, 0].set(1.0)  # a whole patch, and the corner of another
+    found = insert_patches(x, fine, count=1)
+    assert found.sum() == 16
+    assert found[8:12, 16:20].min() == 1
