@@ -11,6 +11,8 @@ FAILED = 1
 """Exit status where some of the work could not be done."""
 REFUSED = 2
 """Exit status where what was asked for makes no sense, or cannot be had."""
+REFUSALS = (ValueError, TypeError, LookupError, OSError, ImportError)
+"""Kinds of errors that the library raises on bad input."""
 
 _REMEDIES = {
     r"^weights: ": "--weights: ",
@@ -33,7 +35,7 @@ def one_line(debug: bool) -> Iterator[None]:
         yield
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
-    except (ValueError, TypeError, LookupError, OSError, ImportError) as error:
+    except REFUSALS as error:
         if debug:
             raise
         stop(text(error), REFUSED)

@@ -9,7 +9,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from egcam_jax import evaluate, models, paper
-from egcam_jax.cli import _evaluate, _output, _report, _several
+from egcam_jax.cli import _errors, _evaluate, _output, _report, _several
 from egcam_jax.paper import _markdown
 
 
@@ -37,7 +37,10 @@ class Settings:
 
 
 def run(settings: Settings) -> int:
-    """Compute what is not there yet, print and write the table, and return how many failures there were."""
+    """Compute what is not there yet, print and write the table, and return how many failures there were.
+
+    Where a network after the first cannot be run it is said, and the table is of the others: nothing computed is lost.
+    """
     table = paper.table(settings.table)
     asked = _several.networks(settings.models or table.networks, settings.weights)
     folder = _output.prepare(settings.out / table.name)
@@ -45,9 +48,15 @@ def run(settings: Settings) -> int:
     failures, runs = 0, {}
     for network in asked:
         out.print(Text(_output.printable(network.text), "bold"))
-        plan = _plan(settings, table, network, folder)
-        failures += _evaluate.run(plan, evaluate.Process())
-        runs[network.text] = evaluate.read(plan.out)
+        try:
+            plan = _plan(settings, table, network, folder)
+            failures += _evaluate.run(plan, evaluate.Process())
+            runs[network.text] = evaluate.read(plan.out)
+        except _errors.REFUSALS as error:
+            if not runs:
+                raise
+            out.print(Text(_output.printable(f"  left out: {_errors.text(error)}"), "red"), soft_wrap=True)
+            failures += 1
     file = settings.out / f"{table.name}.md"
     with _output.staged(settings.out) as stage:
         (stage / file.name).write_text(_output.printable(paper.markdown(table, runs)), encoding="utf-8")

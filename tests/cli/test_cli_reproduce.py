@@ -73,6 +73,23 @@ def test_each_network_and_layer_has_a_run(egcam, tiny, two_classes, tmp_path, mo
         assert name in result.stdout
 
 
+def test_a_network_that_cannot_be_run_leaves_the_others_their_table(egcam, two_classes, tmp_path, monkeypatch):
+    def load(name, weights=None):
+        if name == "resnet34":
+            raise OSError("resnet34: no weights")
+        return tiny_model()
+
+    monkeypatch.setattr("egcam_jax.models.load", load)
+    models = ("--model", "resnet18", "--model", "resnet34", "--model", "vgg16")
+    result = egcam("reproduce", "table3", two_classes, *COMMON, *models, "--out", "out")
+    assert result.exit_code == 1, result.output
+    assert "left out: resnet34: no weights" in result.stdout
+    written = (tmp_path / "out" / "table3.md").read_text()
+    assert "resnet18" in written
+    assert "vgg16" in written
+    assert "resnet34" not in written
+
+
 def test_perturbed_copies_are_as_many_as_are_asked_for(egcam, tiny, two_classes, tmp_path):
     result = egcam("reproduce", "table6", two_classes, *COMMON, "--model", "resnet50", "--draws", 2, "--out", "out")
     assert result.exit_code == 0, result.output
