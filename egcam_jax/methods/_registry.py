@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from egcam_jax import _checks
-from egcam_jax.methods._options import Option, Setting, resolve
+from egcam_jax.methods._options import Choice, Option, Setting, resolve
 from egcam_jax.methods._problem import EncodedReferences
 
 
@@ -57,12 +57,14 @@ class Method:
         gradients: Name of the gradient estimator; ``None`` for a method that needs forward passes only.
         aggregator: Name of the aggregator; ``None`` likewise.
         source: The publication.
+        defaults: Choices with the words that are this pair's defaults, in place of the estimator's own.
     """
 
     name: str
     gradients: str | None
     aggregator: str | None
     source: str
+    defaults: tuple[tuple[str, str], ...] = ()
 
     @property
     def estimator(self) -> Estimator:
@@ -73,7 +75,9 @@ class Method:
     def schema(self) -> Mapping[str, Option]:
         """The options that the method has, with what they accept."""
         own = AGGREGATORS[self.aggregator].schema if self.aggregator else {}
-        return {**self.estimator.schema, **own}
+        schema, words = {**self.estimator.schema, **own}, dict(self.defaults)
+        choices = {name: it for name, it in schema.items() if isinstance(it, Choice) and name in words}
+        return schema | {name: it.starting(words[name]) for name, it in choices.items()}
 
     @property
     def options(self) -> dict[str, Any]:
@@ -170,9 +174,11 @@ def forward_method(
     return register
 
 
-def method(name: str, *, gradients: str, aggregator: str, source: str) -> None:
+def method(
+    name: str, *, gradients: str, aggregator: str, source: str, defaults: Mapping[str, str] | None = None
+) -> None:
     """Register a pair of an estimator and an aggregator under the name that users give."""
-    _METHODS[name] = Method(name, gradients, aggregator, source)
+    _METHODS[name] = Method(name, gradients, aggregator, source, tuple((defaults or {}).items()))
 
 
 def find(name: str, gradients: str | None = None) -> Method:
