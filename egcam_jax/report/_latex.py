@@ -14,6 +14,8 @@ _SPECIAL = {
     "-": "{-}", "[": "{[}", "]": "{]}", "*": "{*}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "×": r"$\times$",
     "–": "--",
 }  # fmt: skip
+_FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+"""Makes a table smaller only where it is wider than the text: names with their options are long."""
 
 
 def latex(summary: Summary) -> str:
@@ -25,7 +27,7 @@ def latex(summary: Summary) -> str:
     Returns:
         The text of a file to ``\input``: a ``table`` for each family, or several where a family has many metrics.
     """
-    head = [r"% \usepackage{booktabs, textcomp} and \usepackage[T1]{fontenc}"]
+    head = [r"% \usepackage{booktabs, graphicx, textcomp} and \usepackage[T1]{fontenc}"]
     head += [f"% {name}: {' '.join(text.split())}" for name, text in summary.facts.items()]
     tables = [
         _table(table, summary.methods, table.columns[start : start + _ACROSS], start == 0)
@@ -45,13 +47,14 @@ def _table(table: Table, methods: Sequence[str], columns: Sequence[Column], firs
         r"\begin{table}",
         r"\centering\small",
         f"\\caption{{{caption if first else title}}}",
+        _FIT,
         f"\\begin{{tabular}}{{l{'r' * len(columns)}}}",
         r"\toprule",
         f"{' & '.join(['Method', *heads])} \\\\",
         r"\midrule",
         *rows,
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\end{table}",
     ]
     return "\n".join(lines)
