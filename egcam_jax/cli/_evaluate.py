@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from egcam_jax.cli import _output, _report
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+_SILENCE = 60
+"""Seconds without a word, where there is no bar."""
 
 
 def split(text: str) -> list[str]:
@@ -45,7 +48,7 @@ def merge(out: Path, parts: Sequence[Path]) -> None:
 
 @contextlib.contextmanager
 def _shown(err: Console, failures: list[str]) -> Iterator[Callable[[evaluate.Progress], None]]:
-    """A bar for a terminal, else a line for each batch; failures at once, wherever."""
+    """A bar for a terminal, else a line for each batch and every minute; failures at once, wherever."""
     terminal = err.is_terminal and err.file.isatty()  # in a notebook Rich takes what is none for one
     bar = Progress(
         BarColumn(),
@@ -58,16 +61,19 @@ def _shown(err: Console, failures: list[str]) -> Iterator[Callable[[evaluate.Pro
         disable=not terminal,
     )
     task = bar.add_task("loading", total=1.0, left="")
-    last = 0
+    last, told = 0, time.monotonic()
 
     def report(progress: evaluate.Progress) -> None:
-        nonlocal last
+        nonlocal last, told
         if progress.failure:
             failures.append(progress.failure)
             _line(err, f"failed, and left out from here on: {progress.failure}")
         bar.update(task, completed=progress.share, description=_doing(progress), left=_left(progress.left))
-        if progress.batch > last and not terminal:
-            _line(err, _batch_line(progress))
+        if not terminal and (progress.batch > last or time.monotonic() > told + _SILENCE):
+            _line(
+                err, _batch_line(progress) if progress.batch > last else f"{_doing(progress)}; {_left(progress.left)}"
+            )
+            told = time.monotonic()
         last = progress.batch
 
     with bar:

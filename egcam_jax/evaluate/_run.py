@@ -112,34 +112,33 @@ def _one_method(
     method: AskedMethod,
     metrics: Sequence[AskedMetric],
 ) -> None:
-    """One method's maps of a batch and all that is asked of them, in one transaction."""
-    count = len(batch.images)
+    """One method's maps of a batch and all that is asked of them, each written as soon as it is there."""
+    count, images = len(batch.images), [it.index for it in batch.images]
     values: dict[str, np.ndarray] = {}
-    curves: dict[str, np.ndarray] = {}
 
     def maps() -> Any:
         program = _state.program(state, method.label, lambda: _programs.explained(state.work, method))
         return jax.block_until_ready(program(state.shared, arrays))
 
+    nothing = _store.Outcome(method.label, images, None, {}, {})
     found = _attempt(state, batch.number, (method.label, None), maps)
     if isinstance(found, _store.Failure):
-        _store.put(state.store, _store.Outcome(method.label, [], None, {}, {}), [found])
+        _store.put(state.store, nothing, [found])
         return
+    _store.put(state.store, nothing._replace(cams=np.asarray(found["cam"])[:count]))
     judged = {**arrays, "saliency": found["saliency"]}
-    failures = []
     for metric in metrics:
         kind = (method.label, metric.label)
-        if kind not in state.broken:
-            ask = functools.partial(judge, state, judged, extra, method, metric, values)
-            score = _attempt(state, batch.number, kind, ask)
-            if isinstance(score, _store.Failure):
-                failures.append(score)
-            else:
-                values[metric.label] = np.asarray(score.value)[:count]
-                if metric.metric.name in _CURVES:
-                    curves[metric.label] = np.asarray(score.curve)[:count]
-    images, cams = [it.index for it in batch.images], np.asarray(found["cam"])[:count]
-    _store.put(state.store, _store.Outcome(method.label, images, cams, values, curves), failures)
+        if kind in state.broken:
+            continue
+        ask = functools.partial(judge, state, judged, extra, method, metric, values)
+        score = _attempt(state, batch.number, kind, ask)
+        if isinstance(score, _store.Failure):
+            _store.put(state.store, nothing, [score])
+            continue
+        values[metric.label] = np.asarray(score.value)[:count]
+        curves = {metric.label: np.asarray(score.curve)[:count]} if metric.metric.name in _CURVES else {}
+        _store.put(state.store, nothing._replace(values={metric.label: values[metric.label]}, curves=curves))
 
 
 def _attempt(state: State, number: int, kind: _progress.Kind, work: Callable[[], Any]) -> Any:

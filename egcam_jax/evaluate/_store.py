@@ -1,4 +1,4 @@
-"""Results in one SQLite file: a transaction for each batch and method, so that a killed run has lost no more."""
+"""Results in one SQLite file: a transaction for a batch's maps and for each metric, so a killed run has lost no more."""
 
 import json
 import os
@@ -60,7 +60,7 @@ class ImageRow(NamedTuple):
 class Outcome(NamedTuple):
     """What one method gave for a batch: a map of each image and, by metric, a value and maybe a curve for each.
 
-    ``cams`` is ``None`` where the method failed.
+    ``cams`` is ``None`` where the maps are there already, or the method failed.
     """
 
     method: str

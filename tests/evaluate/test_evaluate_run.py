@@ -150,6 +150,25 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(folder, tmp_path, quick):
     assert sum(it.doing == "gradcam" for it in seen) == 1
 
 
+def test_each_metric_is_kept_as_soon_as_it_is_there(folder, tmp_path):
+    asked = plan(folder, tmp_path, methods=("gradcam",), metrics=("sparseness", "complexity"))
+
+    def stop(progress):
+        if progress.doing == "gradcam · complexity":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.run(asked, report=stop)
+    kept = evaluate.read(tmp_path)
+    assert {kind: there.sum() for kind, there in kept.computed.items()} == {("gradcam", "sparseness"): 3}
+    assert np.isfinite(kept.values["gradcam", "sparseness"]).all()
+    whole = evaluate.read(evaluate.run(asked))
+    assert {kind: there.sum() for kind, there in whole.computed.items()} == {
+        ("gradcam", "sparseness"): 8,
+        ("gradcam", "complexity"): 8,
+    }
+
+
 def test_a_finished_run_does_nothing_again(folder, tmp_path):
     asked = plan(folder, tmp_path, **QUICK)
     evaluate.run(asked)
