@@ -1,4 +1,4 @@
-"""Results in one SQLite file: a transaction for a batch's maps and for each metric, so a killed run has lost no more."""
+"""Results in one SQLite file: a transaction for a batch's maps and for each metric: killed, a run has lost no more."""
 
 import json
 import os
