@@ -23,10 +23,18 @@ method(
 
 _EXPECTED = "Buono et al., Expected Grad-CAM: Towards gradient faithfulness, 2024"
 
+_DEFAULTS = {"layercam": {"difference": "none", "normalizer": "none"}}
+"""Where data (`notebooks/04_defaults.ipynb`) prefers another reading to the paper's, which is the estimator's default.
+
+LayerCAM weighs each position by the rectified gradient there, which the latent difference would multiply by nearly the
+activation that it is multiplied by anyway. A normaliser of plain gradients only scales the map, at n passes more.
+"""
+
 for _name in AGGREGATORS:
     method(
         f"expected_{_name}",
         gradients="expected",
         aggregator=_name,
+        defaults=_DEFAULTS.get(_name),
         source=_EXPECTED if _name == aggregators.gradcam.__name__ else f"{_EXPECTED}; {METHODS[_name].source}",
     )

@@ -122,3 +122,17 @@ def test_a_constant_image_has_no_range_and_so_no_noise():
     np.testing.assert_allclose(
         run(method="smooth_gradcam++").signed, run(method="gradcam++").signed, rtol=1e-5, atol=1e-6
     )
+
+
+def test_expected_layercam_leaves_the_latent_difference_out():
+    """Its own defaults: the rectified mean gradient times the activation, in n passes, scaled by no normaliser."""
+    options = {"refs": IMAGES + 1, "key": jax.random.key(2), "target": CLASS, "num_samples": 4}
+    run = functools.partial(explain, PARAMS, networks.SPLIT, IMAGES, **options)
+    got = run(method="expected_layercam")
+    assert got.passes == 1 + 4
+    close(got.signed, run(method="expected_layercam", difference="none", normalizer="none").signed)
+    close(got.signed, run(method="layercam", gradients="expected").signed)
+    scaled = run(method="expected_layercam", normalizer="global")
+    close(scaled.saliency, got.saliency, rtol=1e-5)
+    latent = run(method="expected_layercam", difference="latent", normalizer="global")
+    assert np.abs(latent.saliency - got.saliency).max() > 0.01

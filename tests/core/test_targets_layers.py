@@ -179,7 +179,7 @@ def test_a_method_of_the_head_runs_the_features_once(method):
     assert 0.9 * FORWARD < cost(method=method, layer="late", target=1) < 1.3 * FORWARD
 
 
-@pytest.mark.parametrize("method", ["expected_gradcam", "expected_layercam"])
+@pytest.mark.parametrize("method", ["expected_gradcam", "expected_gradcam++"])
 def test_the_latent_path_without_noise_runs_the_features_for_the_image_and_the_references(method):
     once = 1 + len(REFS)
     options = {"method": method, "layer": "late", "target": 1, "noise": "none"}

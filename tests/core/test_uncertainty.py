@@ -16,6 +16,7 @@ KEYS = jax.random.split(jax.random.key(12), 200)
 RUN = functools.partial(explain, PARAMS, networks.SPLIT, IMAGES[0], REFS, target=1)
 SMOOTH = {"gradients": "smooth", "noise_scale": 0.3}
 IID = {"sampling": "iid"}
+LATENT = {"difference": "latent", "normalizer": "global"}
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,9 @@ IID = {"sampling": "iid"}
         ("gradcam++", SMOOTH),
         ("layercam", SMOOTH),
         ("expected_gradcam++", IID),
-        ("expected_layercam", IID),
-        ("expected_layercam", {}),
+        ("expected_layercam", IID | LATENT),
+        ("expected_layercam", LATENT),
+        ("expected_hirescam", {"difference": "none", "normalizer": "none"}),
         ("expected_hirescam", {}),
         ("expected_xgradcam", IID),
     ],
@@ -46,7 +48,7 @@ def test_the_standard_error_is_the_spread_over_keys(method, options):
 
 @pytest.mark.parametrize(
     ("method", "options"),
-    [("gradcam", SMOOTH), ("gradcam++", SMOOTH), ("expected_layercam", {}), ("expected_gradcam", {})],
+    [("gradcam", SMOOTH), ("gradcam++", SMOOTH), ("expected_layercam", LATENT), ("expected_gradcam", {})],
 )
 def test_one_sample_says_nothing_about_spread(method, options):
     got = RUN(key=KEYS[0], method=method, num_samples=1, **options)
