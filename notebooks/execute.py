@@ -6,6 +6,7 @@ python notebooks/execute.py --write    # the same, and keep the outputs in the f
 
 import argparse
 import pathlib
+import shutil
 import sys
 import tempfile
 import time
@@ -26,12 +27,14 @@ class ThisInterpreter(AsyncKernelManager):
 
 
 def execute(path: pathlib.Path, *, write: bool) -> None:
-    """Run one notebook in an empty folder and print how long it took."""
+    """Run one notebook in a folder with the tables beside it and nothing else, and print how long it took."""
     if path.stat().st_size > LARGEST:
         sys.exit(f"{path.name} has {path.stat().st_size} bytes, over {LARGEST}: commit it with small outputs or none")
     notebook = nbformat.read(path, as_version=4)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
+        for table in FOLDER.glob("*.csv"):
+            shutil.copy(table, folder)
         client = NotebookClient(
             notebook, timeout=600, kernel_manager_class=ThisInterpreter, resources={"metadata": {"path": folder}}
         )

@@ -16,6 +16,8 @@ REFUSALS = (ValueError, TypeError, LookupError, OSError, ImportError)
 
 _REMEDIES = {
     r"^weights: ": "--weights: ",
+    r"^name: ": "--model: ",
+    r"egcam_jax\.models\.names\(\) lists all": "`egcam models` lists all",
     r"^layer=": "--layer ",
     r"\bweights=(?=$|\s)": "--weights FILE",
     r"egcam_jax\.layers\(apply_fn, params, x\) lists": "`egcam layers` with the same --model lists",

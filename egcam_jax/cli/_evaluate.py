@@ -81,15 +81,19 @@ def _shown(err: Console, failures: list[str]) -> Iterator[Callable[[evaluate.Pro
 
 
 def _doing(progress: evaluate.Progress) -> str:
+    """Which batch is under way, what of it has just been done, and how fast its method is."""
+    place = f"batch {min(progress.batch + 1, progress.batches)} of {progress.batches}"
     method = progress.doing.partition(" · ")[0]
-    rate = f", {progress.rates[method]:.3g} images/s" if method in progress.rates else ""
-    return f"batch {min(progress.batch + 1, progress.batches)} of {progress.batches}: {progress.doing}{rate}"
+    if method not in progress.rates:
+        return place
+    return f"{place}: done {progress.doing}, {progress.rates[method]:.3g} images/s"
 
 
 def _batch_line(progress: evaluate.Progress) -> str:
     """How far it is, and how fast each method is."""
     rates = ", ".join(f"{method} {rate:.3g}" for method, rate in progress.rates.items())
-    return f"batch {progress.batch} of {progress.batches} done; {_left(progress.left)}; images/s: {rates}"
+    parts = (_left(progress.left), f"images/s: {rates}" if rates else "")
+    return "; ".join(filter(None, (f"batch {progress.batch} of {progress.batches} done", *parts)))
 
 
 def _left(seconds: float | None) -> str:
@@ -103,8 +107,12 @@ def _say(out: Console, path: Path, process: evaluate.Process) -> None:
     methods, metrics = (len({kind[i] for kind in found.values}) for i in (0, 1))
     undefined = sum(int((there & np.isnan(found.values[kind])).sum()) for kind, there in found.computed.items())
     counts = (undefined, "values undefined"), (len(found.unreadable), "unreadable"), (len(found.failures), "failures")
-    _line(out, f"{len(found.images)} images, {methods} methods, {metrics} metrics in {path}")
+    wanted, there = found.asked["data"]["count"], len(found.images)
+    images = f"{there} images" if there + len(found.unreadable) >= wanted else f"{there} of {wanted} images so far"
+    _line(out, f"{images}, {methods} methods, {metrics} metrics in {path}")
     _line(out, f"  {', '.join(f'{number} {what}' for number, what in counts)}")
+    if known := found.asked.get("references"):
+        _line(out, f"  references: {known['count']} images from {known['source']}; --refs DATA takes others")
     for name, reason in session.get("left_out", {}).items():
         _line(out, f"  without {name}: {reason}")
     for name, reason in found.unreadable[:5]:

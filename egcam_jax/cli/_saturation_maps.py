@@ -117,7 +117,8 @@ def _column(
 
 def _patches(count: int, column: Column, i: int) -> str:
     probability = column.inserted_probability[i]  # type: ignore[index]  # where there are patches
-    return f"its {count} strongest patches: {100 * probability:.1f} %"
+    said = f"{100 * probability:.1f} %" if probability >= 0.0005 else "< 0.1 %"
+    return f"its {count} strongest patches: {said}"
 
 
 def _references(settings: Any, subject: Subject) -> np.ndarray:

@@ -82,7 +82,7 @@ def metrics(debug: _errors.Debug = False) -> None:
             if options := _metrics.options(it):
                 typer.echo(f"    options {options}")
         typer.echo(
-            "\nScore a map with `egcam explain --metrics NAME:OPTION=VALUE,...`; more than a photograph needs Python."
+            "\nScore a map with `egcam explain --metrics NAME:OPTION=VALUE,...`, a data set with `egcam evaluate`."
         )
 
 

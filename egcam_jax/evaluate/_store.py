@@ -33,6 +33,12 @@ class ResultsError(OSError):
     """A file of results that cannot be used, or that belongs to another run."""
 
 
+_GROUPS = ("methods", "metrics")
+_FOLLOWS = ("data.digest", "references.ids", "references.count", "references.explained")
+"""Of what was asked for, what follows from other parts of it, and is told only where nothing else has changed."""
+_NAMES = 4
+
+
 class ImageRow(NamedTuple):
     """What is known of one image.
 
@@ -112,7 +118,7 @@ def create(path: Path, asked: Mapping[str, Any]) -> sqlite3.Connection:
     Raises:
         ResultsError: The file is of a run that was asked for something else, and it says what differs; or is none.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make(path.parent)
     store = _connect(path)
     try:
         with store:
@@ -121,6 +127,9 @@ def create(path: Path, asked: Mapping[str, Any]) -> sqlite3.Connection:
                 store.executescript(_SCHEMA)
                 _put_run(store, asked)
         _check(path, _asked(path, store), json.loads(_dump(asked)))
+    except sqlite3.OperationalError as error:
+        store.close()
+        raise ResultsError(f"{path}: {error}; make room, or give another --out") from error
     except BaseException:
         store.close()
         raise
@@ -320,6 +329,15 @@ def _writing(store: sqlite3.Connection) -> Iterator[None]:
         ) from error
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ResultsError(
+            f"{folder}: no folder, and none can be made ({error.strerror}); give another --out"
+        ) from error
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         return sqlite3.connect(path, timeout=60)
@@ -342,11 +360,31 @@ def _asked(path: Path, store: sqlite3.Connection) -> dict[str, Any]:
 
 
 def _check(path: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    if changes := _changes(there, asked):
+        raise ResultsError(
+            f"{path}: results of another run: {'; '.join(changes)}. Give another --out, or the same options."
+        )
+
+
+def _changes(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """What differs, in words, without what only follows from it."""
+    groups = {name: _exchanged(there.get(name) or (), asked.get(name) or ()) for name in _GROUPS}
     before, now = dict(_flat(there)), dict(_flat(asked))
     changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    if changed:
-        said = "; ".join(f"{it} was {before.get(it, 'not given')}, now {now.get(it, 'not given')}" for it in changed)
-        raise ResultsError(f"{path}: results of another run: {said}. Give another --out, or the same options.")
+    changed = [name for name in changed if not groups.get(name.partition(".")[0])]
+    told = [name for name in changed if name not in _FOLLOWS]
+    told = told if told or any(groups.values()) else changed
+    values = [f"{it} was {_short(before.get(it, 'not given'))}, now {_short(now.get(it, 'not given'))}" for it in told]
+    return [f"{name} now {words}" for name, words in groups.items() if words] + values
+
+
+def _exchanged(before: Iterable[str], now: Iterable[str]) -> str:
+    gone, new = sorted({*before} - {*now}), sorted({*now} - {*before})
+    return " and ".join(f"{word} {', '.join(them)}" for word, them in (("without", gone), ("with", new)) if them)
+
+
+def _short(value: Any) -> Any:
+    return f"{len(value)} others" if isinstance(value, list) and len(value) > _NAMES else value
 
 
 def _flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

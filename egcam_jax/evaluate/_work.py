@@ -4,14 +4,17 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from egcam_jax import _checks, data, models
+from egcam_jax import _checks, data, models, splitting
 from egcam_jax.evaluate import _labels
 from egcam_jax.evaluate._plan import TARGETS, Plan, asked
 from egcam_jax.models import Model
 
 DEMO = "photographs that come with scikit-image"
+_FEWEST = 8
+"""References that the data must have left for its own to be taken, where it has fewer than were asked for."""
 
 
 class Work(NamedTuple):
@@ -54,6 +57,7 @@ def prepare(plan: Plan) -> Work:
     source = plan.data
     if isinstance(source, str):
         source = data.open_source(source, class_names=model.class_names, classes=plan.classes)
+    _check_layers(plan, model)
     metrics, left_out = _labels.metrics(plan.metrics, masks=source.has_masks, mosaics=_mosaics(source))
     chosen = choose(len(source), plan.limit, plan.seed)
     ids = [source.ids[i] for i in chosen]
@@ -85,15 +89,27 @@ def _check(plan: Plan) -> None:
     _checks.one_of("dtype", plan.dtype, ("float32", "bfloat16"))
 
 
+def _check_layers(plan: Plan, model: Model) -> None:
+    """Refuse a layer that the network does not have, before any method fails at it."""
+    size = model.preprocess.size
+    image = jax.ShapeDtypeStruct((1, size, size, 3), np.float32)
+    for layer in plan.layer:
+        splitting.split(model.apply_fn, model.params, image, layer)
+
+
 def _references(plan: Plan, model: Model, source: data.Source, ids: list[str]) -> tuple[np.ndarray, dict[str, Any]]:
-    """References and what is known of them: from where they were asked for, or of the data what is not explained."""
+    """References and what is known of them: from where they were asked for, or of the data what is not explained.
+
+    Where the data has too few left they are photographs of a package, which are of another distribution.
+    """
     draw = functools.partial(data.pick_references, count=plan.num_refs, seed=plan.seed, avoid=ids)
     if plan.refs is not None:
         other = data.open_source(plan.refs) if isinstance(plan.refs, str) else plan.refs
         images, names = draw(other, model.preprocess)
         return images, _known(other.name, images, names, ids)
-    if len(source) - len(ids) >= plan.num_refs and not _mosaics(source):  # of which each shows what others show too
-        images, names = draw(source, model.preprocess)
+    left = len(source) - len(ids)
+    if left >= min(plan.num_refs, _FEWEST) and not _mosaics(source):  # of which each shows what others show too
+        images, names = draw(source, model.preprocess, count=min(plan.num_refs, left))
         return images, _known(f"{source.name}, what is not explained", images, names, ids)
     images = data.demo_references(model.preprocess)[: plan.num_refs]
     return images, _known(DEMO, images, data.DEMO_REFERENCES, ids)

@@ -128,6 +128,28 @@ def test_references_are_none_of_the_images_that_are_explained(whole):
     assert not {it.id for it in run.images} & set(references["ids"])
 
 
+def test_fewer_references_than_asked_for_are_the_datas_own_while_they_will_do(folder, tmp_path, monkeypatch):
+    asked = plan(folder, tmp_path, num_refs=32)
+    few = _asked(asked)["references"]
+    assert "scikit-image" in few["source"]
+    monkeypatch.setattr("egcam_jax.evaluate._work._FEWEST", 3)
+    own = _asked(asked)["references"]
+    assert own["count"] == 3
+    assert own["source"].endswith("what is not explained")
+
+
+def test_a_layer_that_is_not_there_is_refused_before_any_work(folder, tmp_path):
+    with pytest.raises(ValueError, match="layer='features/dens': there is no such layer"):
+        evaluate.run(plan(folder, tmp_path, layer=("features/dens",)))
+    assert not (tmp_path / "results.sqlite").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_refused(folder, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(evaluate.ResultsError, match="give another --out"):
+        evaluate.run(plan(folder, tmp_path / "file", **QUICK))
+
+
 def test_the_batch_changes_nothing(folder, tmp_path, quick):
     assert_same(quick, evaluate.read(evaluate.run(plan(folder, tmp_path, batch=5, **QUICK))))
 
@@ -180,8 +202,8 @@ def test_a_finished_run_does_nothing_again(folder, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"seed": 1}, "seed was 0, now 1"),
-        ({"methods": ("gradcam",)}, "methods.expected_gradcam:samples=4"),
+        ({"seed": 1}, r"run: seed was 0, now 1\. Give another"),
+        ({"methods": ("gradcam",)}, "methods now without expected_gradcam:samples=4"),
         ({"limit": 7}, "data.count was 8, now 7"),
     ],
 )
