@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from egcam_jax.evaluate._store import Run
+from egcam_jax.report._statistics import LEVEL
 
 _TARGETS = {"label": "the image's own label", "top": "the network's top class"}
 
@@ -16,11 +17,25 @@ def facts(run: Run) -> dict[str, str]:
         "data": _data(asked["data"], run),
         "explained": _explained(asked["data"], run),
         "references": _references(asked),
+        "tests": _tests(run),
         "left out": _left_out(run),
         "computed": _computed(run),
         "trouble": _trouble(run),
     }
     return {name: text for name, text in said.items() if text}
+
+
+def _tests(run: Run) -> str:
+    """Whether the images are too few for any difference to count, were they all one way.
+
+    A signed-rank test of n pairs has no p below ``2 / 2^n``, and Holm's correction multiplies the smallest by the
+    number of comparisons.
+    """
+    images, others = len(run.images), len(run.asked["methods"]) - 1
+    if others < 1 or not images or 2.0 ** (1 - images) * others <= 1 - LEVEL:
+        return ""
+    said = f"{counted(images, 'image')} cannot tell {counted(others + 1, 'method')} apart, whatever the values"
+    return f"{said}: every mark is a tie"
 
 
 def counted(number: int, what: str) -> str:

@@ -81,6 +81,14 @@ def test_the_facts_say_what_was_computed_on_what(summarise):
     }
 
 
+@pytest.mark.parametrize(("images", "told"), [(5, True), (7, False)])
+def test_too_few_images_for_any_difference_are_said(summarise, images, told):
+    rows = {(f"m{i}", "sparseness"): np.arange(images) + 10.0 * i for i in range(3)}
+    found = summarise(rows)
+    assert ("tests" in found.facts) == told
+    assert any(cell.mark == "best" for cell in cells(found, "sparseness").values()) != told
+
+
 def test_a_run_on_its_way_says_how_far_it_is(summarise):
     data = {"source": "tfds:x", "digest": "", "count": 5000, "target": "top"}
     facts = summarise(plausible(), asked={"data": data, "references": None}).facts
