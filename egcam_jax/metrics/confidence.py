@@ -34,6 +34,8 @@ def average_drop(predict: Any, x: Any, saliency: Any, target: Any = None, *, chu
     Raises:
         ValueError: For shapes that do not fit.
 
+    Quantus: has neither this nor ``increase_in_confidence``.
+
     Source: Chattopadhay et al., 2018.
     """
     return _run(predict, x, saliency, target, chunk_size, increase=False)
@@ -46,6 +48,8 @@ def increase_in_confidence(
     """Whether the class's probability rises, ``p(m x) > p(x)``: 1 or 0; its mean is the published share.
 
     All else is as for ``average_drop``, but higher is better.
+
+    Quantus: has no such metric.
 
     Source: Chattopadhay et al., 2018.
     """

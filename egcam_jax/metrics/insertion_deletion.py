@@ -59,6 +59,8 @@ def deletion_auc(
     0 is in the units of ``x``: the mean colour, for a network whose input has the mean subtracted. All else is as for
     ``insertion_auc``, but lower is better.
 
+    Quantus: has no such metric, see ``insertion_auc``.
+
     Source: Petsiuk et al., RISE, 2018.
     """
     return _run(predict, x, saliency, target, step, chunk_size, insert=False)
@@ -77,6 +79,8 @@ def insertion_deletion(
     """Insertion AUC less deletion AUC, image by image; higher is better, and arguments are as for ``insertion_auc``.
 
     PolyCAM starts both from a blurred copy and leaves the start out of the mean; here each area is RISE's.
+
+    Quantus: has no such metric, see ``insertion_auc``.
 
     Source: Englebert et al., 2022.
     """

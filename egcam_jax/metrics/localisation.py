@@ -81,6 +81,8 @@ def energy_pointing_game(saliency: Any, mask: Any) -> Score:
 
     The mask may be a bounding box, as in the publication. Arguments as for ``attribution_localisation``.
 
+    Quantus: has none by this name; of a map that is nowhere negative its ``AttributionLocalisation`` is the same.
+
     Source: Wang et al., Score-CAM, 2020.
     """
     return _program.run(_mass, (), _inputs.maps_and_masks(saliency, mask), kind="positive", weighted=False)

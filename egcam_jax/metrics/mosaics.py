@@ -77,6 +77,8 @@ def grid_pointing_game(saliency: Any, mask: Any) -> Score:
         maps = explain(jnp.broadcast_to(made.x, (len(classes), *made.x.shape)), classes)
         metrics.grid_pointing_game(maps, made.masks)
 
+    Quantus: its nearest is ``Focus``, on mosaics in which two of the four cells are of the class.
+
     Source: Bohle et al., 2021.
     """
     return localisation.energy_pointing_game(saliency, mask)

@@ -145,6 +145,8 @@ def avg_sensitivity(
 
     All else is as for ``max_sensitivity``; with the same key both see the same copies.
 
+    Quantus: as for ``max_sensitivity``.
+
     Source: Yeh et al., 2019, for the changes; Bhatt et al., 2020, for their mean.
     """
     asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)

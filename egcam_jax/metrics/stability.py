@@ -115,6 +115,8 @@ def relative_output_stability(
     Raises:
         ValueError: As there, and without ``predict``.
 
+    Quantus: as for ``relative_input_stability``.
+
     Source: Agarwal et al., 2022.
     """
     if predict is None:
