@@ -29,6 +29,8 @@ def run(plan: evaluate.Plan, process: evaluate.Process) -> int:
     """Run an evaluation with progress on standard error, and return how many failures this session had."""
     err = _report.console(stderr=True)
     failures: list[str] = []
+    if (Path(plan.out) / evaluate.RESULTS).exists():
+        _line(err, f"going on with the run in {plan.out}: what is there is kept")
     try:
         with _shown(err, failures) as report:
             path = evaluate.run(plan, process=process, report=report)
