@@ -24,6 +24,7 @@ class Settings:
     methods: Sequence[str] | None
     samples: int | None
     draws: int | None
+    step: int | None
     classes: str | None
     target: str
     limit: int | None
@@ -110,7 +111,7 @@ def _plan(settings: Settings, table: paper.Table, network: _several.Network, fol
         model=model,
         layer=[network.layer] if network.layer else [],
         methods=table.methods if settings.methods is None else settings.methods,
-        metrics=paper.metrics(table, model.preprocess, draws=settings.draws),
+        metrics=paper.metrics(table, model.preprocess, draws=settings.draws, step=settings.step),
         classes=settings.classes,
         target=settings.target,
         limit=limit,

@@ -55,6 +55,14 @@ def reproduce(
         int | None,
         typer.Option(min=1, help="Perturbed copies of each image in metrics of robustness. Default: the paper's 200."),
     ] = None,
+    step: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Pixels at a time in insertion, deletion and pixel flipping; the more, the faster and the coarser. "
+            "Default: 224, a row.",
+        ),
+    ] = None,
     classes: evaluate.Classes = None,
     target: Annotated[
         str,
@@ -90,6 +98,7 @@ def reproduce(
             methods=None if methods is None else _evaluate.split(methods),
             samples=samples,
             draws=draws,
+            step=step,
             classes=classes,
             target=target,
             limit=limit,

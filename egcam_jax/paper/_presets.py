@@ -63,13 +63,14 @@ def noise(settings: Any) -> float:
     return float(f"{_SHARE / share:.3g}")
 
 
-def metrics(table: Table, settings: Any, *, draws: int | None = None) -> list[str]:
+def metrics(table: Table, settings: Any, *, draws: int | None = None, step: int | None = None) -> list[str]:
     """A table's metrics with the paper's options, as the runner reads them.
 
     Args:
         table: Which.
         settings: Of the pictures, from ``preprocess``: their size, and the units of the network's input.
         draws: Perturbed copies of each image in metrics of robustness; the reference's 200 by default.
+        step: Pixels at a time where they go one after another; a row of the picture by default.
 
     Returns:
         ``NAME:OPTION=VALUE...`` each.
@@ -78,6 +79,9 @@ def metrics(table: Table, settings: Any, *, draws: int | None = None) -> list[st
     if draws is not None:
         for name in (it for it in found if METRICS[it].family == "robustness"):
             found[name]["num_samples"] = draws
+    if step is not None:
+        for name in (it for it in found if "step" in inspect.signature(METRICS[it].function).parameters):
+            found[name]["step"] = step
     return [":".join([name, *(f"{key}={it}" for key, it in given.items())]) for name, given in found.items()]
 
 

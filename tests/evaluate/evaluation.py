@@ -38,10 +38,20 @@ def plan(folder: Path, out: Path, **changes) -> evaluate.Plan:
     return dataclasses.replace(base, **changes)
 
 
+def tolerance(metric: str) -> float:
+    """How far rounding may move a value.
+
+    Pixels that mirror each other around a peak tie, and in which order they go rounding decides: where a step parts a
+    pair, one pixel of 256 comes a step sooner or later.
+    """
+    return 1e-3 if metric.startswith("insertion") else 1e-6
+
+
 def assert_same(one: evaluate.Run, other: evaluate.Run, *, rtol: float = 1e-5) -> None:
     """The same images with the same values."""
     assert [it.id for it in one.images] == [it.id for it in other.images]
     assert one.values.keys() == other.values.keys()
     for kind, values in one.values.items():
         np.testing.assert_array_equal(one.computed[kind], other.computed[kind], err_msg=str(kind))
-        np.testing.assert_allclose(values, other.values[kind], rtol=rtol, atol=1e-6, err_msg=str(kind))
+        atol = tolerance(kind[1])
+        np.testing.assert_allclose(values, other.values[kind], rtol=rtol, atol=atol, err_msg=str(kind))
