@@ -112,9 +112,11 @@ def over(
         moved = x + _inputs.perturbation(subject, number, draw)
         saliency_moved, logits_moved = look(moved)
         value = compare(Copy(x, moved, saliency, saliency_moved, logits, logits_moved))
+        value = jnp.where(saliency.any() | saliency_moved.any(), value, jnp.nan)  # two empty maps are not alike
         if not nan_on_change:
             return value
-        return jnp.where(jnp.argmax(logits) == jnp.argmax(logits_moved), value, jnp.nan)
+        before, after = _program.answer(logits), _program.answer(logits_moved)
+        return jnp.where((before == after) & (before >= 0), value, jnp.nan)
 
     return _program.over_samples(sample, count, block, (x,))
 

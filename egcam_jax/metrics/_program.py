@@ -37,6 +37,8 @@ def run(
     """
     if chunk_size is not None:
         _checks.count("chunk_size", chunk_size)
+    if functions and functions[0] is None:
+        raise ValueError("predict is None, but this metric asks the model: pass a function from images to logits.")
     traced = {name: value for name, value in options.items() if isinstance(value, float) or hasattr(value, "dtype")}
     static = tuple(sorted((name, value) for name, value in options.items() if name not in traced))
     arguments = tuple(map(as_argument, functions))
@@ -52,12 +54,20 @@ def _run(
 ) -> Score:
     count = jax.tree.leaves(batch)[0].shape[0]
     blocks = kernel.plan(count, samples, chunk_size)
+    asked = tuple(_as_given(function, batch.x) for function in functions)
 
     def score(subject: Any) -> Score:
-        found = one(subject, *functions, block=blocks.samples, **dict(static), **traced)
+        found = one(subject, *asked, block=blocks.samples, **dict(static), **traced)
         return Score(found.value, found.curve, None)
 
     return kernel.map_images(score, batch, blocks.images)
+
+
+def _as_given(function: Any, x: Any) -> Any:
+    """A function that is handed images in the dtype of those that came, whatever was computed to make them."""
+    if function is None:
+        return None
+    return lambda images, *rest: function(images.astype(x.dtype), *rest)
 
 
 def as_argument(function: Any) -> Any:
@@ -78,9 +88,14 @@ def top(predict: Any, image: Image, target: Any) -> Any:
 
 
 def output(predict: Any, target: Any, softmax: bool) -> Callable[[Image], Scalar]:
-    """One image to the class's probability, or to its logit."""
+    """One image to the class's probability, or to its logit; NaN for a class that the model does not have."""
     scale = jax.nn.softmax if softmax else lambda values: values
-    return lambda image: scale(logits(predict, image))[target]
+    return lambda image: scale(logits(predict, image)).at[target].get(mode="fill", fill_value=jnp.nan)
+
+
+def answer(values: Logits) -> Any:
+    """The class with the largest logit; -1, which is no class, where a logit is not finite."""
+    return jnp.where(jnp.isfinite(values).all(), jnp.argmax(values), -1)
 
 
 def over_samples(function: Callable[[Any], Any], samples: int, block: int, origins: Any, needed: Any = None) -> Any:

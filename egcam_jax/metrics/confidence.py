@@ -70,4 +70,5 @@ def _one(subject: Subject, predict: Any, *, block: int, increase: bool) -> Score
     shown = _numerics.divide(saliency - low, high - low)
     before, after = probability(x), probability(x * shown[..., None])
     value = (after > before).astype(before.dtype) if increase else jnp.maximum(before - after, 0) / before
-    return Score(jnp.where(_steps.ordered(saliency), value, jnp.nan))
+    defined = _steps.ordered(saliency) & jnp.isfinite(before) & jnp.isfinite(after)
+    return Score(jnp.where(defined, value, jnp.nan))

@@ -18,6 +18,8 @@ PERCENTAGES = tuple(range(1, 100, 2))
 
 _SIDE, _CORNER = 1 / 6, 1 / 12
 """Weights of the eight neighbours."""
+_SOLVED = 1e-6
+"""Share of the equations' first error at which they count as solved."""
 
 
 @metric(
@@ -37,7 +39,7 @@ def road(
     percentages: tuple[int | float, ...] = PERCENTAGES,
     most_relevant_first: bool = True,
     noise_std: float = 0.01,
-    iterations: int = 200,
+    iterations: int | None = None,
     probability: bool = False,
     perturbations: Any = None,
     index: Any = 0,
@@ -58,7 +60,8 @@ def road(
         percentages: Of the pixels, in (0, 100).
         most_relevant_first: ``False`` removes the least relevant, where higher is better.
         noise_std: In the units of ``x``.
-        iterations: Of the solver; as many as a hole is wide will do.
+        iterations: Of the solver, at most; twice the image's height and width by default, which holes as large as the
+            image take. It stops where what is left of the equations' error is a millionth of what it was.
         probability: Take the class's probability instead of whether it is the answer.
         perturbations: ``(1, H, W, C)`` or ``(B, 1, H, W, C)``, the noise itself, in place of a key.
         index: The first image's index in the whole, or one for each.
@@ -76,10 +79,11 @@ def road(
 
     Source: Rong et al., 2022.
     """
-    if not percentages or not all(0 < share < 100 for share in percentages):
-        raise ValueError(f"percentages must lie between 0 and 100; got {percentages!r}.")
+    if not isinstance(percentages, tuple) or not percentages or not all(0 < share < 100 for share in percentages):
+        raise ValueError(f"percentages must lie between 0 and 100, a tuple such as (10, 50); got {percentages!r}.")
     checked = _inputs.drawn(_inputs.images_and_maps(x, saliency, target), "road", key, index, perturbations, 1)
-    pixels = checked.batch.saliency[0].size
+    height, width = checked.batch.saliency[0].shape
+    pixels, iterations = height * width, 2 * (height + width) if iterations is None else iterations
     return _program.run(
         _one,
         (predict,),
@@ -109,16 +113,17 @@ def impute(x: Image, gone: Bool[Array, "H W"], iterations: int) -> Image:
     values = missing * mean
     residual = known - operator(values)
 
-    def advance(_: Any, state: Any) -> Any:
-        values, residual, direction, size = state
+    def advance(state: Any) -> Any:
+        number, (values, residual, direction, size) = state
         along = operator(direction)
         step = _numerics.divide(size, (direction * along).sum(axis=(0, 1)))
         values, residual = values + step * direction, residual - step * along
         new = jnp.square(residual).sum(axis=(0, 1))
-        return values, residual, residual + _numerics.divide(new, size) * direction, new
+        return number + 1, (values, residual, residual + _numerics.divide(new, size) * direction, new)
 
-    start = (values, residual, residual, jnp.square(residual).sum(axis=(0, 1)))
-    filled = jax.lax.fori_loop(0, iterations, advance, start)[0]
+    start = jnp.square(residual).sum(axis=(0, 1))
+    unsolved = lambda state: (state[0] < iterations) & (state[1][3] > _SOLVED**2 * start).any()
+    _, (filled, *_) = jax.lax.while_loop(unsolved, advance, (0, (values, residual, residual, start)))
     return jnp.where(gone[..., None], filled, x)
 
 
@@ -149,7 +154,10 @@ def _one(
     def sample(number: Any) -> Any:
         gone = rank < jnp.asarray(removed)[number]
         logits = _program.logits(predict, jnp.where(gone[..., None], impute(x, gone, iterations) + noise, x))
-        return jax.nn.softmax(logits)[target] if probability else (jnp.argmax(logits) == target).astype(logits.dtype)
+        if probability:
+            return jax.nn.softmax(logits).at[target].get(mode="fill", fill_value=jnp.nan)
+        found = _program.answer(logits)
+        return jnp.where((found >= 0) & (target < len(logits)), (found == target).astype(logits.dtype), jnp.nan)
 
     curve = _program.over_samples(sample, len(removed), block, (x, saliency))
     return Score(jnp.where(_steps.ordered(saliency), curve.mean(), jnp.nan), curve)

@@ -19,7 +19,7 @@ from egcam_jax.metrics._score import Score
     family="faithfulness",
     higher_is_better=True,
     needs=("saliency", "predict", "batch"),
-    undefined="no other image's map is near enough, or the map is not finite",
+    undefined="no other image's map is near enough, the map is zero or not finite, or the logits are",
     source="Dasgupta, Frost and Moshkovitz, Framework for Evaluating Faithfulness of Local Explanations, ICML 2022",
 )
 def sufficiency(
@@ -79,7 +79,7 @@ def sufficiency(
 
 
 def _answer(subject: Subject, predict: Any, *, block: int) -> Score:
-    return Score(jnp.argmax(_program.logits(predict, subject.x)))
+    return Score(_program.answer(_program.logits(predict, subject.x)))
 
 
 @functools.partial(compilation.jit, static_argnames=("normalize", "absolute", "strict"))
@@ -97,13 +97,16 @@ def _shares(
         maps = _numerics.divide(maps, jnp.abs(maps).max(axis=1, keepdims=True))
     maps = jnp.abs(maps) if absolute else maps
     sound = jnp.isfinite(maps).all(axis=1, keepdims=True)
+    known = (answers >= 0) if strict else (answers >= 0) & (maps != 0).any(axis=1)
+    sound &= known[:, None]
     deviation = maps.std(axis=0) if strict else maps.std(axis=0, where=sound)  # which a map that is not finite lacks
     scaled = maps / deviation if strict else _numerics.divide(maps, deviation)
     distance = jax.lax.map(lambda one: _numerics.sqrt(jnp.square(scaled - one).sum(axis=1)), scaled)
     near = distance / distance.max() <= threshold if strict else distance <= threshold * _furthest(distance)
-    near &= ~jnp.eye(len(maps), dtype=bool)
+    near &= ~jnp.eye(len(maps), dtype=bool) & known[:, None] & known[None]
     alike = (near & (answers[:, None] == answers[None])).sum(axis=1)
-    return _numerics.divide(alike.astype(jnp.float32), near.sum(axis=1), 0.0 if strict else jnp.nan)
+    shares = _numerics.divide(alike.astype(jnp.float32), near.sum(axis=1), 0.0 if strict else jnp.nan)
+    return jnp.where(answers >= 0, shares, jnp.nan)
 
 
 def _furthest(distance: Float[Array, "b b"]) -> Scalar:

@@ -53,7 +53,7 @@ def irof(
         baseline: ``"mean_colour"`` (the default), ``"mean"``, ``"black"`` or ``"white"`` of the image itself, a number,
             or an array that broadcasts to one image, in the units of ``x``.
         softmax: Use the class's probability; ``False`` its logit.
-        mode: ``"definition"`` or ``"quantus"``.
+        mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``, which are the same.
         chunk_size: Images times segments in one pass through the network; 32 by default.
 
     Returns:
@@ -64,13 +64,15 @@ def irof(
         ValueError: For shapes that do not fit, or labels that are not whole numbers from 0.
         ImportError: There are no segments, and no scikit-image to find them.
 
-    Quantus: ``mode="quantus"`` equals 0.4.4 (0.6 fails on images with channels): ``L`` less the area under ``c_1`` to
-    ``c_L`` with steps of 1, not divided by L, and the mean of all entries of what is left, instead of the mean colour.
+    Quantus: ``mode="quantus"``, or ``"quantus_0_4_4"``, equals 0.4.4 (0.6 fails on images with channels): ``L`` less
+    the area under ``c_1`` to ``c_L`` with steps of 1, not divided by L, and the mean of all entries of what is left,
+    instead of the mean colour.
 
     Source: Rieger and Hansen, 2020.
     """
     checked = _inputs.images_and_maps(x, saliency, target)
-    _checks.one_of("mode", mode, ("definition", "quantus"))
+    if _checks.one_of("mode", mode, ("definition", "quantus", "quantus_0_4_4")) == "quantus_0_4_4":
+        mode = "quantus"  # of which 0.6 has no answer for images with channels
     labels = slic(checked.batch.x) if segments is None else _labels(segments, checked)
     room = _room(labels, num_segments)
     if baseline is None:

@@ -27,7 +27,7 @@ _TINY = 1e-10
     family="robustness",
     higher_is_better=False,
     needs=_NEEDS,
-    undefined="a map is not finite; or, where it is asked for, a copy changes the model's answer",
+    undefined="the maps of image and copy are zero, or not finite; or, where asked, a copy changes the model's answer",
     source="Alvarez-Melis and Jaakkola, On the Robustness of Interpretability Methods, 2018",
 )
 def local_lipschitz(

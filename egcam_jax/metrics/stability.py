@@ -14,7 +14,9 @@ from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
 _SOURCE = "Agarwal et al., Rethinking Stability for Attribution-based Explanations, 2022"
-_UNDEFINED = "a map is not finite; or, unless that is ignored, a copy changes the model's answer"
+_UNDEFINED = (
+    "the maps of image and copy are zero, or not finite; or, unless that is ignored, a copy changes the model's answer"
+)
 _MODES = ("definition", "quantus")
 
 

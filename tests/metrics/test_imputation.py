@@ -96,3 +96,21 @@ def test_percentages_out_of_range_are_refused():
     x, saliency = example()
     with pytest.raises(ValueError, match="percentages must lie between 0 and 100"):
         metrics.road(left_half, x, saliency, 0, jax.random.key(0), percentages=(10, 100))
+
+
+def test_a_hole_as_large_as_the_image_is_filled_by_default():
+    """What is left after the removal is a corner: the solver goes on until the equations hold there too."""
+    size = 32
+    x = np.random.default_rng(3).standard_normal((size, size, 1)).astype(np.float32)
+    saliency = np.add.outer(np.arange(size), np.arange(size)).astype(np.float32)
+    options = {"percentages": (95,), "perturbations": np.zeros((1, size, size, 1), np.float32), "probability": True}
+    order = np.argsort(-saliency.ravel(), kind="stable")[: int(size * size * 0.95)]
+    gone = np.zeros(size * size, bool)
+    gone[order] = True
+    filled = solved(x, gone.reshape(size, size))
+    far = lambda images: jnp.stack([images[:, -1, -1, 0], images[:, size // 2, size // 2, 0]], axis=1)
+    got = metrics.road(far, x, saliency, 0, **options).value
+    wanted = jax.nn.softmax(far(filled[None])[0])[0]
+    np.testing.assert_allclose(got, wanted, rtol=1e-3)
+    short = metrics.road(far, x, saliency, 0, iterations=8, **options).value
+    assert abs(short - wanted) > 10 * abs(got - wanted)
