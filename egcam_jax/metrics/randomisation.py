@@ -1,7 +1,7 @@
 """Whether a map depends on what the network has learnt: the map again, as its layers lose their weights."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -26,13 +26,14 @@ def mprt(
     explain: Any,
     params: Params,
     x: Any,
-    key: Any,
+    key: Any = None,
     *,
-    layers: Sequence[str],
+    layers: Sequence[str] | None = None,
     target: Any,
     cascading: bool = True,
     similarity: str = "spearman",
     absolute: bool = False,
+    perturbations: Sequence[Params] | None = None,
     chunk_size: int | None = _inputs.EXPLANATIONS,
 ) -> Score:
     """Compare a map with those after layers lost their weights: the model parameter randomisation test.
@@ -54,6 +55,8 @@ def mprt(
         cascading: Let layers stay without their weights as the next lose theirs; ``False`` takes one at a time.
         similarity: ``"spearman"`` or ``"pearson"``.
         absolute: Compare sizes without signs.
+        perturbations: The parameters ``theta_l`` themselves, one tree like ``params`` for each l, such as new initial
+            weights, in place of ``key`` and ``layers``.
         chunk_size: Images in one pass.
 
     Returns:
@@ -61,10 +64,11 @@ def mprt(
         ``(B, L)``, a value for each layer, NaN where the map is constant or not finite, which the mean leaves out.
 
     Raises:
-        ValueError: For shapes that do not fit, or a layer that ``params`` does not have.
+        ValueError: For shapes that do not fit, a layer that ``params`` does not have, or neither layers nor
+            perturbations.
 
     Quantus: draws new initial weights with the layer's own ``reset_parameters``, which a function does not have, and
-    takes the similarity as an argument.
+    takes the similarity as an argument: pass such weights as ``perturbations``.
 
     Source: Adebayo et al., 2018.
     """
@@ -73,24 +77,50 @@ def mprt(
         raise ValueError(
             "target is None, but the class must stay as layers lose their weights: pass one for each image."
         )
-    own = _members(params, layers)
     _similarity.checked(similarity)
+    cascading = _checks.flag("cascading", cascading)
+    trees: Iterable[Params]
+    if perturbations is not None:
+        trees = _given(params, perturbations)
+    elif layers is not None:
+        trees = _randomized(params, _members(params, layers), _checks.key(key, "mprt"), cascading)
+    else:
+        raise ValueError("layers is None, and so is perturbations: name the layers, or pass the parameters themselves.")
     maps = functools.partial(
         _maps, _program.as_argument(explain), batch=checked.batch, chunk_size=_checks.count("chunk_size", chunk_size)
     )
-    whole, now, curve = maps(params), params, []
-    for number, members in enumerate(own):
-        layer_key = jax.random.fold_in(_checks.key(key, "mprt"), number)
-        now = _shuffled(now if cascading else params, members, layer_key)
-        flags = {"similarity": similarity, "absolute": _checks.flag("absolute", absolute)}
-        curve.append(_alike(whole, maps(now), **flags))
+    whole = maps(params)
+    flags = {"similarity": similarity, "absolute": _checks.flag("absolute", absolute)}
+    curve = [_alike(whole, maps(tree), **flags) for tree in trees]
     values = jnp.stack(curve, axis=1)
     there = jnp.isfinite(values)
     mean = _numerics.divide(jnp.where(there, values, 0).sum(axis=1), there.sum(axis=1), jnp.nan)
     score = Score(mean, values, None)
     if checked.single:
         score = jax.tree.map(lambda leaf: leaf[0], score)
-    return score._replace(evaluations=len(own) + 1)
+    return score._replace(evaluations=len(curve) + 1)
+
+
+def _randomized(params: Params, layers: Sequence[frozenset[int]], key: PRNGKey, cascading: bool) -> Iterator[Params]:
+    """The parameters after each layer lost its weights."""
+    now = params
+    for number, members in enumerate(layers):
+        now = _shuffled(now if cascading else params, members, jax.random.fold_in(key, number))
+        yield now
+
+
+def _given(params: Params, perturbations: Sequence[Params]) -> list[Params]:
+    """Check parameters that were given."""
+    trees = list(perturbations)
+    form = lambda tree: (jax.tree.structure(tree), [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)])
+    for number, tree in enumerate(trees):
+        if form(tree) != form(params):
+            raise ValueError(
+                f"perturbations must be trees like params; number {number} has other leaves, or leaves of other shapes."
+            )
+    if not trees:
+        raise ValueError("perturbations must hold the parameters of at least one step; got none.")
+    return trees
 
 
 @functools.partial(compilation.jit, static_argnames=("chunk_size",))

@@ -209,3 +209,20 @@ def test_one_trace_for_all_layers():
 
     metrics.mprt(counted, PARAMS, images(), jax.random.key(0), layers=("out", "first", "params"), target=0)
     assert len(traces) == 1
+
+
+def test_parameters_can_be_given_in_place_of_a_key_and_layers():
+    x, key, target = images(), jax.random.key(5), np.array([0, 2])
+    drawn = metrics.mprt(saliency, PARAMS, x, key, layers=("out", "first"), target=target)
+    once = _shuffled(PARAMS, frozenset({2}), jax.random.fold_in(key, 0))
+    twice = _shuffled(once, frozenset({0, 1}), jax.random.fold_in(key, 1))
+    given = metrics.mprt(saliency, PARAMS, x, target=target, perturbations=[once, twice])
+    np.testing.assert_allclose(given.curve, drawn.curve, rtol=1e-6)
+    assert given.evaluations == drawn.evaluations == 3
+    ask = lambda **options: metrics.mprt(saliency, PARAMS, x, target=target, **options)
+    with pytest.raises(ValueError, match="number 1 has other leaves"):
+        ask(perturbations=[once, {"params": PARAMS["params"]["out"]}])
+    with pytest.raises(ValueError, match="at least one step"):
+        ask(perturbations=[])
+    with pytest.raises(ValueError, match="layers is None, and so is perturbations"):
+        ask()
