@@ -33,7 +33,7 @@ def mprt(
     cascading: bool = True,
     similarity: str = "spearman",
     absolute: bool = False,
-    perturbations: Sequence[Params] | None = None,
+    perturbations: Any = None,
     chunk_size: int | None = _inputs.EXPLANATIONS,
 ) -> Score:
     """Compare a map with those after layers lost their weights: the model parameter randomisation test.
@@ -55,7 +55,7 @@ def mprt(
         cascading: Let layers stay without their weights as the next lose theirs; ``False`` takes one at a time.
         similarity: ``"spearman"`` or ``"pearson"``.
         absolute: Compare sizes without signs.
-        perturbations: The parameters ``theta_l`` themselves, one tree like ``params`` for each l, such as new initial
+        perturbations: The parameters ``theta_l`` themselves, a sequence of trees like ``params``, such as new initial
             weights, in place of ``key`` and ``layers``.
         chunk_size: Images in one pass.
 
@@ -109,8 +109,10 @@ def _randomized(params: Params, layers: Sequence[frozenset[int]], key: PRNGKey, 
         yield now
 
 
-def _given(params: Params, perturbations: Sequence[Params]) -> list[Params]:
+def _given(params: Params, perturbations: Any) -> list[Params]:
     """Check parameters that were given."""
+    if not isinstance(perturbations, Sequence):
+        raise ValueError(f"perturbations must be a sequence of trees like params; got {type(perturbations).__name__}.")
     trees = list(perturbations)
     form = lambda tree: (jax.tree.structure(tree), [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)])
     for number, tree in enumerate(trees):

@@ -262,7 +262,8 @@ def test_bad_input_is_named(name):
             with pytest.raises(ValueError, match=f"^{option} must be"):
                 ask(name, given, **{option: wrong})
     if "perturbations" in takes:
-        with pytest.raises(ValueError, match="perturbations must have shape"):
+        form = "be a sequence of trees" if name == "mprt" else "have shape"
+        with pytest.raises(ValueError, match=f"perturbations must {form}"):
             ask(name, given, perturbations=jnp.zeros((2, SIZE, SIZE)))
 
 
