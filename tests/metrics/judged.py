@@ -3,6 +3,8 @@
 import numpy as np
 
 SIZE, CLASSES, IMAGES, COPIES, STEP, PATCH, TOP = 12, 3, 4, 6, 4, 4, 30
+RUNS = 60
+"""How often a random metric is asked again, with other noise."""
 NOISE_STD, THRESHOLD = 0.1, 0.98
 
 

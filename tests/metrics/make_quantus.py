@@ -3,8 +3,10 @@
 Run by hand, once with each generation of Quantus, in an environment of its own; RISE is a file of its repository
 (github.com/eclique/RISE), given to either run:
 
-    pip install quantus==0.4.4 torch==2.13.0 && python tests/metrics/make_quantus.py --rise RISE/evaluation.py
-    pip install quantus==0.6.0 torch==2.13.0 && python tests/metrics/make_quantus.py
+    pip install quantus==0.4.4 torch==2.13.0 numpy==1.26.4
+    python tests/metrics/make_quantus.py --rise RISE/evaluation.py
+    pip install quantus==0.6.0 torch==2.13.0
+    python tests/metrics/make_quantus.py
 """
 
 import argparse

@@ -61,6 +61,37 @@ class Given:
         return moved
 
 
+def drawn(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Values of the random metrics with noise that Quantus draws itself: ``(runs, images)``, run i from seed i."""
+    warnings.simplefilter("ignore")
+    model = Network(found).eval()
+    x, y = np.moveaxis(found["images"], -1, 1).copy(), found["targets"]
+    maps = explain(model, x, y)
+    answers = {}
+    for name, metric in RANDOM.items():
+        runs = []
+        for seed in range(judged.RUNS):
+            one = metric(nr_samples=judged.COPIES, return_nan_when_prediction_changes=False, **QUIET)
+            values = []
+            for i in range(len(x)):
+                np.random.seed(1000 * i + seed)  # noqa: NPY002
+                given = {"x_batch": x[i : i + 1].copy(), "y_batch": y[i : i + 1], "a_batch": maps[i : i + 1].copy()}
+                value = one(model=model, explain_func=explain, device="cpu", channel_first=True, **given)
+                values.append(float(np.ravel(value)[0]))
+            runs.append(values)
+        answers[f"{name} drawn"] = np.array(runs)
+    return answers
+
+
+RANDOM = {
+    "local_lipschitz": quantus.LocalLipschitzEstimate,
+    "max_sensitivity": quantus.MaxSensitivity,
+    "avg_sensitivity": quantus.AvgSensitivity,
+    "relative_input_stability": quantus.RelativeInputStability,
+    "relative_output_stability": quantus.RelativeOutputStability,
+}
+
+
 def scores(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Values by name, an entry for each image."""
     warnings.simplefilter("ignore")
@@ -115,7 +146,7 @@ def scores(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         answers["irof"] = ask(quantus.IROF)
     answers["segments"] = segments(found["images"])
     answers["imputed"] = imputed(found["images"], found["masks"])
-    return answers
+    return answers | drawn(found)
 
 
 SOFTMAX = {"PixelFlipping": True, "IROF": True, "FaithfulnessEstimate": False, "Infidelity": False}

@@ -1,11 +1,12 @@
 """Ours against Quantus 0.4.4 and 0.6.0 and RISE on one small network, where they compute the same thing.
 
 ``published.npz`` holds what they answered (``make_quantus.py``); the test marked ``live`` asks the Quantus that is
-installed again. Random metrics get the same noise. Not compared, and why:
+installed again. Random metrics get the same noise, and then each its own. Not compared, and why:
 - IROF of 0.6.0, which fails on images with channels, as does the ROAD of both: its imputation is compared instead.
 - Sufficiency that is not strict, completeness, average drop and mosaics, which mean something else there or nothing.
 """
 
+import functools
 from pathlib import Path
 
 import jax
@@ -110,6 +111,23 @@ def ours(given, name, version):
 @pytest.mark.parametrize(("name", "version"), CASES)
 def test_equal_to_quantus(stored, given, name, version):
     np.testing.assert_allclose(ours(given, name, version), stored[f"{version}/{name}"], rtol=SAME[name][4])
+
+
+@pytest.mark.parametrize("version", [OLD, NEW])
+@pytest.mark.parametrize("name", [name for name, case in SAME.items() if case[1] == COPIES])
+def test_random_metrics_are_within_three_standard_errors_of_quantus_with_noise_of_their_own(
+    stored, given, name, version
+):
+    function, takes, options, _, _ = SAME[name]
+    arguments = {it: given[it] for it in takes if it != "perturbations"}
+    ask = functools.partial(getattr(metrics, function), **arguments, num_samples=judged.COPIES, **options[version])
+    ours = np.stack([ask(key=key).value for key in jax.random.split(jax.random.key(0), judged.RUNS)])
+    theirs = stored[f"{version}/{name} drawn"]
+    assert ours.shape == theirs.shape
+    variance = (ours.var(axis=0, ddof=1) + theirs.var(axis=0, ddof=1)) / judged.RUNS
+    difference = ours.mean(axis=0) - theirs.mean(axis=0)
+    assert (np.abs(difference) < 3 * np.sqrt(variance)).all()
+    assert (np.sqrt(variance) < 0.1 * theirs.mean(axis=0)).all()  # so that three of them tell something
 
 
 @pytest.mark.parametrize(("mode", "metric"), [("ins", metrics.insertion_auc), ("del", metrics.deletion_auc)])
