@@ -104,6 +104,7 @@ def drawn(checked: Checked, metric: str, key: Any, index: Any, perturbations: An
         keys = jax.vmap(perturb.image_key, (None, 0))(_checks.key(key, metric), _checks.indices(index, count))
         return checked._replace(batch=batch._replace(key=keys))
     perturbations = jnp.asarray(perturbations, jnp.float32)
+    _checks.finite("perturbations", perturbations)
     image = batch.x.shape[1:]
     if perturbations.ndim not in (4, 5) or perturbations.shape[-3:] != image or 0 in perturbations.shape:
         raise ValueError(

@@ -12,9 +12,10 @@ from egcam_jax.metrics._score import Score
 
 _SOURCE = "Chattopadhay et al., Grad-CAM++, WACV 2018"
 _NEEDS = ("saliency", "predict")
+_NOT_OF_ZERO = f"{_steps.UNORDERED}; or the class's probability is 0"
 
 
-@metric(family="faithfulness", higher_is_better=False, needs=_NEEDS, undefined=_steps.UNORDERED, source=_SOURCE)
+@metric(family="faithfulness", higher_is_better=False, needs=_NEEDS, undefined=_NOT_OF_ZERO, source=_SOURCE)
 def average_drop(predict: Any, x: Any, saliency: Any, target: Any = None, *, chunk_size: int | None = None) -> Score:
     """Relative drop of the class's probability, ``max(0, p(x) - p(m x)) / p(x)``.
 
@@ -64,11 +65,14 @@ def _run(predict: Any, x: Any, saliency: Any, target: Any, chunk_size: int | Non
 
 
 def _one(subject: Subject, predict: Any, *, block: int, increase: bool) -> Score:
-    x, saliency = subject.x, subject.saliency
+    x, saliency = subject.x, _numerics.normalized(subject.saliency)  # so that the largest difference is finite
     probability = _program.output(predict, _program.top(predict, x, subject.target), softmax=True)
     low, high = saliency.min(), saliency.max()
     shown = _numerics.divide(saliency - low, high - low)
     before, after = probability(x), probability(x * shown[..., None])
-    value = (after > before).astype(before.dtype) if increase else jnp.maximum(before - after, 0) / before
+    if increase:
+        value = (after > before).astype(before.dtype)
+    else:
+        value = _numerics.divide(jnp.maximum(before - after, 0), before, jnp.nan)
     defined = _steps.ordered(saliency) & jnp.isfinite(before) & jnp.isfinite(after)
     return Score(jnp.where(defined, value, jnp.nan))

@@ -147,6 +147,8 @@ def _one(
     mode: str,
 ) -> Score:
     x, saliency = _numerics.accumulate(subject.x), subject.saliency
+    if scale == "optimal":
+        saliency = _numerics.normalized(saliency)  # its scale does not count, and its squares are finite
     score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
     foretell = _columns_with_rows if mode == "quantus_0_4_4" else _inner_product
     removed: Callable[[Any], Image]

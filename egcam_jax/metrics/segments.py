@@ -21,7 +21,7 @@ _ROUNDED_TO = 32
     family="faithfulness",
     higher_is_better=True,
     needs=("saliency", "predict"),
-    undefined=f"{_steps.UNORDERED}; there are fewer than two segments; or the class's score is 0",
+    undefined="all segments have the same mean saliency, or there are fewer than two; or the class's score is 0",
     source="Rieger and Hansen, IROF: a low resource evaluation metric for explanation methods, 2020",
 )
 def irof(
@@ -152,5 +152,6 @@ def _one(subject: Subject, predict: Any, *, block: int, room: int, baseline: Any
         value = count - (total - curve[0] - (curve[1] + last) / 2)
     else:
         value = 1 - (total - (curve[0] + last) / 2) / count
-    defined = _steps.ordered(saliency) & (count > 1)
+    apart = jnp.where(pixels > 0, relevance, -jnp.inf).max() > jnp.where(pixels > 0, relevance, jnp.inf).min()
+    defined = _steps.ordered(saliency) & apart
     return Score(jnp.where(defined, value, jnp.nan), jnp.where(exists, curve, jnp.nan))

@@ -31,6 +31,23 @@ def test_drop_and_increase_by_hand():
     np.testing.assert_allclose(moved.value, drop.value, rtol=1e-6)
 
 
+def test_a_probability_of_zero_cannot_drop():
+    batch = np.stack([ONES, -1000 * ONES])
+    drop, rise = (
+        metric(additive, batch, np.array([[[5.0, 1], [1, 1]]] * 2), 0)
+        for metric in (metrics.average_drop, metrics.increase_in_confidence)
+    )
+    np.testing.assert_array_equal(drop.value, [0, np.nan])
+    np.testing.assert_array_equal(rise.value, [1, 0])
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e-30])
+def test_a_map_of_any_scale_shows_the_same(scale):
+    got = metrics.average_drop(additive, ONES, scale * np.array([[1.0, -2], [-2, 3]]), 0)
+    want = metrics.average_drop(additive, ONES, np.array([[1.0, -2], [-2, 3]]), 0)
+    np.testing.assert_allclose(got.value, want.value, rtol=1e-5)
+
+
 def test_half_a_pixel_is_half_of_its_value():
     got = metrics.average_drop(additive, ONES, np.array([[0.5, 0.0], [0, 1]]), 0)
     before, after = float(jax.nn.sigmoid(1.0)), float(jax.nn.sigmoid(0.0))

@@ -103,3 +103,18 @@ def test_a_map_of_zeros_has_no_scale():
     given = np.ones((2, 4, 4, 2), np.float32)
     assert np.isnan(metrics.infidelity(linear, image(), zeros, 0, perturbations=given, scale="optimal").value)
     assert np.isfinite(metrics.infidelity(linear, image(), zeros, 0, perturbations=given).value)
+
+
+def test_a_map_of_any_scale_is_fitted():
+    draw = np.random.default_rng(3)
+    given, saliency = draw.standard_normal((5, 4, 4, 2)).astype(np.float32), draw.standard_normal((4, 4))
+    values = [
+        metrics.infidelity(mixed, image(), scale * saliency, 0, perturbations=given, scale="optimal").value
+        for scale in (1, 1e25, 1e-25)
+    ]
+    np.testing.assert_allclose(values[1:], values[0], rtol=1e-5)
+
+
+def test_perturbations_are_finite():
+    with pytest.raises(ValueError, match="perturbations has 32 entries that are NaN or infinite"):
+        metrics.infidelity(linear, image(), np.ones((4, 4)), 0, perturbations=np.full((1, 4, 4, 2), np.nan))

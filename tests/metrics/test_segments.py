@@ -91,6 +91,8 @@ def test_labels_that_are_missing_count_as_no_segment():
 def test_undefined_and_refused():
     x, saliency = np.ones((2, 3, 1), np.float32), np.arange(6.0).reshape(2, 3)
     assert np.isnan(metrics.irof(mixed, x, saliency, 0, segments=np.zeros((2, 3), int)).value)
+    alike, checkered = np.array([[0.0, 1], [1, 0]]), np.array([[0, 0], [1, 1]])
+    assert np.isnan(metrics.irof(mixed, x[:, :2], alike, 0, segments=checkered).value)
     assert np.isnan(metrics.irof(additive, 0 * x, saliency, 0, segments=LABELS, softmax=False).value)
     with pytest.raises(ValueError, match="segments must be whole numbers of shape"):
         metrics.irof(mixed, x, saliency, 0, segments=LABELS[:, :2])
