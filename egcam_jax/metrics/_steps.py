@@ -1,12 +1,13 @@
 """Pixels in the order of their relevance, and the images that come about when they are replaced step by step."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from egcam_jax._types import Image
 from egcam_jax.metrics import _program
 
 MODES = ("definition", "quantus", "quantus_0_4_4")
@@ -49,23 +50,29 @@ def count(pixels: int, step: int) -> int:
 
 
 def replacement_curve(
-    score: Callable[[Any], Any], start: Float[Array, "H W C"], finish: Float[Array, "H W C"],
+    score: Callable[[Any], Any], stages: Sequence[Float[Array, "H W C"]],
     rank: Int[Array, "H W units"], step: int, block: int, first: int = 0,
 ) -> Float[Array, " T"]:  # fmt: skip
-    """The score of an image as its pixels are replaced, most relevant first, ``step`` in each of T - 1 steps.
+    """The score of an image as its pixels are replaced by those of the next, most relevant first, ``step`` at a time.
 
     Args:
         score: ``(H, W, C)`` to a scalar.
-        start: The image before the first step, the first value of the curve.
-        finish: The image after the last step, the last value.
+        stages: The images that it starts as, passes through, and ends as; each has a value in the curve.
         rank: As from ``unit_ranks``.
         step: Units in a step.
         block: How many of the images go through the network in one pass.
         first: The first step whose value is asked for, 1 to leave the start out.
     """
-    replaced = lambda number: jnp.where(rank < (number + first) * step, finish, start)
-    points = count(rank.size, step) + 1 - first
-    return _program.over_samples(lambda number: score(replaced(number)), points, block, (start, finish))
+    steps = count(rank.size, step)
+
+    def replaced(number: Any) -> Image:
+        image = stages[0]
+        for done, following in enumerate(stages[1:]):
+            image = jnp.where(rank < (number + first - done * steps) * step, following, image)
+        return image
+
+    points = steps * (len(stages) - 1) + 1 - first
+    return _program.over_samples(lambda number: score(replaced(number)), points, block, tuple(stages))
 
 
 def area(curve: Float[Array, " T"]) -> Float[Array, ""]:

@@ -102,6 +102,6 @@ def _one(
     score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
     rank = _steps.unit_ranks(saliency, x.shape[-1], mode)
     finish = _baselines.replacing(x, baseline, rank // step, _steps.count(rank.size, step), drifts=mode != "definition")
-    curve = _steps.replacement_curve(score, x, finish, rank, step, block, first)
+    curve = _steps.replacement_curve(score, (x, finish), rank, step, block, first)
     area = _steps.area(curve) * (1 if normalize else len(curve) - 1)
     return Score(jnp.where(_steps.ordered(saliency), area, jnp.nan), curve)

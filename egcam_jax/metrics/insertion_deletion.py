@@ -47,7 +47,7 @@ def insertion_auc(
     Source: Petsiuk et al., RISE, 2018, whose code this equals: its blur, an 11 x 11 kernel that is nearly a box, with
     zeros beyond the borders. PolyCAM blurs with reflection and leaves the start out.
     """
-    return _run(predict, x, saliency, target, step, chunk_size, insert=True)
+    return _run(("blurred", "image"), predict, x, saliency, target, step, chunk_size)
 
 
 @metric(family="faithfulness", higher_is_better=False, needs=_NEEDS, undefined=_steps.UNORDERED, source=_SOURCE)
@@ -63,7 +63,7 @@ def deletion_auc(
 
     Source: Petsiuk et al., RISE, 2018.
     """
-    return _run(predict, x, saliency, target, step, chunk_size, insert=False)
+    return _run(("image", "zeros"), predict, x, saliency, target, step, chunk_size)
 
 
 @metric(
@@ -78,16 +78,14 @@ def insertion_deletion(
 ) -> Score:
     """Insertion AUC less deletion AUC, image by image; higher is better, and arguments are as for ``insertion_auc``.
 
-    PolyCAM starts both from a blurred copy and leaves the start out of the mean; here each area is RISE's.
+    The image itself, where one ends and the other starts, goes through the network once. PolyCAM starts both from a
+    blurred copy and leaves the start out of the mean; here each area is RISE's.
 
     Quantus: has no such metric, see ``insertion_auc``.
 
     Source: Englebert et al., 2022.
     """
-    common = (predict, x, saliency, target)
-    gained = insertion_auc(*common, step=step, chunk_size=chunk_size)
-    lost = deletion_auc(*common, step=step, chunk_size=chunk_size)
-    return Score(gained.value - lost.value, None, gained.evaluations + lost.evaluations)
+    return _run(("blurred", "image", "zeros"), predict, x, saliency, target, step, chunk_size)
 
 
 def blur(x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
@@ -117,25 +115,34 @@ def _blur_kernel() -> np.ndarray:
     return np.outer(line, line)
 
 
-def _run(predict: Any, x: Any, saliency: Any, target: Any, step: int, chunk_size: int | None, insert: bool) -> Score:
+def _run(
+    stages: tuple[str, ...], predict: Any, x: Any, saliency: Any, target: Any, step: int, chunk_size: int | None
+) -> Score:
     checked = _inputs.images_and_maps(x, saliency, target)
     _checks.count("step", step)
-    steps = _steps.count(checked.batch.saliency[0].size, step)
+    points = (len(stages) - 1) * _steps.count(checked.batch.saliency[0].size, step) + 1
     return _program.run(
         _one,
         (predict,),
         checked,
-        samples=steps + 1,
+        samples=points,
         chunk_size=chunk_size,
-        evaluations=steps + 1 + (target is None),
+        evaluations=points + (target is None),
         step=step,
-        insert=insert,
+        stages=stages,
     )
 
 
-def _one(subject: Subject, predict: Any, *, block: int, step: int, insert: bool) -> Score:
+def _one(subject: Subject, predict: Any, *, block: int, step: int, stages: tuple[str, ...]) -> Score:
     x, saliency = subject.x, subject.saliency
     probability = _program.output(predict, _program.top(predict, x, subject.target), softmax=True)
-    start, finish = (blur(x), x) if insert else (x, jnp.zeros_like(x))
-    curve = _steps.replacement_curve(probability, start, finish, _steps.ranks(saliency)[..., None], step, block)
-    return Score(jnp.where(_steps.ordered(saliency), _steps.area(curve), jnp.nan), curve)
+    images = [_STAGES[stage](x) for stage in stages]
+    curve = _steps.replacement_curve(probability, images, _steps.ranks(saliency)[..., None], step, block)
+    if len(stages) == 2:
+        return Score(jnp.where(_steps.ordered(saliency), _steps.area(curve), jnp.nan), curve)
+    middle = len(curve) // 2
+    difference = _steps.area(curve[: middle + 1]) - _steps.area(curve[middle:])
+    return Score(jnp.where(_steps.ordered(saliency), difference, jnp.nan))
+
+
+_STAGES = {"blurred": blur, "image": lambda x: x, "zeros": jnp.zeros_like}
