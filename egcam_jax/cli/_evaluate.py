@@ -29,10 +29,10 @@ def run(plan: evaluate.Plan, process: evaluate.Process) -> int:
     """Run an evaluation with progress on standard error, and return how many failures this session had."""
     err = _report.console(stderr=True)
     failures: list[str] = []
-    if (Path(plan.out) / evaluate.RESULTS).exists():
-        _line(err, f"going on with the run in {plan.out}: what is there is kept")
+    there = (Path(plan.out) / evaluate.RESULTS).exists()
+    opening = f"going on with the run in {plan.out}: what is there is kept" if there else ""
     try:
-        with _shown(err, failures) as report:
+        with _shown(err, failures, opening) as report:
             path = evaluate.run(plan, process=process, report=report)
     except KeyboardInterrupt:
         _line(err, f"stopped; what was computed is in {plan.out}, and the same command goes on there")
@@ -49,8 +49,11 @@ def merge(out: Path, parts: Sequence[Path]) -> None:
 
 
 @contextlib.contextmanager
-def _shown(err: Console, failures: list[str]) -> Iterator[Callable[[evaluate.Progress], None]]:
-    """A bar for a terminal, else a line for each batch and every minute; failures at once, wherever."""
+def _shown(err: Console, failures: list[str], opening: str) -> Iterator[Callable[[evaluate.Progress], None]]:
+    """A bar for a terminal, else a line for each batch and every minute; failures at once, wherever.
+
+    The opening words come with the first of it, when it is sure that the run goes on.
+    """
     terminal = err.is_terminal and err.file.isatty()  # in a notebook Rich takes what is none for one
     bar = Progress(
         BarColumn(),
@@ -66,7 +69,10 @@ def _shown(err: Console, failures: list[str]) -> Iterator[Callable[[evaluate.Pro
     last, told = 0, time.monotonic()
 
     def report(progress: evaluate.Progress) -> None:
-        nonlocal last, told
+        nonlocal last, told, opening
+        if opening:
+            _line(err, opening)
+        opening = ""
         if progress.failure:
             failures.append(progress.failure)
             _line(err, f"failed, and left out from here on: {progress.failure}")
@@ -80,6 +86,8 @@ def _shown(err: Console, failures: list[str]) -> Iterator[Callable[[evaluate.Pro
 
     with bar:
         yield report
+    if opening:
+        _line(err, opening)
 
 
 def _doing(progress: evaluate.Progress) -> str:
@@ -108,7 +116,9 @@ def _say(out: Console, path: Path, process: evaluate.Process) -> None:
     session = found.sessions[-1] if found.sessions else {}
     methods, metrics = (len({kind[i] for kind in found.values}) for i in (0, 1))
     undefined = sum(int((there & np.isnan(found.values[kind])).sum()) for kind, there in found.computed.items())
-    counts = (undefined, "values undefined"), (len(found.unreadable), "unreadable"), (len(found.failures), "failures")
+    missing = sum(int((~there).sum()) for (_, metric), there in found.computed.items() if metric != "running_time")
+    counts = [(undefined, "values undefined"), (len(found.unreadable), "unreadable"), (len(found.failures), "failures")]
+    counts = [(missing, "values missing")] * bool(missing) + counts
     wanted, there = found.asked["data"]["count"], len(found.images)
     images = f"{there} images" if there + len(found.unreadable) >= wanted else f"{there} of {wanted} images so far"
     _line(out, f"{images}, {methods} methods, {metrics} metrics in {path}")

@@ -61,15 +61,17 @@ class Plan:
     pictures: int = 256
 
 
-def digest(ids: Sequence[str]) -> str:
-    """What tells one set of images from another: a digest of their names."""
-    return hashlib.sha256("\n".join(ids).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+def digest(ids: Sequence[str], labels: Sequence[Sequence[int]]) -> str:
+    """What tells one set of images from another: a digest of their names and their labels."""
+    lines = [f"{id} {list(map(int, some))}" for id, some in zip(ids, labels, strict=True)]
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def asked(
     plan: Plan,
     model: Model,
     ids: Sequence[str],
+    labels: Sequence[Sequence[int]],
     references: Mapping[str, Any] | None,
     methods: Sequence[AskedMethod],
     metrics: Sequence[AskedMetric],
@@ -77,7 +79,7 @@ def asked(
     """The document of a run: what its numbers depend on, and nothing else."""
     layer = list(plan.layer) or [model.layer]
     return {
-        "data": {"source": name_of(plan.data), "digest": digest(ids), "count": len(ids), "target": plan.target},
+        "data": {"source": name_of(plan.data), "digest": digest(ids, labels), "count": len(ids), "target": plan.target},
         "model": {
             "name": model.name,
             "digest": model.digest,

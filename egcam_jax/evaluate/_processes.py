@@ -32,21 +32,22 @@ def join(
         coordinator: ``HOST:PORT`` of the first process, where ``jax.distributed`` is to gather them.
         num_processes: How many there are.
         process_id: This one's number, from 0.
-        environment: Where a cluster says what is not given: SLURM, Open MPI, Kubernetes or a TPU pod.
+        environment: Where a cluster says what is not given: SLURM, Open MPI or a TPU pod. Of an indexed job of
+            Kubernetes it says only this one's number, and so both are to be given.
 
     Returns:
         Its place. With a number and a count, and no coordinator, that is what was given, and no other process is
         waited for: so one that was killed goes on alone.
 
     Raises:
-        ValueError: Some of it is given and the rest is not.
+        ValueError: Some of it is given and the rest is not, or a cluster has told only one of both.
     """
     if coordinator is None and (num_processes is None) != (process_id is None):
         raise ValueError("num_processes and process_id belong together; give both, or neither")
     if coordinator is None and num_processes is not None and process_id is not None:
         return _checked(process_id, num_processes)
     if coordinator is None and not several(environment):
-        return ALONE
+        return _of_devices(environment)
     if coordinator is not None and (num_processes is None or process_id is None):
         raise ValueError("coordinator needs num_processes and process_id too, which tell the processes apart")
     import jax
@@ -55,6 +56,20 @@ def join(
     place = Process(jax.process_index(), jax.process_count())
     jax.local_devices()  # the devices are found while all processes are here; from now on none needs another
     jax.distributed.shutdown()
+    return place
+
+
+def _of_devices(environment: Mapping[str, str]) -> Process:
+    """The place that the devices know of: those of a TPU pod are one machine, whatever the environment says."""
+    import jax
+
+    place = Process(jax.process_index(), jax.process_count())
+    if place.of == 1 and "JOB_COMPLETION_INDEX" in environment:
+        raise ValueError(
+            "process_id is not given, and this pod of an indexed job of Kubernetes may be one of several: say "
+            "--num-processes N --process-id $JOB_COMPLETION_INDEX, with N the job's completions, or --num-processes 1 "
+            "--process-id 0 where each pod is a run of its own"
+        )
     return place
 
 

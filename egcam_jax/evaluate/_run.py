@@ -53,6 +53,7 @@ def run(plan: Plan, *, process: Process = ALONE, report: Callable[[Progress], No
 
 def _session(work: Work, store: Any, process: Process, report: Callable[[Progress], None]) -> None:
     """Do what is pending."""
+    _look_again(work, store)
     pending = _pending(work, store, process)
     provenance = _state.provenance(work, process)
     session = _store.begin(store, provenance)
@@ -62,9 +63,17 @@ def _session(work: Work, store: Any, process: Process, report: Callable[[Progres
     stream = data.stream(work.source, work.model.preprocess, order)
     for number, todo in pending.items():
         _one_batch(state, stream, number, len(cut[number]), todo)
+        _store.settle(store)
         state.tell(number + 1, f"batch {number + 1}")
     rates = _progress.rates(state.times, work.plan.batch)
     _store.end(store, session, {**provenance, "ended": _state.now(), "traces": state.traces, "rates": rates})
+
+
+def _look_again(work: Work, store: Any) -> None:
+    """Try images that could not be read once more: a disk that was away may be back."""
+    if gone := sorted(_store.unreadable(store)):
+        loaded = data.stream(work.source, work.model.preprocess, gone)
+        _store.readable(store, [it.index for it in loaded if it.error is None])
 
 
 def _begin(

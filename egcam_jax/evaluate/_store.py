@@ -3,20 +3,23 @@
 import json
 import os
 import sqlite3
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from egcam_jax.evaluate._changes import ResultsError, check
+
 RESULTS = "results.sqlite"
 """What the file of a whole run is called."""
 
-_FORMAT = 1
+_FORMAT = 2
 _SCHEMA = """
 CREATE TABLE run (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE sessions (session INTEGER PRIMARY KEY, provenance TEXT NOT NULL);
+CREATE TABLE sessions (session INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, provenance TEXT NOT NULL);
 CREATE TABLE images (image INTEGER PRIMARY KEY, id TEXT NOT NULL, target INTEGER NOT NULL, label TEXT NOT NULL,
     probability REAL, correct INTEGER, picture BLOB, mask BLOB);
 CREATE TABLE unreadable (image INTEGER PRIMARY KEY, id TEXT NOT NULL, reason TEXT NOT NULL);
@@ -26,17 +29,6 @@ CREATE TABLE scores (image INTEGER, method TEXT, metric TEXT, value REAL, curve 
     PRIMARY KEY (method, metric, image)) WITHOUT ROWID;
 CREATE TABLE failures (session INTEGER, batch INTEGER, method TEXT, metric TEXT, reason TEXT NOT NULL);
 """
-_TABLES = ("images", "unreadable", "maps", "scores")
-
-
-class ResultsError(OSError):
-    """A file of results that cannot be used, or that belongs to another run."""
-
-
-_GROUPS = ("methods", "metrics")
-_FOLLOWS = ("data.digest", "references.ids", "references.count", "references.explained")
-"""Of what was asked for, what follows from other parts of it, and is told only where nothing else has changed."""
-_NAMES = 4
 
 
 class ImageRow(NamedTuple):
@@ -122,11 +114,14 @@ def create(path: Path, asked: Mapping[str, Any]) -> sqlite3.Connection:
     store = _connect(path)
     try:
         with store:
+            store.execute("BEGIN IMMEDIATE")  # all of it or nothing, and one process at a time
             if not store.execute("SELECT 1 FROM sqlite_master").fetchone():
-                store.execute("PRAGMA journal_mode = WAL")
-                store.executescript(_SCHEMA)
-                _put_run(store, asked)
-        _check(path, _asked(path, store), json.loads(_dump(asked)))
+                for statement in _SCHEMA.split(";"):
+                    store.execute(statement)
+                store.executemany("INSERT INTO run VALUES (?, ?)", [("format", str(_FORMAT)), ("asked", _dump(asked))])
+        check(path, asked_of(path, store), json.loads(_dump(asked)))
+        with suppress(sqlite3.OperationalError):  # another process is at the file just now, and does it
+            store.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:
         store.close()
         raise ResultsError(f"{path}: {error}; make room, or give another --out") from error
@@ -138,13 +133,14 @@ def create(path: Path, asked: Mapping[str, Any]) -> sqlite3.Connection:
 
 def begin(store: sqlite3.Connection, provenance: Mapping[str, Any]) -> int:
     """Note that a session starts, and return its number."""
-    with _writing(store):
-        return int(store.execute("INSERT INTO sessions (provenance) VALUES (?)", (_dump(provenance),)).lastrowid or 0)
+    row = uuid.uuid4().hex, _dump(provenance)
+    with writing(store):
+        return int(store.execute("INSERT INTO sessions (id, provenance) VALUES (?, ?)", row).lastrowid or 0)
 
 
 def end(store: sqlite3.Connection, session: int, provenance: Mapping[str, Any]) -> None:
     """Note what a session has been."""
-    with _writing(store):
+    with writing(store):
         store.execute("UPDATE sessions SET provenance = ? WHERE session = ?", (_dump(provenance), session))
 
 
@@ -152,14 +148,25 @@ def put_images(
     store: sqlite3.Connection, images: Iterable[ImageRow], unreadable: Iterable[tuple[int, str, str]]
 ) -> None:
     """Write what is known of a batch's images, in one transaction; what is there already stays."""
-    with _writing(store):
+    with writing(store):
         store.executemany("INSERT OR IGNORE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)", images)
-        store.executemany("INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?)", unreadable)
+        store.executemany("INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?)", unreadable)
+
+
+def readable(store: sqlite3.Connection, images: Iterable[int]) -> None:
+    """Note that images which could not be read now can."""
+    with writing(store):
+        store.executemany("DELETE FROM unreadable WHERE image = ?", [(image,) for image in images])
+
+
+def settle(store: sqlite3.Connection) -> None:
+    """Move what is written into the file itself, out of the log beside it, so that a copy of the file has it."""
+    store.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def put(store: sqlite3.Connection, outcome: Outcome, failures: Iterable[Failure] = ()) -> None:
     """Write what a method gave for a batch, and what went wrong, in one transaction."""
-    with _writing(store):
+    with writing(store):
         store.executemany("INSERT OR REPLACE INTO maps VALUES (?, ?, ?, ?, ?)", _map_rows(outcome))
         store.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?)", _score_rows(outcome))
         store.executemany("INSERT INTO failures VALUES (?, ?, ?, ?, ?)", failures)
@@ -199,7 +206,7 @@ def read(path: str | os.PathLike[str]) -> Run:
                 value[place[image]], there[place[image]] = np.nan if number is None else number, True
             values[method, metric], computed[method, metric] = value, there
         return Run(
-            asked=_asked(path, store),
+            asked=asked_of(path, store),
             sessions=[json.loads(text) for (text,) in fetch("SELECT provenance FROM sessions ORDER BY session")],
             images=images,
             unreadable=fetch("SELECT id, reason FROM unreadable ORDER BY image"),
@@ -239,9 +246,9 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         ResultsError: As ``read``.
     """
-    with closing(_connect(file_of(path))) as store:
+    with closing(_reading(file_of(path))) as store:
         store.execute("BEGIN")  # all that is read is of one moment, though a run may be writing
-        _asked(path, store)
+        asked_of(path, store)
         yield store
 
 
@@ -271,49 +278,8 @@ def parts(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted(Path(folder).glob("results-*-of-*.sqlite"))
 
 
-def merge(files: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> None:
-    """Gather the parts of a run in one file; parts that are there already are added to.
-
-    Raises:
-        ResultsError: There are none, or they are not of one run.
-    """
-    out, paths = Path(out), list(map(Path, files))
-    if not paths:
-        raise ResultsError(f"{out.parent}: no parts of a run there; name their files, or the folder they are in")
-    with opened(paths[0]) as first:
-        asked = _asked(paths[0], first)
-    with closing(create(out, asked)) as whole:
-        for file in paths:
-            with opened(file) as part:
-                _check(file, _asked(file, part), asked)
-            _take(whole, file)
-
-
-def _take(whole: sqlite3.Connection, file: Path) -> None:
-    whole.execute("ATTACH ? AS part", (str(file),))
-    try:
-        with whole:
-            for table in _TABLES:
-                whole.execute(f"INSERT OR REPLACE INTO main.{table} SELECT * FROM part.{table}")
-            known = {text for (text,) in whole.execute("SELECT provenance FROM main.sessions")}
-            for session, text in whole.execute("SELECT session, provenance FROM part.sessions").fetchall():
-                if text not in known:
-                    _take_session(whole, session, text)
-    finally:
-        whole.execute("DETACH part")
-
-
-def _take_session(whole: sqlite3.Connection, session: int, text: str) -> None:
-    """A session of a part with its failures, under a number of its own."""
-    number = whole.execute("INSERT INTO main.sessions (provenance) VALUES (?)", (text,)).lastrowid
-    whole.execute(
-        "INSERT INTO main.failures SELECT ?, batch, method, metric, reason FROM part.failures WHERE session = ?",
-        (number, session),
-    )
-
-
 @contextmanager
-def _writing(store: sqlite3.Connection) -> Iterator[None]:
+def writing(store: sqlite3.Connection) -> Iterator[None]:
     """One transaction: all of it, or nothing where the disk is full or the process is killed.
 
     Raises:
@@ -338,6 +304,20 @@ def _make(folder: Path) -> None:
         ) from error
 
 
+def _reading(path: Path) -> sqlite3.Connection:
+    """Open a file that may be on a disk to which nothing can be written."""
+    store = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)
+    try:
+        store.execute("SELECT 1 FROM sqlite_master")
+    except sqlite3.OperationalError:  # a log is wanted beside it, and cannot be made: without one, all is in the file
+        store.close()
+        alone = not path.with_name(f"{path.name}-wal").exists()
+        store = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' * alone}", uri=True)
+    except sqlite3.DatabaseError:
+        return store  # no database: who asks it anything is told so
+    return store
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         return sqlite3.connect(path, timeout=60)
@@ -345,11 +325,12 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise ResultsError(f"{path}: {error}; check that the folder is there and may be written to") from error
 
 
-def _put_run(store: sqlite3.Connection, asked: Mapping[str, Any]) -> None:
-    store.executemany("INSERT INTO run VALUES (?, ?)", [("format", str(_FORMAT)), ("asked", _dump(asked))])
+def asked_of(path: Path, store: sqlite3.Connection) -> dict[str, Any]:
+    """What the run of a file was asked for.
 
-
-def _asked(path: Path, store: sqlite3.Connection) -> dict[str, Any]:
+    Raises:
+        ResultsError: It is no file of results.
+    """
     try:
         run = dict(store.execute("SELECT name, value FROM run"))
     except sqlite3.DatabaseError as error:
@@ -357,43 +338,6 @@ def _asked(path: Path, store: sqlite3.Connection) -> dict[str, Any]:
     if run.get("format") != str(_FORMAT):
         raise ResultsError(f"{path}: written in format {run.get('format')}, this version reads {_FORMAT}")
     return json.loads(run["asked"])
-
-
-def _check(path: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    if changes := _changes(there, asked):
-        raise ResultsError(
-            f"{path}: results of another run: {'; '.join(changes)}. Give another --out, or the same options."
-        )
-
-
-def _changes(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """What differs, in words, without what only follows from it."""
-    groups = {name: _exchanged(there.get(name) or (), asked.get(name) or ()) for name in _GROUPS}
-    before, now = dict(_flat(there)), dict(_flat(asked))
-    changed = [name for name in {**before, **now} if before.get(name) != now.get(name)]
-    changed = [name for name in changed if not groups.get(name.partition(".")[0])]
-    told = [name for name in changed if name not in _FOLLOWS]
-    told = told if told or any(groups.values()) else changed
-    values = [f"{it} was {_short(before.get(it, 'not given'))}, now {_short(now.get(it, 'not given'))}" for it in told]
-    return [f"{name} now {words}" for name, words in groups.items() if words] + values
-
-
-def _exchanged(before: Iterable[str], now: Iterable[str]) -> str:
-    gone, new = sorted({*before} - {*now}), sorted({*now} - {*before})
-    return " and ".join(f"{word} {', '.join(them)}" for word, them in (("without", gone), ("with", new)) if them)
-
-
-def _short(value: Any) -> Any:
-    return f"{len(value)} others" if isinstance(value, list) and len(value) > _NAMES else value
-
-
-def _flat(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of a document by their path."""
-    if isinstance(document, Mapping):
-        for key, value in document.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, document
 
 
 def _map_rows(outcome: Outcome) -> Iterator[tuple[int, str, int, int, bytes]]:

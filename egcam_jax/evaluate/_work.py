@@ -64,7 +64,7 @@ def prepare(plan: Plan) -> Work:
     references, known = None, None
     if any(it.method.needs_refs for it in methods):
         references, known = _references(plan, model, source, ids)
-    document = asked(plan, model, ids, known, methods, metrics)
+    document = asked(plan, model, ids, [_labels_of(source, i) for i in chosen], known, methods, metrics)
     return Work(plan, model, source, chosen, references, methods, metrics, left_out, document)
 
 
@@ -73,6 +73,14 @@ def choose(count: int, limit: int | None, seed: int) -> np.ndarray:
     if limit is None or limit >= count:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).permutation(count)[:limit])
+
+
+def _labels_of(source: data.Source, index: int) -> tuple[int, ...]:
+    """The labels of an image, where the source tells them alone; none of a damaged record, which reading it tells."""
+    try:
+        return tuple(getattr(source, "labels", lambda index: ())(index))
+    except OSError:
+        return ()
 
 
 def _mosaics(source: data.Source) -> bool:

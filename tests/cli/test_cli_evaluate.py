@@ -50,6 +50,7 @@ def test_the_same_command_goes_on_and_another_is_refused(egcam, tiny, two_classe
     other = egcam(*command, "--seed", 3)
     assert other.exit_code == 2
     assert "seed was 0, now 3" in other.stderr
+    assert "going on" not in other.stderr
     assert "--out" in other.stderr
 
 

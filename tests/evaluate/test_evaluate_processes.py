@@ -82,6 +82,19 @@ def test_a_place_that_is_given_is_taken_without_waiting_for_anyone():
     assert join(environment={}) == ALONE
 
 
+def test_the_hosts_of_a_pod_are_told_apart_by_their_devices(monkeypatch):
+    """Where `gcloud ... --worker=all` starts the command there is no variable that says so."""
+    monkeypatch.setattr("jax.process_count", lambda: 4)
+    monkeypatch.setattr("jax.process_index", lambda: 2)
+    assert join(environment={}) == Process(2, 4)
+
+
+def test_a_pod_of_kubernetes_does_not_take_itself_for_the_only_one():
+    with pytest.raises(ValueError, match=r"--process-id \$JOB_COMPLETION_INDEX"):
+        join(environment={"JOB_COMPLETION_INDEX": "1"})
+    assert join(None, 2, 1, environment={"JOB_COMPLETION_INDEX": "1"}) == Process(1, 2)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from evaluation import METHODS, METRICS, assert_same, plan, tolerance, write_pictures
 from PIL import Image
-from tiny_network import NAMES
+from tiny_network import NAMES, tiny_model
 
 from egcam_jax import data, evaluate, explain, metrics
 from egcam_jax.evaluate import _clock, _store
@@ -206,6 +206,14 @@ def test_a_finished_run_does_nothing_again(folder, tmp_path):
         ({"seed": 1}, r"run: seed was 0, now 1\. Give another"),
         ({"methods": ("gradcam",)}, "methods now without expected_gradcam:samples=4"),
         ({"limit": 7}, "data.count was 8, now 7"),
+        ({"batch": 4}, "batch was 3, now 4"),
+        ({"target": "top"}, "data.target was label, now top"),
+        ({"num_refs": 2}, "references.* was 3, now 2"),
+        ({"refs": "demo"}, "references.source was .*, now demo"),
+        ({"dtype": "bfloat16"}, "model.dtype was float32, now bfloat16"),
+        ({"layer": ("features", "features/dense")}, "model.layer was .*, now "),
+        ({"metrics": ("complexity",)}, "metrics now without sparseness and with complexity"),
+        ({"model": dataclasses.replace(tiny_model(), digest="1" * 64)}, "model.digest was 0+, now 1+"),
     ],
 )
 def test_a_changed_option_is_refused_with_the_difference(folder, tmp_path, change, said):
@@ -214,6 +222,32 @@ def test_a_changed_option_is_refused_with_the_difference(folder, tmp_path, chang
     work.close()
     with pytest.raises(evaluate.ResultsError, match=said):
         evaluate.run(dataclasses.replace(asked, **change))
+
+
+def test_labels_that_have_changed_are_another_run(tmp_path):
+    """Else methods that were done before would have explained other classes than those after."""
+    folder = write_pictures(tmp_path / "pictures", 5)
+    asked = plan(folder, tmp_path / "run", limit=None, num_refs=2, **QUICK)
+    evaluate.run(asked)
+    table = [f"crane/0{i}.png,catamaran" if i % 2 else f"catamaran/0{i}.png,crane" for i in range(5)]
+    (folder / "labels.csv").write_text("\n".join(["file,label", *table]))
+    with pytest.raises(evaluate.ResultsError, match=r"data\.digest was"):
+        evaluate.run(asked)
+
+
+def test_a_picture_that_could_be_read_in_the_end_is_scored_and_no_longer_unreadable(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", 5)
+    broken = folder / "crane" / "01.png"
+    whole = broken.read_bytes()
+    broken.write_bytes(b"no picture")
+    asked = plan(folder, tmp_path / "run", limit=None, num_refs=2, **QUICK)
+    first = evaluate.read(evaluate.run(asked))
+    assert [name for name, _ in first.unreadable] == ["crane/01.png"]
+    broken.write_bytes(whole)
+    run = evaluate.read(evaluate.run(asked))
+    assert run.unreadable == []
+    assert "crane/01.png" in [it.id for it in run.images]
+    assert all(there.all() for there in run.computed.values())
 
 
 def _asked(asked):

@@ -1,6 +1,11 @@
 """The file of results: all of a batch or nothing, told apart by what was asked, merged from parts."""
 
+import json
+import os
 import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +13,7 @@ import pytest
 from egcam_jax import evaluate
 from egcam_jax.evaluate import _store
 
+KILLED = Path(__file__).with_name("killed_at_birth.py")
 ASKED = {"data": {"source": "folder:x", "count": 4}, "methods": {"gradcam": {"samples": None}}, "batch": 2}
 
 
@@ -51,6 +57,74 @@ def test_parts_are_merged_with_their_sessions_and_failures(tmp_path):
     assert [it.image for it in run.images] == [0, 1, 2, 3]
     assert [it["started"] for it in run.sessions] == [f"at {part.name}" for part in parts]
     assert [it.session for it in run.failures] == [1, 2]
+
+
+def test_a_part_may_be_merged_again_while_its_session_goes_on(tmp_path):
+    part = tmp_path / _store.name(0, 2)
+    whole = tmp_path / _store.RESULTS
+    store = _store.create(part, ASKED)
+    session = _store.begin(store, {"started": "now"})
+    reasons = ["the first", "the second"]
+    for number, reason in enumerate(reasons):
+        _store.put_images(store, [row(number)], [(9, "9.png", "damaged")] if number == 0 else [])
+        _store.put(store, outcome([number]), [_store.Failure(session, number, "scorecam", None, reason)])
+        evaluate.merge([part], whole)
+    _store.readable(store, [9])
+    _store.put_images(store, [row(9)], [])
+    _store.end(store, session, {"started": "now", "ended": "later"})
+    store.close()
+    evaluate.merge([part], whole)
+    run = evaluate.read(whole)
+    assert [it.reason for it in run.failures] == reasons
+    assert run.sessions == [{"started": "now", "ended": "later"}]
+    assert [it.image for it in run.images] == [0, 1, 9]
+    assert run.unreadable == []
+
+
+def test_a_full_disk_is_said_while_parts_are_merged(tmp_path, monkeypatch):
+    part = filled(tmp_path / _store.name(0, 2), range(60))
+    made = _store.create
+
+    def short(path, asked):
+        store = made(path, asked)
+        store.execute(f"PRAGMA max_page_count = {store.execute('PRAGMA page_count').fetchone()[0]}")
+        return store
+
+    monkeypatch.setattr("egcam_jax.evaluate._merge.create", short)
+    with pytest.raises(evaluate.ResultsError, match=rf"{_store.RESULTS}.*full.*make room"):
+        evaluate.merge([part], tmp_path / _store.RESULTS)
+
+
+def test_a_run_killed_while_its_file_is_made_goes_on(tmp_path):
+    """At every statement in turn: what is left is a file, or none, that the same command goes on with."""
+    done = subprocess.run([sys.executable, KILLED, tmp_path, json.dumps(ASKED)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    folders = sorted(tmp_path.iterdir())
+    assert len(folders) > 10
+    for folder in folders:
+        filled(folder / _store.RESULTS, [0])
+        assert len(evaluate.read(folder).images) == 1
+
+
+def test_results_can_be_read_where_nothing_can_be_written(tmp_path):
+    """SQLite wants a log beside a file that was written with one, and cannot have it there."""
+    path = filled(tmp_path / "run" / _store.RESULTS, [0, 1])
+    assert not path.with_name(f"{path.name}-wal").exists()
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    if os.access(path.parent, os.W_OK):
+        pytest.skip("the superuser may write anywhere")
+    assert len(evaluate.read(path).images) == 2
+
+
+def test_a_copy_of_the_file_alone_has_all_settled_batches(tmp_path):
+    store = _store.create(tmp_path / _store.RESULTS, ASKED)
+    _store.put_images(store, map(row, range(3)), [])
+    _store.settle(store)
+    copy = tmp_path / "copy.sqlite"
+    copy.write_bytes((tmp_path / _store.RESULTS).read_bytes())
+    store.close()
+    assert len(evaluate.read(copy).images) == 3
 
 
 def test_parts_of_different_runs_are_not_merged(tmp_path):
@@ -98,10 +172,10 @@ def test_what_is_no_file_of_results_is_said(tmp_path, what):
     if what == "a later format":
         filled(path, [0])
         store = sqlite3.connect(path)
-        store.execute("UPDATE run SET value = '2' WHERE name = 'format'")
+        store.execute("UPDATE run SET value = '3' WHERE name = 'format'")
         store.commit()
         store.close()
-    with pytest.raises(evaluate.ResultsError, match=r"egcam evaluate|format 2"):
+    with pytest.raises(evaluate.ResultsError, match=r"egcam evaluate|format 3"):
         evaluate.read(tmp_path)
 
 
