@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from evaluation import METHODS, METRICS, assert_same, plan, tolerance, write_pictures
 from PIL import Image
-from tiny_network import NAMES, tiny_model
+from tiny_network import NAMES, PREPROCESS, tiny_model
 
 from egcam_jax import data, evaluate, explain, metrics
-from egcam_jax.evaluate import _clock, _store
+from egcam_jax.evaluate import _clock, _progress, _store
 
 pytest.importorskip("grain")
 
@@ -213,6 +213,10 @@ def test_a_finished_run_does_nothing_again(folder, tmp_path):
         ({"dtype": "bfloat16"}, "model.dtype was float32, now bfloat16"),
         ({"layer": ("features", "features/dense")}, "model.layer was .*, now "),
         ({"metrics": ("complexity",)}, "metrics now without sparseness and with complexity"),
+        (
+            {"model": dataclasses.replace(tiny_model(), preprocess=dataclasses.replace(PREPROCESS, scale=2.0))},
+            r"model\.preprocessing\.scale was 1\.0, now 2\.0",
+        ),
         ({"model": dataclasses.replace(tiny_model(), digest="1" * 64)}, "model.digest was 0+, now 1+"),
     ],
 )
@@ -381,6 +385,76 @@ def test_what_makes_no_sense_is_refused_before_anything_is_computed(folder, tmp_
     with pytest.raises((ValueError, TypeError), match=said):
         evaluate.run(plan(folder, tmp_path / "run", **change))
     assert not (tmp_path / "run").exists()
+
+
+SEVERAL = ((1, 2, 4), (3, 4), (0, 2, 3))
+
+
+class Own:
+    """A source of one's own: pictures of which several labels are true."""
+
+    name, has_masks, ids = "own", False, tuple(f"picture {i}" for i in range(12))
+
+    def __len__(self):
+        return len(self.ids)
+
+    def __getitem__(self, index):
+        pixels = np.random.default_rng(index).integers(0, 256, (16, 16, 3), np.uint8)
+        return data.Example(self.ids[index], pixels, SEVERAL[index % 3], None)
+
+
+@pytest.mark.parametrize("target", ["label", "top"])
+def test_what_is_explained_is_the_likeliest_of_the_labels_or_the_top_class(tmp_path, target):
+    source = Own()
+    asked = plan(None, tmp_path, data=source, target=target, limit=9, num_refs=3, pictures=3, **QUICK)
+    file = evaluate.run(asked)
+    run = evaluate.read(file)
+    model = asked.model
+    x = jnp.stack([data.preprocess(source[it.image].image, model.preprocess) for it in run.images])
+    logits = np.asarray(model.apply_fn(model.params, x))
+    true = [SEVERAL[it.image % 3] for it in run.images]
+    of_labels = [max(labels, key=lambda label: logits[i, label]) for i, labels in enumerate(true)]
+    top = logits.argmax(axis=1).tolist()
+    assert len(set(of_labels)) > 1
+    assert [it.target for it in run.images] == (of_labels if target == "label" else top)
+    assert [it.label for it in run.images] == [NAMES[it.target] for it in run.images]
+    correct = [it.correct for it in run.images]
+    assert correct == [it in labels for it, labels in zip(top, true)]
+    assert set(correct) == {True, False}
+    probability = jax.nn.softmax(logits)[np.arange(9), [it.target for it in run.images]]
+    np.testing.assert_allclose([it.probability for it in run.images], probability, rtol=1e-5)
+    with _store.opened(file) as store:
+        kept = [it.image for it in run.images if _store.picture(store, it.image)[0]]
+    assert kept == [run.images[i].image for i in (0, 3, 6)]
+
+
+def test_arithmetic_of_half_the_bits_is_used_where_it_is_asked_for(folder, tmp_path, quick):
+    run = evaluate.read(evaluate.run(plan(folder, tmp_path, dtype="bfloat16", **QUICK)))
+    for kind, values in quick.values.items():
+        difference = np.abs(run.values[kind] - values)
+        assert 1e-5 < np.median(difference) < 0.05, kind
+
+
+def test_progress_is_of_the_work_and_not_of_its_pieces():
+    """Two batches of one method and one metric; a map takes 2 seconds after the first, compiled in 10, a score 6."""
+    asked = type("Asked", (), {"label": "insertion"})()
+    times, broken, seen = {}, set(), []
+    tell = _progress.teller({0: {"gradcam": [asked]}, 3: {"gradcam": [asked]}}, 4, times, broken, seen.append)
+    times["gradcam", None] = [10.0]
+    tell(0, "gradcam")
+    times["gradcam", "insertion"] = [6.0]
+    times["gradcam", None] = [10.0, 2.0]
+    tell(3, "gradcam", "out of memory")
+    broken.add(("gradcam", None))
+    tell(4, "batch 4")
+    assert [it.batch for it in seen] == [0, 1, 2]
+    assert {it.batches for it in seen} == {2}
+    assert [it.failure for it in seen] == ["", "out of memory", ""]
+    assert seen[1].left == 6
+    assert seen[1].share == pytest.approx(18 / 24)
+    assert seen[1].rates == {"gradcam": 4 / 2}
+    assert seen[2].left == 0
+    assert seen[2].share == 1
 
 
 def test_time_left_counts_each_kind_of_work_for_itself():
