@@ -15,7 +15,8 @@ LEGEND = (
 )
 TESTED = (
     "comes out ahead of every other in a paired test (Wilcoxon's signed-rank test, two-sided, Holm-corrected, 5 %); "
-    "=1 and =2: tied for that place, not told apart from the one with the best mean."
+    "=1 and =2: tied for that place, not told apart from the one with the best mean. "
+    "A method with values for fewer than half as many images as another has no mark."
 )
 
 

@@ -71,6 +71,7 @@ def intervals(values: np.ndarray, *, seed: int = 0) -> list[Interval]:
 def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
     """Say which method is best and which second, where a paired test says so.
 
+    A method with values for fewer than half as many images as another, as one that failed on the way, takes no part.
     The method with the best mean is tested against each other one on the images where both are defined: Wilcoxon's
     signed-rank test, two-sided, Holm-corrected over the others. It is best where it comes out better than every one;
     else it and those that it does not come out better than are tied for best. Where there is a best, those that are
@@ -85,8 +86,9 @@ def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
         One for each method.
     """
     signed = rounded(values) * (1 if higher_is_better else -1)
-    defined = [i for i, row in enumerate(signed) if np.isfinite(row).any()]
-    order = sorted(defined, key=lambda i: -np.nanmean(signed[i]))
+    counts = np.isfinite(signed).sum(axis=1)
+    enough = [i for i, count in enumerate(counts) if count > 0 and 2 * count >= counts.max()]
+    order = sorted(enough, key=lambda i: -np.nanmean(signed[i]))
     marks, p = [""] * len(signed), np.full(len(signed), np.nan)
     if len(order) > 1:
         corrected, ahead = _lead(signed, order)
@@ -133,12 +135,12 @@ def holm(p: Sequence[float]) -> np.ndarray:
 def rounded(values: np.ndarray) -> np.ndarray:
     """Values to as many digits as float32 scores are good to, so that equal maps do not differ by rounding alone.
 
-    What is not finite becomes NaN.
+    What is smaller than a row's usual value is good to as many decimals as that; of several rows' the smallest counts,
+    so that a method on a scale of its own blurs no other. What is not finite becomes NaN.
     """
     found = np.where(np.isfinite(values), np.asarray(values, np.float64), np.nan)
-    if not np.isfinite(found).any():
-        return found
-    size = np.fmax(np.abs(found), np.nanmedian(np.abs(found)))
+    usual = [np.median(row[np.isfinite(row)]) for row in np.abs(np.atleast_2d(found)) if np.isfinite(row).any()]
+    size = np.fmax(np.abs(found), min((it for it in usual if it > 0), default=0.0))
     step = _ROUNDING * 10 ** np.ceil(np.log10(np.where(size > 0, size, 1)))
     return np.round(found / step) * step
 

@@ -127,6 +127,30 @@ def test_a_mean_that_few_images_make_is_no_win():
     assert marks([often, rarely]) == ["tied for best"] * 2
 
 
+def test_a_method_that_failed_on_the_way_leads_no_one_and_ties_no_one():
+    draw = np.random.default_rng(0).normal
+    one = draw(1, 0.1, 200)
+    for count in (3, 16, 99):
+        failed = np.full(200, np.nan)
+        failed[:count] = one[:count] + 1
+        assert marks([one, one - 1, failed]) == ["best", "", ""], count
+        failed[count - 3 : count] -= 100
+        assert marks([one, one - 1, failed]) == ["best", "", ""], count
+    half = np.where(np.arange(200) < 100, one + 1, np.nan)
+    assert marks([one, one - 1, half]) == ["second", "", "best"]
+
+
+def test_methods_of_another_scale_blur_no_difference():
+    """As the relative stabilities have it: some methods near a million, and two far below that differ fifty times."""
+    draw = np.random.default_rng(0)
+    large = draw.lognormal(np.log(1e6), 1, (3, 40))
+    small, larger = draw.normal(0.01, 0.001, 40), draw.normal(0.5, 0.01, 40)
+    values = np.stack([small, larger, *large])
+    assert marks(values, higher_is_better=False)[:2] == ["best", "second"]
+    ranks, _ = _statistics.mean_ranks(values, higher_is_better=False)
+    np.testing.assert_allclose(ranks[:2], [1, 2])
+
+
 def test_what_cannot_be_compared_is_not_marked(scores):
     nothing = np.full(20, np.nan)
     assert marks([scores[0]]) == [""]
