@@ -10,7 +10,7 @@ from egcam_jax import report
 from egcam_jax.evaluate import Run
 from egcam_jax.metrics import METRICS
 from egcam_jax.paper._tables import Table
-from egcam_jax.report._statistics import BEST, TIED_BEST, Interval
+from egcam_jax.report._statistics import BEST, LEVEL, TIED_BEST, Interval
 
 OURS = "expected_gradcam"
 """The paper's own method."""
@@ -54,7 +54,7 @@ class Agreement(NamedTuple):
         metric: Its name in ``METRICS``.
         methods: How many have both figures.
         correlation: Spearman's, of the methods' means; NaN where it says nothing.
-        ahead: The methods that are best or tied for best here.
+        ahead: The methods that are best or tied for best here; none where no test tells any two apart.
         paper_ahead: Those with the paper's best figure.
         place: That of the paper's own method here, 1 the best; 0 where it has none.
         paper_place: That in the paper, among the same methods.
@@ -110,6 +110,7 @@ def _rows(table: Table, name: str, run: Run) -> list[Row]:
     rows = []
     for metric in (it for it in table.metrics if it in columns):
         unit = table.unit(network, metric)
+        told = any(cell.p < 1 - LEVEL for cell in columns[metric].cells)
         for (label, method), cell in zip(methods.items(), columns[metric].cells):
             mean, low, high, images = cell.interval
             rows.append(
@@ -121,7 +122,7 @@ def _rows(table: Table, name: str, run: Run) -> list[Row]:
                     ours=Interval(mean / unit, low / unit, high / unit, images),
                     undefined=cell.undefined,
                     missing=cell.missing,
-                    ahead=cell.mark in (BEST, TIED_BEST),
+                    ahead=told and cell.mark in (BEST, TIED_BEST),
                     printed=table.printed.get((network, method, metric)),
                     doubts=table.doubts_of(network, method, metric) if method in table.methods else [],
                 )

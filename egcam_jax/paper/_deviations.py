@@ -11,7 +11,7 @@ from egcam_jax.metrics import METRICS
 from egcam_jax.paper import _presets
 from egcam_jax.paper._compare import counterpart, plain
 from egcam_jax.paper._tables import Table
-from egcam_jax.report._facts import counted
+from egcam_jax.report._facts import counted, explained, failures
 
 ALWAYS = (
     "Metrics are this library's, checked against Quantus 0.4.4, which the paper used; insertion and deletion are as "
@@ -62,19 +62,16 @@ def _data(table: Table, run: Run) -> Iterator[str]:
         labels = Counter(row.label for row in run.images)
         kinds = "one class" if len(labels) == 1 else f"{len(labels)} classes"
         yield f"Objects of {kinds}, where the paper has zebras and stop signs."
+    target = explained(data.get("target", ""), run)
     judged = [row.correct for row in run.images if row.correct is not None]
     if judged:
         right = f"{100 * sum(judged) / len(judged):.1f} %"
-        yield f"The network's top class is right for {right} of them; what is explained is {_target(data)}."
+        yield f"The network's top class is right for {right} of them; what is explained is {target}."
     else:
-        yield f"What is explained is {_target(data)}; the data has no labels."
+        yield f"What is explained is {target}."
     if known := run.asked.get("references"):
         both = f", {known['explained']} of them explained too" if known.get("explained") else ""
         yield f"{counted(known['count'], 'reference image')} from {known['source']}{both}."
-
-
-def _target(data: Mapping[str, Any]) -> str:
-    return "the network's top class" if data.get("target") == "top" else "the image's own label"
 
 
 def _size(table: Table, run: Run) -> Iterator[str]:
@@ -121,7 +118,7 @@ def _methods(table: Table, run: Run) -> Iterator[str]:
     samples = {label: it["samples"] for label, it in asked.items() if it.get("samples")}
     if samples:
         yield f"Samples or steps: {', '.join(f'{label} {number}' for label, number in samples.items())}."
-    failed = sorted({" · ".join(filter(None, (it.method, it.metric))) for it in run.failures})
+    failed = sorted({" · ".join(filter(None, (it.method, it.metric))) for it in failures(run)})
     if failed:
         yield f"Failed: {', '.join(failed)}."
 

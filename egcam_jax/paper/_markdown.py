@@ -11,11 +11,12 @@ from egcam_jax.paper._compare import OURS, Agreement, Row, agreements, compare
 from egcam_jax.paper._deviations import ALWAYS, deviations
 from egcam_jax.paper._tables import Table
 from egcam_jax.report import _numbers
-from egcam_jax.report._markdown import _escape, _rows
+from egcam_jax.report._markdown import escape, grid
 from egcam_jax.report._summary import arrow
 
 ACROSS = 3
 """Metrics beside one another."""
+_UNTOLD = "not told apart"
 
 
 class Cell(NamedTuple):
@@ -71,9 +72,9 @@ def markdown(table: Table, runs: Mapping[str, Run]) -> str:
     parts = [f"# Table {table.number} of the paper, and ours: {table.title.lower()}", legend(table)]
     for name, run in runs.items():
         for i, sheet in enumerate(sheets(table, [row for row in rows if row.run == name], doubts)):
-            parts += [] if i else [f"## {_escape(name)}, beside {sheet.network}"]
-            parts += [_rows([("method", *_heads(sheet)), *_lines(sheet)])]
-        parts += ["\n".join(f"- {_escape(text)}" for text in deviations(table, run))]
+            parts += [] if i else [f"## {escape(name)}, beside {sheet.network}"]
+            parts += [grid([("method", *_heads(sheet)), *_lines(sheet)])]
+        parts += ["\n".join(f"- {escape(text)}" for text in deviations(table, run))]
     parts += ["## The order of the methods", order(agreements(rows))]
     if doubts:
         parts += ["## The paper's figures", "\n".join(f"- <sup>{mark}</sup> {it}" for it, mark in doubts.items())]
@@ -86,7 +87,7 @@ def legend(table: Table) -> str:
     scaled = "".join(f" Ours are in its units: {_units(table, name)}." for name in table.units)
     return (
         "Ours: the mean over the images where the metric is defined, with its 95 % bootstrap interval. **Bold**: best "
-        "or tied for best, by paired tests. ↑ higher is better, ↓ lower is better. "
+        "or tied for best, where paired tests tell any apart. ↑ higher is better, ↓ lower is better. "
         f"The paper's figures are from its Table {table.number} ({table.source}).{scaled}"
     )
 
@@ -111,23 +112,24 @@ def lettered(rows: Sequence[Row]) -> dict[str, str]:
 def order(found: Sequence[Agreement]) -> str:
     """Say metric by metric whether the methods come in the same order."""
     lines: list[tuple[str, ...]] = [
-        ("run", "metric", "best or tied, ours", "best, the paper", f"place of {_escape(OURS)}", "Spearman's ρ")
+        ("run", "metric", "best or tied, ours", "best, the paper", f"place of {escape(OURS)}", "Spearman's ρ")
     ]
     for it in found:
         place = f"{it.place} of {it.methods}; the paper: {it.paper_place}" if it.place else "–"
         rho = "–" if np.isnan(it.correlation) else _numbers.spelt(f"{it.correlation:.2f}")
-        ahead, paper = (", ".join(map(_escape, names)) or "–" for names in (it.ahead, it.paper_ahead))
-        lines.append((_escape(it.run), _escape(it.metric), ahead, paper, place, rho))
-    return _rows(lines)
+        ahead = ", ".join(map(escape, it.ahead)) or (_UNTOLD if it.methods else "–")
+        paper = ", ".join(map(escape, it.paper_ahead)) or "–"
+        lines.append((escape(it.run), escape(it.metric), ahead, paper, place, rho))
+    return grid(lines)
 
 
 def _heads(sheet: Sheet) -> list[str]:
-    return [head for name in sheet.metrics for head in (_escape(name), "paper")]
+    return [head for name in sheet.metrics for head in (escape(name), "paper")]
 
 
 def _lines(sheet: Sheet) -> Iterator[tuple[str, ...]]:
     for method, cells in zip(sheet.methods, sheet.cells):
-        yield _escape(method), *(text for cell in cells for text in (_ours(cell), _paper(cell)))
+        yield escape(method), *(text for cell in cells for text in (_ours(cell), _paper(cell)))
 
 
 def _ours(cell: Cell) -> str:
@@ -160,4 +162,4 @@ def _cell(row: Row, places: int | None, doubts: Mapping[str, str]) -> Cell:
 
 def _units(table: Table, metric: str) -> str:
     units = (f"{unit:g} ({table.titles[network]})" for network, unit in table.units[metric].items())
-    return f"{_escape(metric)} in {', '.join(units)}"
+    return f"{escape(metric)} in {', '.join(units)}"

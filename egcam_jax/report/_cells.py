@@ -11,7 +11,7 @@ TIES = {TIED_BEST: "=1", TIED_SECOND: "=2"}
 """How a tie is marked."""
 LEGEND = (
     "Mean over the images where the metric is defined, with its 95 % bootstrap interval over images. "
-    "↑ higher is better, ↓ lower is better."
+    "↑ higher is better, ↓ lower is better. NaN: images for which it is undefined; missing: images not computed."
 )
 TESTED = (
     "comes out ahead of every other in a paired test (Wilcoxon's signed-rank test, two-sided, Holm-corrected, 5 %); "

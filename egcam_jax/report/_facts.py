@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from egcam_jax.evaluate._store import Run
+from egcam_jax.evaluate._store import Failure, Run
 from egcam_jax.report._statistics import LEVEL
 
 _TARGETS = {"label": "the image's own label", "top": "the network's top class"}
@@ -58,7 +58,17 @@ def _data(data: Mapping[str, Any], run: Run) -> str:
 def _explained(data: Mapping[str, Any], run: Run) -> str:
     judged = [row.correct for row in run.images if row.correct is not None]
     right = f"; the network's top class is right for {100 * sum(judged) / len(judged):.1f} %" if judged else ""
-    return f"{_TARGETS.get(data.get('target', ''), data.get('target', ''))}{right}"
+    return f"{explained(data.get('target', ''), run)}{right}"
+
+
+def explained(target: str, run: Run) -> str:
+    """Which class of each image is explained: images without a label have their top class explained."""
+    unlabelled = sum(row.correct is None for row in run.images)
+    if target != "label" or not unlabelled:
+        return _TARGETS.get(target, target)
+    if unlabelled == len(run.images):
+        return f"{_TARGETS['top']}, as the data has no labels"
+    return f"{_TARGETS['label']}, and {_TARGETS['top']} for {counted(unlabelled, 'image')} without one"
 
 
 def _references(asked: Mapping[str, Any]) -> str:
@@ -93,9 +103,18 @@ def _device(session: Mapping[str, Any]) -> str:
     return f"{number} × {session.get('device', '')}" if number != 1 else str(session.get("device", ""))
 
 
+def failures(run: Run) -> list[Failure]:
+    """What has failed and was not done later: a run that goes on tries again."""
+    done = {kind for kind, there in run.computed.items() if there.all()}
+    whole = {method for method in run.asked["methods"] if all((method, it) in done for it in run.asked["metrics"])}
+    healed = lambda it: it.method in whole if it.metric is None else (it.method, it.metric) in done
+    return [it for it in run.failures if not healed(it)]
+
+
 def _trouble(run: Run) -> str:
+    failed = failures(run)
     reports = [
         f"{counted(len(run.unreadable), 'image')} could not be read" if run.unreadable else "",
-        f"{counted(len({it.batch for it in run.failures}), 'batch')} with a failure" if run.failures else "",
+        f"{counted(len({it.batch for it in failed}), 'batch')} with a failure" if failed else "",
     ]
     return "; ".join(filter(None, reports))

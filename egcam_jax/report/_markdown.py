@@ -19,29 +19,30 @@ def markdown(summary: Summary) -> str:
     Returns:
         The text of a file.
     """
-    parts = ["# Evaluation", "\n".join(f"- {name}: {_escape(text)}" for name, text in summary.facts.items())]
+    parts = ["# Evaluation", "\n".join(f"- {name}: {escape(text)}" for name, text in summary.facts.items())]
     for table in summary.tables:
         parts += [f"## {table.family.capitalize()}", _table(table, summary)]
-    parts += [f"{_cells.LEGEND} {_MARKS} {_escape(_cells.TESTED)}"]
+    parts += [f"{_cells.LEGEND} {_MARKS} {escape(_cells.TESTED)}"]
     if summary.troubles:
-        parts += ["## Failed", _rows([("method", "metric", "batches", "reason"), *_failed(summary)])]
+        parts += ["## Failed", grid([("method", "metric", "batches", "reason"), *_failed(summary)])]
     if summary.unreadable:
-        bad = [tuple(map(_escape, it)) for it in summary.unreadable]
-        parts += [f"## {counted(len(bad), 'image')} could not be read", _rows([("image", "reason"), *bad])]
+        bad = [tuple(map(escape, it)) for it in summary.unreadable]
+        parts += [f"## {counted(len(bad), 'image')} could not be read", grid([("image", "reason"), *bad])]
     return "\n\n".join(parts) + "\n"
 
 
 def _failed(summary: Summary) -> list[tuple[str, ...]]:
-    return [(_escape(it.method), _escape(it.metric), str(it.batches), _escape(it.reason)) for it in summary.troubles]
+    return [(escape(it.method), escape(it.metric), str(it.batches), escape(it.reason)) for it in summary.troubles]
 
 
 def _table(table: Table, summary: Summary) -> str:
-    heads = [f"{_escape(column.label)} {column.arrow}" for column in table.columns]
+    heads = [f"{escape(column.label)} {column.arrow}" for column in table.columns]
     columns = [list(map(_cell, _cells.words(column))) for column in table.columns]
-    return _rows([("method", *heads), *zip(map(_escape, summary.methods), *columns)])
+    return grid([("method", *heads), *zip(map(escape, summary.methods), *columns)])
 
 
-def _rows(rows: list[tuple[str, ...]]) -> str:
+def grid(rows: list[tuple[str, ...]]) -> str:
+    """A table of cells that are Markdown already, the first row its head."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
@@ -54,6 +55,7 @@ def _cell(words: _cells.Words) -> str:
     return f"{mean}{tie}{bounds}{''.join(f' ({note})' for note in words.notes)}"
 
 
-def _escape(text: str) -> str:
-    """Text in which nothing is markup."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+def escape(text: str) -> str:
+    """Text in which nothing is markup, and which moves no terminal's cursor."""
+    shown = "".join(it if it.isprintable() else "�" for it in " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", shown)

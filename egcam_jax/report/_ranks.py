@@ -8,6 +8,9 @@ import numpy as np
 from egcam_jax.report import _statistics
 from egcam_jax.report._summary import Column, Summary
 
+_BOTH = "insertion_deletion"
+"""What insertion and deletion give together."""
+
 
 class Mark(NamedTuple):
     """A dot: a place on the axis from 0 to 100, and what it stands for."""
@@ -47,8 +50,17 @@ def rankings(summary: Summary) -> list[Ranking]:
     columns = [it for it in summary.columns if np.isfinite(it.ranks).sum() > 1]
     if not columns:
         return []
-    several = [_overall(columns)] if len(columns) > 1 else []
+    counted = _ideas(columns)
+    several = [_overall(counted)] if len(counted) > 1 else []
     return [*several, *map(_by, columns)]
+
+
+def _ideas(columns: Sequence[Column]) -> list[Column]:
+    """Columns of which each counts once: insertion and deletion are in their difference, and time is no quality."""
+    labels = {it.label for it in columns}
+    both = lambda label: label.replace("insertion_auc", _BOTH).replace("deletion_auc", _BOTH)
+    once = [it for it in columns if both(it.label) == it.label or both(it.label) not in labels]
+    return [it for it in once if it.metric.family != "cost"]
 
 
 def _overall(columns: Sequence[Column]) -> Ranking:
@@ -58,7 +70,8 @@ def _overall(columns: Sequence[Column]) -> Ranking:
     mean = np.where(whole, ranks.sum(axis=0), np.nan) / len(columns)
     marks = [[Mark(_place(r, count), f"{it.label}: {r:.2f}") for it, r in zip(columns, row)] for row in ranks.T]
     note = (
-        f"Mean rank over images, averaged over {len(columns)} metrics with equal weight; each faint dot is one metric."
+        f"Mean rank over images, averaged over {len(columns)} metrics with equal weight; each faint dot is one metric. "
+        "Time is left out, and where insertion less deletion is there its parts are."
     )
     if not whole.all():
         note += " Methods that lack a metric are left out."

@@ -159,11 +159,11 @@ def _columns(run: Run, seed: int) -> list[Column]:
 
 
 def _column(label: str, metric: Metric, scores: np.ndarray, computed: np.ndarray, means: Sequence[Interval]) -> Column:
-    better = metric.higher_is_better
+    better, timed = metric.higher_is_better, metric.family == "cost"  # which is taken of the first batch alone
     verdicts = _statistics.verdicts(scores, higher_is_better=better)
     ranks, ranked = _statistics.mean_ranks(scores, higher_is_better=better)
     cells = [
-        Cell(mean, int(there.sum()) - mean.images, int((~there).sum()), verdict.mark, verdict.p)
+        Cell(mean, int(there.sum()) - mean.images, 0 if timed else int((~there).sum()), verdict.mark, verdict.p)
         for mean, there, verdict in zip(means, computed, verdicts)
     ]
     return Column(label, metric, cells, ranks, ranked)
@@ -171,5 +171,5 @@ def _column(label: str, metric: Metric, scores: np.ndarray, computed: np.ndarray
 
 def _troubles(run: Run) -> list[Trouble]:
     """Failures, those of the same kind as one."""
-    once = dict.fromkeys((it.batch, it.method, it.metric or "", it.reason) for it in run.failures)
+    once = dict.fromkeys((it.batch, it.method, it.metric or "", it.reason) for it in _facts.failures(run))
     return [Trouble(*kind, batches) for kind, batches in Counter(kind[1:] for kind in once).items()]

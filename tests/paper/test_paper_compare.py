@@ -171,10 +171,30 @@ def test_the_text_has_both_figures_and_the_doubts():
     text = paper.markdown(table, {"a|b": made(values)})
     assert "## a\\|b, beside VGG-16" in text
     (line,) = (line for line in text.splitlines() if line.startswith("| scorecam"))
-    assert "| **55.0** <sub>" in line  # not told apart from gradcam's
+    assert "| 55.0 <sub>" in line  # not told apart from gradcam's, and so neither is best
+    assert "| a\\|b | pixel\\_flipping | not told apart |" in text
     assert "| 5.37<sup>a</sup> |" in line
     assert "<sup>a</sup> a tenth of every other method's figure" in text
     assert "Quantus 0.4.4" in text
+
+
+def test_what_is_best_is_bold_where_a_test_tells_it_from_another():
+    """Six pairs that all go one way have p = 2 / 2^6."""
+    table = paper.table("table1")
+    low, high = np.linspace(50, 60, IMAGES), np.linspace(70, 90, IMAGES)
+    text = paper.markdown(
+        table, {"run": made({("gradcam", "pixel_flipping"): low, ("scorecam", "pixel_flipping"): high})}
+    )
+    heads = [line for line in text.splitlines() if line.startswith(("| gradcam | **", "| scorecam | **"))]
+    assert [line.split()[1] for line in heads] == ["gradcam"]
+    assert "| run | pixel\\_flipping | gradcam |" in text
+
+
+def test_what_is_explained_where_there_are_no_labels_is_the_top_class():
+    run = made({("gradcam", "insertion_auc"): 0.5})
+    run = run._replace(images=[row._replace(correct=None) for row in run.images])
+    said = "\n".join(paper.deviations(paper.table("table3"), run))
+    assert "What is explained is the network's top class, as the data has no labels." in said
 
 
 def test_a_dash_of_the_paper_is_a_dash():

@@ -238,6 +238,8 @@ def test_ranks_by_all_metrics_and_by_each(made):
     assert [it.label for it in found][:2] == ["all metrics", "insertion_auc ↑"]
     overall, first = found[:2]
     assert "Methods that lack a metric are left out." in overall.note
+    assert "averaged over 3 metrics" in overall.note  # neither insertion and deletion for themselves nor time
+    assert [mark.title.split(":")[0] for mark in overall.rows[0].marks][::2] == ["insertion_deletion", "sparseness"]
     assert len(overall.rows) == 4
     assert len(first.rows) == 5
     assert [row.rank for row in first.rows] == sorted(row.rank for row in first.rows)

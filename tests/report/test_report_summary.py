@@ -5,6 +5,8 @@ import pytest
 from made_results import plausible
 
 from egcam_jax import evaluate
+from egcam_jax.evaluate import _store
+from egcam_jax.report import _facts
 
 
 def cells(found, label):
@@ -79,6 +81,35 @@ def test_the_facts_say_what_was_computed_on_what(summarise):
         "references": "4 images from demo, seed 7",
         "computed": "from 2025-01-02 03:04, 2 × cpu",
     }
+
+
+def test_what_failed_and_was_done_later_is_no_failure(summarise):
+    values = {
+        ("a", "road"): [0.1, 0.2],
+        ("a", "irof"): [0.1, 0.2],
+        ("b", "road"): [0.1, None],
+        ("b", "irof"): [0.1, 0.3],
+    }
+    failures = [("a", "road", "no"), ("a", None, "no"), ("b", "road", "no"), ("b", "irof", "no"), ("b", None, "no")]
+    found = summarise(values, failures=failures)
+    assert {(it.method, it.metric) for it in found.troubles} == {("b", "road"), ("b", "")}
+    assert found.facts["trouble"].endswith("with a failure")
+
+
+def test_times_are_of_the_first_batch_and_the_rest_is_not_missing(summarise):
+    found = summarise({("a", "running_time"): [0.1, None, None], ("a", "road"): [0.1, None, 0.2]})
+    assert cells(found, "running_time")["a"].missing == 0
+    assert cells(found, "road")["a"].missing == 1
+
+
+def test_labels_that_some_images_lack_are_said():
+    image = _store.ImageRow(0, "a.jpg", 1, "cat", 0.5, None, None, None)
+    made = lambda *correct: evaluate.Run({}, [], [image._replace(correct=it) for it in correct], [], [], {}, {})
+    assert _facts.explained("label", made(True, False)) == "the image's own label"
+    assert _facts.explained("label", made(None, None)) == "the network's top class, as the data has no labels"
+    words = "the image's own label, and the network's top class for 1 image without one"
+    assert _facts.explained("label", made(True, None)) == words
+    assert _facts.explained("top", made(None)) == "the network's top class"
 
 
 @pytest.mark.parametrize(("images", "told"), [(5, True), (7, False)])
