@@ -20,6 +20,11 @@ from egcam_jax.evaluate._labels import methods as read_methods
 from egcam_jax.evaluate._work import choose
 
 NAME = "saturation"
+_ASKED = (
+    *("data", "limit", "classes", "space", "seed", "methods", "at", "pictures", "patches", "samples", "refs"),
+    "num_refs",
+)
+"""Of what was asked for, what the document says once; the networks follow one by one."""
 CURVES = ("similarity", "filter_similarity", "probability", "logit")
 
 
@@ -58,7 +63,8 @@ class Found(NamedTuple):
         curves: By name, ``(N, A)``.
         target: ``(N,)``.
         unreadable: Name and reason of each image that could not be read.
-        maps: Rows of pictures for the figure of maps, with their titles and labels.
+        maps: The picture of maps, ``None`` where there is none.
+        references: What is known of the references of those, likewise.
     """
 
     name: str
@@ -69,6 +75,7 @@ class Found(NamedTuple):
     target: np.ndarray
     unreadable: Sequence[tuple[str, str]]
     maps: Any
+    references: dict[str, Any] | None
 
 
 def scalings(text: str) -> list[float]:
@@ -116,21 +123,23 @@ def _network(
     subject = Subject(model, asked.layer or model.layer, source, _black(model, settings.space), names)
     step(f"{asked.text}: curves", 1)
     loaded = data.stream(source, model.preprocess, chosen)
-    images: list[data.Loaded] = []
+    ids: list[str] = []
+    shown: list[data.Loaded] = []
     parts, unreadable = [], []
     for some, bad in _batches(loaded, settings.batch):
         unreadable += bad
         if some:
             parts.append(_curves(settings, subject, some, alphas))
-            images += [it._replace(x=None) for it in some] if len(images) >= settings.pictures else some
-    if not images:
+            ids += [it.id for it in some]
+            shown += some[: max(settings.pictures - len(shown), 0)]  # all others are done with
+    if not ids:
         raise OSError(f"{settings.data}: none of {len(unreadable)} images could be read; the first: {unreadable[0][1]}")
     curves = {name: np.concatenate([getattr(it, name) for it in parts]) for name in CURVES}
     target = np.concatenate([it.target for it in parts])
     step(f"{asked.text}: maps", 1)
-    shown = list(zip(images, target.tolist()))[: settings.pictures]
-    maps = _saturation_maps.grid(settings, subject, shown, lambda: step(f"{asked.text}: maps", 1))
-    return Found(asked.text, model, subject.layer, [it.id for it in images], curves, target, unreadable, maps)
+    explained = list(zip(shown, target.tolist()))
+    maps, known = _saturation_maps.grid(settings, subject, explained, lambda: step(f"{asked.text}: maps", 1))
+    return Found(asked.text, model, subject.layer, ids, curves, target, unreadable, maps, known)
 
 
 def _curves(settings: Settings, subject: Subject, images: Sequence[data.Loaded], alphas: np.ndarray) -> Any:
@@ -218,7 +227,7 @@ def _table(found: Sequence[Found], alphas: np.ndarray) -> str:
 def _document(settings: Settings, found: Sequence[Found], alphas: np.ndarray) -> dict[str, Any]:
     """What was asked for, and the bands."""
     device = jax.devices()[0]
-    asked = {name: getattr(settings, name) for name in ("data", "limit", "classes", "space", "seed", "samples")}
+    asked = {name: getattr(settings, name) for name in _ASKED}
     return {
         "versions": _records.versions(),
         "device": f"{device.platform} ({device.device_kind})",
@@ -237,6 +246,7 @@ def _bands(found: Found) -> dict[str, Any]:
         "layer": found.layer,
         "images": list(found.ids),
         "unreadable": dict(found.unreadable),
+        "references": found.references,
     } | {
         name: {"mean": np.asarray(mean).tolist(), "two_standard_deviations": np.asarray(spread).tolist()}
         for name, (mean, spread) in bands.items()

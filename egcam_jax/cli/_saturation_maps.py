@@ -11,6 +11,7 @@ from egcam_jax import data, models, render
 from egcam_jax import saturation as _core
 from egcam_jax.evaluate._labels import AskedMethod
 from egcam_jax.evaluate._labels import methods as read_methods
+from egcam_jax.evaluate._references import draw
 
 _HEIGHT = 224
 
@@ -43,7 +44,7 @@ class Column(NamedTuple):
 
 def grid(
     settings: Any, subject: Subject, images: Sequence[tuple[data.Loaded, int]], step: Callable[[], None]
-) -> np.ndarray | None:
+) -> tuple[np.ndarray | None, dict[str, Any] | None]:
     """Draw the maps of some images.
 
     Args:
@@ -54,12 +55,16 @@ def grid(
         step: Called after each image.
 
     Returns:
-        ``(H, W, 3)`` picture; ``None`` where there are no images.
+        ``(H, W, 3)`` picture, ``None`` where there are no images; and what is known of the references, ``None`` where
+        there are none.
     """
     methods = read_methods(settings.methods, settings.samples)
     if not images:
-        return None
-    references = _references(settings, subject) if any(it.method.needs_refs for it in methods) else None
+        return None, None
+    references, known = None, None
+    if any(it.method.needs_refs for it in methods):
+        options = {"refs": settings.refs, "count": settings.num_refs, "seed": settings.seed}
+        references, known = draw(subject.source, subject.ids, subject.model.preprocess, **options)
     alphas = np.asarray(settings.at, np.float32)
     rows, labels = [], []
     for image, target in images:
@@ -74,7 +79,7 @@ def grid(
                 rows.append([whole, *(_shown(it.inserted[i], subject) for it in columns)])  # type: ignore[index]
                 labels.append(["whole", *(_patches(settings.patches, it, i) for it in columns)])
         step()
-    return render.grid(rows, labels=labels, height=_HEIGHT, bar=render.DEFAULT_COLOUR_MAP)
+    return render.grid(rows, labels=labels, height=_HEIGHT, bar=render.DEFAULT_COLOUR_MAP), known
 
 
 def _column(
@@ -119,16 +124,6 @@ def _patches(count: int, column: Column, i: int) -> str:
     probability = column.inserted_probability[i]  # type: ignore[index]  # where there are patches
     said = f"{100 * probability:.1f} %" if probability >= 0.0005 else "< 0.1 %"
     return f"its {count} strongest patches: {said}"
-
-
-def _references(settings: Any, subject: Subject) -> np.ndarray:
-    """References from where they were asked for, else of the data what has no curve, else photographs of a package."""
-    options: dict[str, Any] = {"count": settings.num_refs, "seed": settings.seed, "avoid": subject.ids}
-    if settings.refs is not None:
-        return data.pick_references(data.open_source(settings.refs), subject.model.preprocess, **options)[0]
-    if len(subject.source) - len(subject.ids) >= settings.num_refs:
-        return data.pick_references(subject.source, subject.model.preprocess, **options)[0]
-    return data.demo_references(subject.model.preprocess)[: settings.num_refs]
 
 
 def _picture(crop: Any, subject: Subject, alpha: float) -> np.ndarray:

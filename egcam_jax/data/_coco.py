@@ -3,7 +3,7 @@
 import difflib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +69,7 @@ def open_coco(text: str, name: str, class_names: Sequence[str] | None, classes: 
         labels=lambda i: objects[i].labels,
         shows=lambda i: shows[objects[i].file],
         pictures=tuple(one.file for one in objects),
+        place=str(images.resolve()),
     )
 
 
@@ -152,7 +153,25 @@ def _parsed(path: Path) -> Mapping[str, Any]:
     missing = [key for key in ("images", "annotations", "categories") if key not in content]
     if missing:
         raise OSError(f"{path}: not annotations in COCO's format, as it has no {', '.join(missing)}")
+    if wrong := next(_wrong(content), None):
+        raise OSError(f"{path}: {wrong}; repair the entry, or take it out")
     return content
+
+
+def _wrong(content: Mapping[str, Any]) -> Iterator[str]:
+    """Entries that lack something, or name what is not there."""
+    for kind, entries in (
+        ("images", ("id", "file_name", "height", "width")),
+        ("categories", ("id", "name")),
+        ("annotations", ("image_id", "category_id")),
+    ):
+        for number, entry in enumerate(content[kind]):
+            yield from (f"{kind}[{number}] has no {name!r}" for name in entries if name not in entry)
+    for name, kind in (("image_id", "images"), ("category_id", "categories")):
+        known = {entry["id"] for entry in content[kind]}
+        for number, entry in enumerate(content["annotations"]):
+            if entry[name] not in known:
+                yield f"annotations[{number}] has {name} {entry[name]}, which is not among its {kind}"
 
 
 def _labels(

@@ -42,7 +42,7 @@ class Source(Protocol):
 
     @property
     def has_masks(self) -> bool:
-        """Whether every example has a mask."""
+        """Whether examples have masks, at least some of them."""
 
     def __len__(self) -> int:
         """How many examples there are."""
@@ -58,11 +58,12 @@ class Records:
     Attributes:
         name: What the user called it.
         ids: The examples' names.
-        has_masks: Whether every example has a mask.
+        has_masks: Whether examples have masks, at least some of them.
         read: The example of an index; raises an ``OSError`` where the record is corrupt.
         labels: The labels of an index, without decoding its picture.
         shows: All classes that its picture is known to show, where some are not its labels.
         pictures: The examples' pictures by name, where several examples may be of one.
+        place: Where those lie, whatever the user called it; the name by default.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Records:
     labels: Callable[[int], tuple[int, ...]]
     shows: Callable[[int], tuple[int, ...]] | None = None
     pictures: tuple[str, ...] | None = None
+    place: str | None = None
 
     def __len__(self) -> int:
         """How many examples there are."""
@@ -95,7 +97,14 @@ def chosen(source: Records, indices: list[int]) -> Records:
         labels=lambda i: source.labels(indices[i]),
         shows=None if shows is None else lambda i: shows(indices[i]),
         pictures=None if source.pictures is None else tuple(source.pictures[i] for i in indices),
+        place=source.place,
     )
+
+
+def identities(source: Source) -> tuple[str, ...]:
+    """What tells each example's picture from all others, of this source or another: where it lies, and its name."""
+    place = getattr(source, "place", None) or source.name
+    return tuple(f"{place}/{picture}" for picture in getattr(source, "pictures", None) or source.ids)
 
 
 def shown(pictures: Sequence[str], labels: Sequence[tuple[int, ...]]) -> Callable[[int], tuple[int, ...]]:

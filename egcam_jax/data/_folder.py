@@ -45,11 +45,12 @@ def open_folder(text: str, name: str, class_names: Sequence[str] | None) -> Reco
     return Records(
         name=name,
         ids=ids,
-        has_masks=all(row.mask or row.boxes for row in rows),
+        has_masks=any(row.mask or row.boxes for row in rows),
         read=lambda i: _example(folder, rows[i], ids[i]),
         labels=lambda i: rows[i].labels,
         shows=shown(files, [row.labels for row in rows]),
         pictures=files,
+        place=str(folder.resolve()),
     )
 
 

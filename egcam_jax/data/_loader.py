@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from egcam_jax.data._example import Example, Source
+from egcam_jax.data._example import Example, Source, identities
 from egcam_jax.data._extras import need
 from egcam_jax.data._preprocess import Preprocess, crop, crop_mask, normalise
 
@@ -70,7 +70,13 @@ def stream(source: Source, settings: Preprocess, indices: Sequence[int], *, work
 
 
 def pick_references(
-    source: Source, settings: Preprocess, *, count: int, seed: int, avoid: Collection[str] = ()
+    source: Source,
+    settings: Preprocess,
+    *,
+    count: int,
+    seed: int,
+    avoid: Collection[str] = (),
+    explained: Source | None = None,
 ) -> tuple[Float32[np.ndarray, "r s s 3"], tuple[str, ...]]:
     """Draw a reference distribution, without replacement: no picture twice, corrupt records left out.
 
@@ -80,6 +86,7 @@ def pick_references(
         count: How many at most; a source with fewer gives all it has.
         seed: Of the draw; the same source, seed and ``avoid`` give the same references.
         avoid: Ids that are not to be drawn, nor others of the same pictures, of which COCO's have one for each class.
+        explained: The source that has those ids, and maybe the same pictures under other names; ``source`` by default.
 
     Returns:
         ``(r, size, size, 3)`` preprocessed pictures, and their ids, in the order of the source.
@@ -90,9 +97,8 @@ def pick_references(
     """
     if count < 1:
         raise ValueError(f"count: {count} came, at least 1 wanted")
-    pictures = getattr(source, "pictures", None) or source.ids
-    explained = set(avoid)
-    left_out = {picture for id, picture in zip(source.ids, pictures, strict=True) if id in explained}
+    theirs, unwanted, pictures = explained or source, set(avoid), identities(source)
+    left_out = {picture for id, picture in zip(theirs.ids, identities(theirs), strict=True) if id in unwanted}
     order = np.random.default_rng(seed).permutation(len(source))
     candidates = [int(i) for i in order if pictures[i] not in left_out]
     drawn = sorted(islice(_distinct(stream(source, settings, candidates, workers=2)), count), key=lambda one: one.index)

@@ -44,7 +44,8 @@ def open_npz(text: str, name: str, class_names: Sequence[str] | None) -> Records
         grey = images[i] if images[i].ndim == 3 else images[i][..., None]
         return Example(ids[i], np.ascontiguousarray(np.broadcast_to(grey, (*grey.shape[:2], 3))), known(i), None)
 
-    return Records(name=name, ids=ids, has_masks=False, read=read, labels=known)
+    place = str(path.resolve())
+    return Records(name=name, ids=ids, has_masks=False, read=read, labels=known, place=place)
 
 
 def _split(text: str) -> tuple[Path, str | None]:

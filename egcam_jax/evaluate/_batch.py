@@ -34,7 +34,9 @@ def cut(indices: np.ndarray, size: int) -> list[np.ndarray]:
     return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
-def gather(stream: Iterator[data.Loaded], number: int, count: int, size: int, *, classes: int, top: bool) -> Batch:
+def gather(
+    stream: Iterator[data.Loaded], number: int, count: int, size: int, *, classes: int, top: bool, masks: bool
+) -> Batch:
     """Take the next ``count`` images off a stream, as a batch of ``size``.
 
     Args:
@@ -44,12 +46,13 @@ def gather(stream: Iterator[data.Loaded], number: int, count: int, size: int, *,
         size: How many it is filled up to.
         classes: How many the network tells apart.
         top: Whether any class may be explained, not only the images' labels.
+        masks: Whether the data has masks: a picture without one gets an empty one, for which no metric has a value.
     """
     loaded = [next(stream) for _ in range(count)]
     images = [it for it in loaded if it.error is None]
     unreadable = [(it.index, it.id, it.error) for it in loaded if it.error is not None]
     filled = [images[min(i, len(images) - 1)] for i in range(size)] if images else []
-    return Batch(number, images, unreadable, _arrays(filled, classes, top) if filled else {})
+    return Batch(number, images, unreadable, _arrays(filled, classes, top, masks) if filled else {})
 
 
 def rows(
@@ -83,14 +86,15 @@ def _row(it: data.Loaded, seen: dict[str, Any], class_names: Sequence[str] | Non
     )
 
 
-def _arrays(images: Sequence[Any], classes: int, top: bool) -> dict[str, np.ndarray]:
+def _arrays(images: Sequence[Any], classes: int, top: bool, masks: bool) -> dict[str, np.ndarray]:
     arrays = {
         "x": np.stack([it.x for it in images]),
         "allowed": np.stack([_allowed(it.labels, classes, top) for it in images]),
         "index": np.asarray([it.index for it in images], np.int32),
     }
-    if images[0].mask is not None:
-        arrays["mask"] = np.stack([it.mask for it in images])
+    if masks:
+        nothing = np.zeros(arrays["x"].shape[1:3], bool)
+        arrays["mask"] = np.stack([nothing if it.mask is None else it.mask for it in images])
     return arrays
 
 

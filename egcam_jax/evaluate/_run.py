@@ -97,7 +97,8 @@ def _one_batch(
     """Explain and judge a batch by what is pending for it."""
     work = state.work
     top = work.plan.target == "top"
-    batch = _batch.gather(stream, number, count, state.size, classes=_classes(work), top=top)
+    masks = work.source.has_masks
+    batch = _batch.gather(stream, number, count, state.size, classes=_classes(work), top=top, masks=masks)
     if not batch.images:
         _store.put_images(state.store, [], batch.unreadable)
         return

@@ -1,6 +1,5 @@
 """From a plan to all that its batches share, checked before any work."""
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,11 +9,8 @@ import numpy as np
 from egcam_jax import _checks, data, models, splitting
 from egcam_jax.evaluate import _labels
 from egcam_jax.evaluate._plan import TARGETS, Plan, asked
+from egcam_jax.evaluate._references import draw, mosaics
 from egcam_jax.models import Model
-
-DEMO = "photographs that come with scikit-image"
-_FEWEST = 8
-"""References that the data must have left for its own to be taken, where it has fewer than were asked for."""
 
 
 class Work(NamedTuple):
@@ -58,12 +54,12 @@ def prepare(plan: Plan) -> Work:
     if isinstance(source, str):
         source = data.open_source(source, class_names=model.class_names, classes=plan.classes)
     _check_layers(plan, model)
-    metrics, left_out = _labels.metrics(plan.metrics, masks=source.has_masks, mosaics=_mosaics(source))
+    metrics, left_out = _labels.metrics(plan.metrics, masks=source.has_masks, mosaics=mosaics(source))
     chosen = choose(len(source), plan.limit, plan.seed)
     ids = [source.ids[i] for i in chosen]
     references, known = None, None
     if any(it.method.needs_refs for it in methods):
-        references, known = _references(plan, model, source, ids)
+        references, known = draw(source, ids, model.preprocess, refs=plan.refs, count=plan.num_refs, seed=plan.seed)
     document = asked(plan, model, ids, [_labels_of(source, i) for i in chosen], known, methods, metrics)
     return Work(plan, model, source, chosen, references, methods, metrics, left_out, document)
 
@@ -83,10 +79,6 @@ def _labels_of(source: data.Source, index: int) -> tuple[int, ...]:
         return ()
 
 
-def _mosaics(source: data.Source) -> bool:
-    return source.name.startswith("mosaic:")
-
-
 def _check(plan: Plan) -> None:
     for name in ("batch", "num_refs"):
         _checks.count(name, getattr(plan, name))
@@ -103,26 +95,3 @@ def _check_layers(plan: Plan, model: Model) -> None:
     image = jax.ShapeDtypeStruct((1, size, size, 3), np.float32)
     for layer in plan.layer:
         splitting.split(model.apply_fn, model.params, image, layer)
-
-
-def _references(plan: Plan, model: Model, source: data.Source, ids: list[str]) -> tuple[np.ndarray, dict[str, Any]]:
-    """References and what is known of them: from where they were asked for, or of the data what is not explained.
-
-    Where the data has too few left they are photographs of a package, which are of another distribution.
-    """
-    draw = functools.partial(data.pick_references, count=plan.num_refs, seed=plan.seed, avoid=ids)
-    if plan.refs is not None:
-        other = data.open_source(plan.refs) if isinstance(plan.refs, str) else plan.refs
-        images, names = draw(other, model.preprocess)
-        return images, _known(other.name, images, names, ids)
-    left = len(source) - len(ids)
-    if left >= min(plan.num_refs, _FEWEST) and not _mosaics(source):  # of which each shows what others show too
-        images, names = draw(source, model.preprocess, count=min(plan.num_refs, left))
-        return images, _known(f"{source.name}, what is not explained", images, names, ids)
-    images = data.demo_references(model.preprocess)[: plan.num_refs]
-    return images, _known(DEMO, images, data.DEMO_REFERENCES, ids)
-
-
-def _known(source: str, images: np.ndarray, names: Sequence[str], explained: Sequence[str]) -> dict[str, Any]:
-    """From where references come, and how many of their pictures are explained too, as those of ``demo`` may be."""
-    return {"source": source, "ids": list(names), "count": len(images), "explained": len({*names} & {*explained})}

@@ -63,6 +63,12 @@ def test_figures_are_drawn_a_row_of_maps_for_each_scaling(egcam, tiny, photograp
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("maps.png", "saturation.csv", "saturation.json", "saturation.png")
     }
+    known = json.loads((tmp_path / "out" / "saturation.json").read_text())
+    assert known["asked"]["methods"] == ["gradcam", "expected_gradcam:samples=2"]
+    assert known["asked"]["at"] == [0.5, 1]
+    references = known["models"][0]["references"]
+    assert references["count"] == len(references["ids"]) == 2
+    assert known["models"][0]["images"] == [f"{i}.png" for i in range(5)]
     maps = np.asarray(Image.open(tmp_path / "out" / "maps.png").convert("RGB"))
     assert maps.shape[1] == 3 * 224 + 4 * 8  # the picture and two methods
     assert maps.shape[0] > 4 * 224  # two scalings of two pictures

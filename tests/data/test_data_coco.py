@@ -167,6 +167,26 @@ def test_what_is_not_coco_says_so(tmp_path):
         data.open_source(f"coco:{tmp_path}")
 
 
+@pytest.mark.parametrize(
+    ("kind", "change", "said"),
+    [
+        ("annotations", {"image_id": 99}, r"annotations\[1\] has image_id 99, which is not among its images"),
+        ("annotations", {"category_id": 7}, r"annotations\[1\] has category_id 7, which is not among its categories"),
+        ("images", {"height": None}, r"images\[1\] has no 'height'"),
+        ("categories", {"name": None}, r"categories\[1\] has no 'name'"),
+    ],
+)
+def test_an_entry_that_does_not_fit_is_named(tmp_path, kind, change, said):
+    _coco(tmp_path, [_note(9, 24, [_box(2, 3, 10, 8)]), _note(4, 24, [_box(2, 3, 10, 8)])])
+    path = tmp_path / "annotations" / "instances_val2017.json"
+    content = json.loads(path.read_text())
+    entry = {**content[kind][1], **change}
+    content[kind][1] = {name: value for name, value in entry.items() if value is not None}
+    path.write_text(json.dumps(content))
+    with pytest.raises(OSError, match=rf"instances_val2017\.json: {said}; repair"):
+        data.open_source(f"coco:{tmp_path}", class_names=NAMES)
+
+
 def test_every_name_of_the_table_is_a_class_of_imagenet_or_cifar():
     known = {*class_names("imagenet"), *class_names("cifar10")}
     for name, fitting in COCO_CLASSES.items():

@@ -133,10 +133,21 @@ def test_fewer_references_than_asked_for_are_the_datas_own_while_they_will_do(fo
     asked = plan(folder, tmp_path, num_refs=32)
     few = _asked(asked)["references"]
     assert "scikit-image" in few["source"]
-    monkeypatch.setattr("egcam_jax.evaluate._work._FEWEST", 3)
+    monkeypatch.setattr("egcam_jax.evaluate._references._FEWEST", 3)
     own = _asked(asked)["references"]
     assert own["count"] == 3
     assert own["source"].endswith("what is not explained")
+
+
+def test_references_from_elsewhere_are_told_apart_by_where_they_lie(folder, tmp_path):
+    """Not by their names: a folder above has the same pictures, another folder others of the same names."""
+    above = _asked(plan(folder / "crane", tmp_path, limit=None, refs=f"folder:{folder}", num_refs=32))["references"]
+    assert above["ids"] == [f"catamaran/{i:02d}.png" for i in range(0, 11, 2)]
+    other = write_pictures(tmp_path / "other")
+    for path in other.glob("*/*.png"):
+        Image.open(path).transpose(Image.Transpose.ROTATE_180).save(path)
+    named_alike = _asked(plan(folder, tmp_path, refs=f"folder:{other}", num_refs=32))["references"]
+    assert named_alike["count"] == 11
 
 
 def test_a_layer_that_is_not_there_is_refused_before_any_work(folder, tmp_path):
@@ -325,6 +336,27 @@ def test_masks_follow_and_localisation_is_by_hand(tmp_path):
     np.testing.assert_allclose(run.values["gradcam", "relevance_mass_accuracy"], expected, rtol=1e-5)
     assert ("gradcam", "grid_pointing_game") not in run.values
     assert run.sessions[0]["left_out"] == {"grid_pointing_game": "the data is no mosaic"}
+
+
+def test_a_picture_without_a_mask_is_undefined_where_others_have_one(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", 5)
+    mask = np.zeros((20, 24), np.uint8)
+    mask[:, :12] = 255
+    for i in (0, 1, 3):
+        Image.fromarray(mask).save(folder / ("crane" if i % 2 else "catamaran") / f"{i:02d}_mask.png")
+    asked = plan(
+        folder,
+        tmp_path / "run",
+        limit=None,
+        batch=2,
+        methods=("gradcam",),
+        metrics=("relevance_mass_accuracy", "sparseness"),
+    )
+    run = evaluate.read(evaluate.run(asked))
+    with_mask = [name in ("catamaran/00.png", "crane/01.png", "crane/03.png") for name in (it.id for it in run.images)]
+    np.testing.assert_array_equal(np.isfinite(run.values["gradcam", "relevance_mass_accuracy"]), with_mask)
+    assert np.isfinite(run.values["gradcam", "sparseness"]).all()
+    assert set(run.sessions[0]["traces"].values()) == {1}
 
 
 def test_insertion_deletion_follows_from_its_parts(folder, tmp_path):
