@@ -49,9 +49,8 @@ def draw(
     if left >= min(count, _FEWEST) and not mosaics(source):  # of which each shows what others show too
         images, names = pick(source, count=min(count, left))
         return images, _known(f"{source.name}, what is not explained", images, names)
-    images = data.demo_references(preprocess)[:count]
-    known = _known(DEMO, images, data.DEMO_REFERENCES)
-    return images, known | {"explained": len({*data.DEMO_REFERENCES} & {*ids})}
+    images, names = data.demo_references(preprocess)[:count], data.DEMO_REFERENCES[:count]
+    return images, _known(DEMO, images, names) | {"explained": len({*names} & {*ids})}
 
 
 def mosaics(source: data.Source) -> bool:
