@@ -13,9 +13,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from egcam_jax import evaluate
 from egcam_jax.cli import _output, _report
+from egcam_jax.evaluate._references import DEMO, LEFT
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+_SEVERAL = 5
+"""Images with labels of which a network for their classes gets at least one right."""
 _SILENCE = 60
 """Seconds without a word, where there is no bar."""
 
@@ -124,7 +127,11 @@ def _say(out: Console, path: Path, process: evaluate.Process) -> None:
     _line(out, f"{images}, {methods} methods, {metrics} metrics in {path}")
     _line(out, f"  {', '.join(f'{number} {what}' for number, what in counts)}")
     if known := found.asked.get("references"):
-        _line(out, f"  references: {known['count']} images from {known['source']}; --refs DATA takes others")
+        drawn = "; --refs DATA takes others" if known["source"] == DEMO or known["source"].endswith(LEFT) else ""
+        _line(out, f"  references: {known['count']} images from {known['source']}{drawn}")
+    judged = [it.correct for it in found.images if it.correct is not None]
+    if len(judged) >= _SEVERAL and not any(judged) and not found.asked["data"]["source"].startswith("mosaic:"):
+        _line(out, f"  note: the top class is none of the labels for all {len(judged)} images: are these its classes?")
     for name, reason in session.get("left_out", {}).items():
         _line(out, f"  without {name}: {reason}")
     for name, reason in found.unreadable[:5]:

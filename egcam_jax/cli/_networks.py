@@ -1,5 +1,6 @@
 """What is known of a network before its weights are loaded: the one place that looks into the models' table."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def known(name: str) -> Spec:
     return spec(name)
 
 
-def outline(name: str) -> tuple[Apply, Any]:
+def outline(name: str) -> tuple[Callable[[Any, Any], Any], Any]:
     """A network as a function and the shapes of its variables: its layers are known without its weights."""
     it = spec(name)
     classes = len(class_names(it.classes))

@@ -153,9 +153,21 @@ def _metric(label: str, masks: bool) -> AskedMetric:
     if "params" in metric.needs:
         raise ValueError(f"metrics: {full}: {NOT_FOR_ALL[full]}; use egcam_jax.metrics.{full} from Python")
     given = _words.pairs(rest, label)
-    takes = [it.name for it in inspect.signature(metric.function).parameters.values() if it.kind == it.KEYWORD_ONLY]
-    for option in given:
+    parameters = inspect.signature(metric.function).parameters
+    takes = {it.name: it.default for it in parameters.values() if it.kind == it.KEYWORD_ONLY}
+    options = {key: _words.value(text) for key, text in given.items()}
+    for option, value in options.items():
         if option not in takes or option in _MADE_HERE:
             has = ", ".join(it for it in takes if it not in _MADE_HERE) or "none"
             raise ValueError(f"metrics: {full} has no option {option!r} here; it has {has}")
-    return AskedMetric(label.replace(name, full, 1), metric, {key: _words.value(text) for key, text in given.items()})
+        _check_kind(full, option, value, takes[option])
+    return AskedMetric(label.replace(name, full, 1), metric, options)
+
+
+def _check_kind(metric: str, option: str, value: Any, default: Any) -> None:
+    """Refuse words where a number is wanted before anything is computed; what else is wrong the metric itself says."""
+    kinds: dict[Any, tuple[Any, str]] = {bool: (bool, "True or False"), int: (int, "a whole number")}
+    kinds[float] = ((int, float), "a number")
+    kind, wanted = kinds.get(type(default), (object, ""))
+    if not isinstance(value, kind) or (isinstance(value, bool) and type(default) in (int, float)):
+        raise ValueError(f"metrics: {metric}: {option} must be {wanted}, as {default} is; got {value!r}")

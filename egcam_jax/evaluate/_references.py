@@ -9,6 +9,7 @@ import numpy as np
 from egcam_jax import data
 
 DEMO = "photographs that come with scikit-image"
+LEFT = "what is not explained"
 _FEWEST = 8
 """References that the data must have left for its own to be taken, where it has fewer than were asked for."""
 
@@ -48,7 +49,7 @@ def draw(
     left = len(source) - len(ids)
     if left >= min(count, _FEWEST) and not mosaics(source):  # of which each shows what others show too
         images, names = pick(source, count=min(count, left))
-        return images, _known(f"{source.name}, what is not explained", images, names)
+        return images, _known(f"{source.name}, {LEFT}", images, names)
     images, names = data.demo_references(preprocess)[:count], data.DEMO_REFERENCES[:count]
     return images, _known(DEMO, images, names) | {"explained": len({*names} & {*ids})}
 

@@ -47,6 +47,11 @@ def prepare(plan: Plan) -> Work:
         OSError: Files that cannot be read, or none.
     """
     _check(plan)
+    if not isinstance(plan.model, str | Model):
+        raise TypeError(
+            "model must be a network's name or a models.Model, which holds a function, its parameters, preprocessing "
+            f"and class names; got {type(plan.model).__name__}"
+        )
     methods = _labels.methods(plan.methods, plan.samples)
     _labels.metrics(plan.metrics, masks=True, mosaics=True)  # unknown names, before anything is loaded
     model = models.load(plan.model, weights=plan.weights) if isinstance(plan.model, str) else plan.model

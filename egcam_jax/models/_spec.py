@@ -140,7 +140,7 @@ class Model:
     """
 
     name: str
-    apply_fn: Apply
+    apply_fn: Callable[[Any, Any], Any]
     params: Any
     preprocess: Preprocess
     class_names: tuple[str, ...]
