@@ -306,13 +306,14 @@ def _make(folder: Path) -> None:
 
 def _reading(path: Path) -> sqlite3.Connection:
     """Open a file that may be on a disk to which nothing can be written."""
-    store = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)
+    store = _connect(path)
     try:
         store.execute("SELECT 1 FROM sqlite_master")
-    except sqlite3.OperationalError:  # a log is wanted beside it, and cannot be made: without one, all is in the file
+    except sqlite3.OperationalError:  # it wants a log beside the file, and cannot make one
         store.close()
-        alone = not path.with_name(f"{path.name}-wal").exists()
-        store = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' * alone}", uri=True)
+        log = path.with_name(f"{path.name}-wal")
+        whole = not log.exists() or not log.stat().st_size  # all is in the file, and nobody can be writing it
+        return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' * whole}", uri=True)
     except sqlite3.DatabaseError:
         return store  # no database: who asks it anything is told so
     return store

@@ -47,6 +47,7 @@ def test_what_is_written_is_read(tmp_path):
     np.testing.assert_array_equal(run.values["gradcam", "sparseness"], [0.5, 0.5])
     assert np.isnan(run.values["gradcam", "insertion_auc"]).all()
     assert run.computed["gradcam", "insertion_auc"].all()
+    assert [path.name for path in tmp_path.iterdir()] == [_store.RESULTS]  # and reading leaves nothing behind
 
 
 def test_parts_are_merged_with_their_sessions_and_failures(tmp_path):
