@@ -55,7 +55,10 @@ def read_table(folder: Path, class_names: Sequence[str] | None) -> list[Row]:
             reader = csv.DictReader(file, skipinitialspace=True, restval="")
             columns = tuple(reader.fieldnames or ())
             if "file" not in columns:
-                raise ValueError(f"{path}: its first line has no column 'file' but {', '.join(columns) or 'nothing'}")
+                raise ValueError(
+                    f"{path}: its first line has no column 'file' but {', '.join(columns) or 'nothing'}; it names the "
+                    f"columns between commas: file, {_NAMES[0]} or {_INDICES[0]}, and maybe mask or {_BOXES[0]}"
+                )
             return [_row(line, class_names, f"{path}, line {reader.line_num}") for line in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise OSError(f"{path}: not a table of comma-separated values in UTF-8 ({error})") from error
