@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from egcam_jax import evaluate
 from egcam_jax.cli import _output, _report
 from egcam_jax.evaluate._references import DEMO, LEFT
+from egcam_jax.report._facts import counted
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -120,12 +121,14 @@ def _say(out: Console, path: Path, process: evaluate.Process) -> None:
     methods, metrics = (len({kind[i] for kind in found.values}) for i in (0, 1))
     undefined = sum(int((there & np.isnan(found.values[kind])).sum()) for kind, there in found.computed.items())
     missing = sum(int((~there).sum()) for (_, metric), there in found.computed.items() if metric != "running_time")
-    counts = [(undefined, "values undefined"), (len(found.unreadable), "unreadable"), (len(found.failures), "failures")]
-    counts = [(missing, "values missing")] * bool(missing) + counts
+    counts = [f"{undefined} values undefined", f"{len(found.unreadable)} unreadable"]
+    counts = [f"{missing} values missing"] * bool(missing) + [*counts, counted(len(found.failures), "failure")]
     wanted, there = found.asked["data"]["count"], len(found.images)
-    images = f"{there} images" if there + len(found.unreadable) >= wanted else f"{there} of {wanted} images so far"
-    _line(out, f"{images}, {methods} methods, {metrics} metrics in {path}")
-    _line(out, f"  {', '.join(f'{number} {what}' for number, what in counts)}")
+    images = (
+        counted(there, "image") if there + len(found.unreadable) >= wanted else f"{there} of {wanted} images so far"
+    )
+    _line(out, f"{images}, {counted(methods, 'method')}, {counted(metrics, 'metric')} in {path}")
+    _line(out, f"  {', '.join(counts)}")
     if known := found.asked.get("references"):
         drawn = "; --refs DATA takes others" if known["source"] == DEMO or known["source"].endswith(LEFT) else ""
         _line(out, f"  references: {known['count']} images from {known['source']}{drawn}")

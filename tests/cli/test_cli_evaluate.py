@@ -61,8 +61,8 @@ def test_a_failure_is_named_at_once_and_is_the_exit_status(egcam, tiny, two_clas
     assert (
         "failed, and left out from here on: gradcam · infidelity:mode=quantus:patch_size=5: ValueError" in result.stderr
     )
-    assert "1 failures" in result.stdout
-    assert "5 images, 1 methods, 1 metrics" in result.stdout
+    assert "1 failure\n" in result.stdout
+    assert "5 images, 1 method, 1 metric" in result.stdout
 
 
 def test_stopping_it_says_that_the_same_command_goes_on(egcam, tiny, two_classes, monkeypatch):
