@@ -337,7 +337,9 @@ def asked_of(path: Path, store: sqlite3.Connection) -> dict[str, Any]:
     except sqlite3.DatabaseError as error:
         raise ResultsError(f"{path}: no file of results ({error}); name one that `egcam evaluate` wrote") from error
     if run.get("format") != str(_FORMAT):
-        raise ResultsError(f"{path}: written in format {run.get('format')}, this version reads {_FORMAT}")
+        raise ResultsError(
+            f"{path}: written in format {run.get('format')}, this version reads {_FORMAT}; compute it again"
+        )
     return json.loads(run["asked"])
 
 
