@@ -52,9 +52,11 @@ def stop(message: str, status: int) -> NoReturn:
     from rich.console import Console
     from rich.text import Text
 
-    printable = message.encode("utf-8", "replace").decode()
+    from egcam_jax.cli._output import printable
+
+    said = Text.assemble(("error: ", "bold red"), printable(message))
     # Rich's, as all else that is printed: it leaves colours out where NO_COLOR or the terminal asks for it.
-    Console(stderr=True, highlight=False).print(Text.assemble(("error: ", "bold red"), printable), soft_wrap=True)
+    Console(stderr=True, highlight=False).print(said, soft_wrap=True)
     raise typer.Exit(status)
 
 

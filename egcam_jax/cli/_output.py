@@ -17,6 +17,12 @@ _SLUG_LENGTH = 40
 _STEM_BYTES = 180
 SUFFIXES = (".png", ".npz", ".html", ".json")
 """Of the files that are written."""
+_PICTURES = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
+"""What is shown for characters that command a terminal: their pictures, as ``␛``; for those without one ``�``."""
 
 
 def prepare(folder: Path) -> Path:
@@ -98,7 +104,11 @@ def stem(path: Path) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that can be printed and encoded, also where a file's name is not valid UTF-8."""
+    """Text that can be printed and encoded, also where a file's name is not valid UTF-8, or commands the terminal."""
+    return _encodable(text).translate(_PICTURES)
+
+
+def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
@@ -143,5 +153,5 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     if isinstance(value, str):
-        return printable(value)
+        return _encodable(value)  # JSON has escapes of its own for what commands a terminal
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -106,6 +106,28 @@ def test_json_has_null_where_numbers_are_not_finite():
     assert json.loads(text) == {"a": [None, 1.5], "b": [None], "c": {"d": "ä"}}
 
 
+def test_what_commands_a_terminal_is_shown_and_done_nowhere():
+    text = _output.printable("a\x1b[2J\r\x07\x00b\x7f\x9b1m\ud800\tä 猫\n")
+    assert text == "a␛[2J␍␇␀b␡�1m?\tä 猫\n"
+    assert "\x1b" not in _output.dump({"a": "\x1b"})
+    assert json.loads(_output.dump({"a": "\x1b"})) == {"a": "\x1b"}
+
+
+def test_files_whose_names_command_the_terminal_are_named_harmlessly(egcam, tiny, photographs):
+    pytest.importorskip("grain")
+    bad = photographs / "\x1b[31mred\x9b.png"
+    bad.write_bytes(b"no picture")
+    options = ("--steps", 2, "--pictures", 0, "--methods", "gradcam")
+    result = egcam("saturation", photographs, *options, "--out", "out")
+    assert result.exit_code == 0, result.output
+    assert "unreadable: ␛[31mred�.png" in result.output
+    assert not {"\x1b", "\x9b"} & set(result.output)
+    refused = egcam("saturation", f"folder:{photographs}/\x1b[31mnone", *options, "--out", "out")
+    assert refused.exit_code == 2
+    assert "␛[31mnone" in refused.stderr
+    assert "\x1b" not in refused.output
+
+
 def record(**changes):
     return {
         "draws": True,
