@@ -101,10 +101,15 @@ def chosen(source: Records, indices: list[int]) -> Records:
     )
 
 
+def place(source: Source) -> str:
+    """Where a source's pictures lie, or what it is called where it does not tell."""
+    return getattr(source, "place", None) or source.name
+
+
 def identities(source: Source) -> tuple[str, ...]:
     """What tells each example's picture from all others, of this source or another: where it lies, and its name."""
-    place = getattr(source, "place", None) or source.name
-    return tuple(f"{place}/{picture}" for picture in getattr(source, "pictures", None) or source.ids)
+    where = place(source)
+    return tuple(f"{where}/{picture}" for picture in getattr(source, "pictures", None) or source.ids)
 
 
 def shown(pictures: Sequence[str], labels: Sequence[tuple[int, ...]]) -> Callable[[int], tuple[int, ...]]:

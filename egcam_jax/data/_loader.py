@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from egcam_jax.data._example import Example, Source, identities
+from egcam_jax.data._example import Example, Source, identities, place
 from egcam_jax.data._extras import need
 from egcam_jax.data._preprocess import Preprocess, crop, crop_mask, normalise
 
@@ -87,6 +87,7 @@ def pick_references(
         seed: Of the draw; the same source, seed and ``avoid`` give the same references.
         avoid: Ids that are not to be drawn, nor others of the same pictures, of which COCO's have one for each class.
         explained: The source that has those ids, and maybe the same pictures under other names; ``source`` by default.
+            Where it lies elsewhere its explained pictures are read, and what the network sees the same of is not drawn.
 
     Returns:
         ``(r, size, size, 3)`` preprocessed pictures, and their ids, in the order of the source.
@@ -97,15 +98,17 @@ def pick_references(
     """
     if count < 1:
         raise ValueError(f"count: {count} came, at least 1 wanted")
-    theirs, unwanted, pictures = explained or source, set(avoid), identities(source)
+    theirs, unwanted, pictures = source if explained is None else explained, set(avoid), identities(source)
     left_out = {picture for id, picture in zip(theirs.ids, identities(theirs), strict=True) if id in unwanted}
     order = np.random.default_rng(seed).permutation(len(source))
     candidates = [int(i) for i in order if pictures[i] not in left_out]
-    drawn = sorted(islice(_distinct(stream(source, settings, candidates, workers=2)), count), key=lambda one: one.index)
+    seen = frozenset() if place(theirs) == place(source) else _seen(theirs, settings, unwanted)
+    distinct = _distinct(stream(source, settings, candidates, workers=2), seen)
+    drawn = sorted(islice(distinct, count), key=lambda one: one.index)
     if not drawn:
         raise ValueError(
-            f"{source.name}: none of its {len(source)} examples can be a reference ({len(source) - len(candidates)} "
-            "are explained themselves, the others unreadable); name another source"
+            f"{source.name}: none of its {len(source)} examples can be a reference, as each shows a picture that is "
+            "explained itself, or is unreadable; name another source"
         )
     return np.stack([one.x for one in drawn]), tuple(one.id for one in drawn)  # type: ignore[misc]  # x is there
 
@@ -123,10 +126,21 @@ def _prepared(example: Example, settings: Preprocess, index: int) -> Loaded:
     return Loaded(index, example.id, seen, normalise(seen, settings), example.labels, mask, None)
 
 
-def _distinct(loaded: Iterator[Loaded]) -> Iterator[Loaded]:
-    """The readable ones, each picture once: some are in the data under several names."""
-    seen: set[bytes] = set()
+def _seen(source: Source, settings: Preprocess, ids: Collection[str]) -> frozenset[bytes]:
+    """What the network sees of some examples, each picture read once."""
+    first = {name: i for i, (id, name) in enumerate(zip(source.ids, identities(source), strict=True)) if id in ids}
+    loaded = stream(source, settings, sorted(first.values()))
+    return frozenset(_digest(one.crop) for one in loaded if one.crop is not None)
+
+
+def _distinct(loaded: Iterator[Loaded], known: Collection[bytes]) -> Iterator[Loaded]:
+    """The readable ones that are not known, each picture once: some are in the data under several names."""
+    seen = set(known)
     for one in loaded:
-        if one.crop is not None and (digest := hashlib.sha256(one.crop.tobytes()).digest()) not in seen:
+        if one.crop is not None and (digest := _digest(one.crop)) not in seen:
             seen.add(digest)
             yield one
+
+
+def _digest(crop: UInt8[np.ndarray, "s s 3"]) -> bytes:
+    return hashlib.sha256(crop.tobytes()).digest()

@@ -177,8 +177,37 @@ def test_a_picture_that_is_explained_under_another_name_is_no_reference(tmp_path
     assert ids == ("2.png",)
 
 
+def _pictures(folder, *seeds):
+    """Pictures called 0.png and so on."""
+    for i, seed in enumerate(seeds):
+        save(folder / f"{i}.png", noise(seed))
+    return folder
+
+
+def test_what_is_explained_is_known_by_what_it_shows_where_it_lies_elsewhere(tmp_path):
+    explained = data.open_source(f"folder:{_pictures(tmp_path / 'a', 0, 1)}")
+    copies = data.open_source(f"folder:{_pictures(tmp_path / 'b', 2, 1, 3, 0)}")
+    x, ids = data.pick_references(copies, Settings(), count=4, seed=0, avoid=explained.ids, explained=explained)
+    assert ids == ("0.png", "2.png")
+    np.testing.assert_array_equal(x[0], data.preprocess(noise(2), Settings()))
+    _, ids = data.pick_references(copies, Settings(), count=4, seed=0, avoid=["0.png"], explained=explained)
+    assert ids == ("0.png", "1.png", "2.png")
+    with pytest.raises(ValueError, match="each shows a picture that is explained itself"):
+        data.pick_references(explained, Settings(), count=4, seed=0, avoid=copies.ids, explained=copies)
+
+
+def test_explained_pictures_of_the_same_place_are_not_read_to_know_them(tmp_path):
+    folder = _pictures(tmp_path / "a", *range(6))
+    (tmp_path / "link").symlink_to(folder)
+    source, again = data.open_source(str(folder)), data.open_source(f"folder:{tmp_path / 'link'}")
+    for i in range(4):
+        (folder / f"{i}.png").write_bytes(b"")  # could they be read, nothing would tell
+    _, ids = data.pick_references(again, Settings(), count=4, seed=0, avoid=source.ids[:4], explained=source)
+    assert ids == ("4.png", "5.png")
+
+
 def test_references_that_cannot_be_are_said_to(folder):
     with pytest.raises(ValueError, match="count: 0"):
         data.pick_references(folder, Settings(), count=0, seed=0)
-    with pytest.raises(ValueError, match="12 are explained themselves"):
+    with pytest.raises(ValueError, match="none of its 12 examples can be a reference, as each shows"):
         data.pick_references(folder, Settings(), count=2, seed=0, avoid=folder.ids)
