@@ -98,7 +98,12 @@ def rasterise(outlines: Sequence[Any], size: tuple[int, int]) -> Bool[np.ndarray
 
 def _codes(mask: Any, outline: Any, size: tuple[int, int]) -> list[Any]:
     if isinstance(outline, list):
-        return mask.frPyObjects([polygon for polygon in outline if len(polygon) >= 6], *size)
+        polygons = [polygon for polygon in outline if len(polygon) >= 6]
+        if not polygons:
+            raise ValueError("none of its polygons has the three corners, x and y, that enclose anything")
+        return mask.frPyObjects(polygons, *size)
+    if missing := [key for key in ("size", "counts") if key not in outline]:
+        raise ValueError(f"a run-length code without {' and '.join(missing)}")
     if tuple(outline["size"]) != size:
         raise ValueError(f"its size is {outline['size']}, the picture's {list(size)}")
     return [mask.frPyObjects(outline, *size) if isinstance(outline["counts"], list) else outline]

@@ -144,11 +144,18 @@ def test_a_missing_damaged_or_other_photograph_is_a_corrupt_record(tmp_path):
     assert source[2].mask.sum() == 40
 
 
-@pytest.mark.parametrize("segmentation", [{"size": [5, 5], "counts": [25]}, [[1, 2, 3, 4]], {"size": [HEIGHT, WIDTH]}])
-def test_an_outline_that_cannot_be_drawn_is_a_corrupt_record(tmp_path, segmentation):
+@pytest.mark.parametrize(
+    ("segmentation", "said"),
+    [
+        ({"size": [5, 5], "counts": [25]}, r"its size is \[5, 5\]"),
+        ([[1, 2, 3, 4]], "none of its polygons has the three corners"),
+        ({"size": [HEIGHT, WIDTH]}, "a run-length code without counts"),
+    ],
+)
+def test_an_outline_that_cannot_be_drawn_is_a_corrupt_record(tmp_path, segmentation, said):
     _coco(tmp_path, [_note(9, 24, segmentation)])
     source = data.open_source(f"coco:{tmp_path}", class_names=NAMES)
-    with pytest.raises(OSError, match="an outline cannot be drawn"):
+    with pytest.raises(OSError, match=rf"an outline cannot be drawn \({said}"):
         source[0]
 
 
