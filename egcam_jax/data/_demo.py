@@ -27,6 +27,9 @@ DEMO_REFERENCES = (
 )
 """``skimage.data``'s other photographs of everyday things, not microscopy, the sky, drawings or test patterns."""
 
+VIEWS = 4
+"""Of each photograph, one after another, in the reference distribution."""
+
 _LABELS = {
     "chelsea.png": ("Egyptian cat", "tabby", "tiger cat", "cat"),
     "camera.png": ("tripod",),

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from egcam_jax import data
+from egcam_jax.data._demo import VIEWS
+from egcam_jax.data._example import place
 
 DEMO = "photographs that come with scikit-image"
 LEFT = "what is not explained"
@@ -50,8 +52,10 @@ def draw(
     if left >= min(count, _FEWEST) and not mosaics(source):  # of which each shows what others show too
         images, names = pick(source, count=min(count, left))
         return images, _known(f"{source.name}, {LEFT}", images, names)
-    images, names = data.demo_references(preprocess)[:count], data.DEMO_REFERENCES[:count]
-    return images, _known(DEMO, images, names) | {"explained": len({*names} & {*ids})}
+    images = data.demo_references(preprocess)[:count]
+    names = data.DEMO_REFERENCES[: -(-len(images) // VIEWS)]
+    both = {*names} & {*ids} if place(source) == place(data.open_source("demo")) else ()  # others may have their names
+    return images, _known(DEMO, images, names) | {"explained": len(both)}
 
 
 def mosaics(source: data.Source) -> bool:
