@@ -77,9 +77,9 @@ def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
     with the best mean. It is tested against each other one on such images: Wilcoxon's signed-rank test, two-sided,
     Holm-corrected over the others. It is best where it comes out better than every one; else it and those that it does
     not come out better than are tied for best, but for those that another one comes out better than, tested likewise,
-    Holm-corrected over all pairs. Where there is a best, those that are left are compared likewise for the
-    second place, if they are at least two: only where all of the first tests are significant, so that the chance of
-    any wrong lead stays below 5 % for each metric, and that of a tie wrongly taken away too.
+    Holm-corrected over all pairs. Where there is a best, those that are left are compared likewise for the second
+    place, if they are at least two: only where all of the first tests are significant, so that the chance of any wrong
+    lead stays below 5 % for each metric, and that of a tie wrongly taken away too.
 
     Args:
         values: ``(methods, N)``; NaN where undefined.
@@ -96,9 +96,11 @@ def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
     if len(order) > 1:
         corrected, ahead = _lead(signed, order)
         p[order[1:]] = corrected
-        marks = _place(marks, ahead, BEST, TIED_BEST)
-        if len(ahead) == 1 and len(order) > 2:
-            marks = _place(marks, _lead(signed, order[1:])[1], SECOND, TIED_SECOND)
+        sole = bool((corrected < 1 - LEVEL).all())
+        marks = _place(marks, ahead, BEST if sole else TIED_BEST)
+        if sole and len(order) > 2:
+            corrected, ahead = _lead(signed, order[1:])
+            marks = _place(marks, ahead, SECOND if (corrected < 1 - LEVEL).all() else TIED_SECOND)
     return [Verdict(mark, float(it)) for mark, it in zip(marks, p)]
 
 
@@ -215,7 +217,7 @@ def _lead(signed: np.ndarray, order: Sequence[int]) -> tuple[np.ndarray, list[in
     """Corrected p-values of the first against the others; and those that are ahead: the first, and its equals."""
     corrected = holm([p_better(signed[order[0]], signed[i]) for i in order[1:]])
     equals = [i for i, p in zip(order[1:], corrected) if not p < 1 - LEVEL]
-    beaten = _beaten(signed, order) if len(equals) > 1 else set()
+    beaten = _beaten(signed, order) if equals else set()
     return corrected, [order[0], *(i for i in equals if i not in beaten)]
 
 
@@ -226,5 +228,5 @@ def _beaten(signed: np.ndarray, order: Sequence[int]) -> set[int]:
     return {j for (_, j), p in zip(pairs, corrected) if p < 1 - LEVEL}
 
 
-def _place(marks: Sequence[str], ahead: Sequence[int], sole: str, tied: str) -> list[str]:
-    return [(sole if len(ahead) == 1 else tied) if i in ahead else mark for i, mark in enumerate(marks)]
+def _place(marks: Sequence[str], ahead: Sequence[int], name: str) -> list[str]:
+    return [name if i in ahead else mark for i, mark in enumerate(marks)]

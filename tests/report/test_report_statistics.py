@@ -162,6 +162,17 @@ def test_no_method_is_tied_that_another_tied_one_is_told_ahead_of():
     assert marks([base + 9, base, wild, ahead]) == ["best", "", "tied for second", "tied for second"]
 
 
+def test_who_is_not_told_ahead_of_all_is_not_the_best_though_it_alone_is_left():
+    """The first is told from the second, and the second from the third, which one image keeps from the first."""
+    second = np.array([-0.5, -1.7, 1.5, -1.7, -0.5, -1, 1.5, -0.4, -1.7, -1.1, -1.5, -1.6, -0.8, -2.1, 0])
+    third = second - 0.2
+    third[0] += 2.9
+    values = np.stack([np.zeros(15), second, third])
+    found = _statistics.verdicts(values, higher_is_better=True)
+    assert found[1].p < 0.05 < found[2].p
+    assert marks(values) == ["tied for best", "", ""]
+
+
 def test_methods_of_another_scale_blur_no_difference():
     """As the relative stabilities have it: some methods near a million, and two far below that differ fifty times."""
     draw = np.random.default_rng(0)
