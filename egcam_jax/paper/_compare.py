@@ -29,7 +29,7 @@ class Row(NamedTuple):
         ours: Mean over images with its 95 % bootstrap interval, in the table's unit; NaN where there is none.
         undefined: Images for which the metric has no value.
         missing: Images that were not computed.
-        ahead: Whether no method comes out ahead of it in a paired test, and it of at least one.
+        ahead: Whether it is best or tied for best, where paired tests tell the one that leads from any other.
         printed: The paper's figure as printed; "" where it has a dash, ``None`` where it has no such method.
         doubts: Why the paper's figure cannot be taken at its word.
     """
@@ -54,7 +54,7 @@ class Agreement(NamedTuple):
         metric: Its name in ``METRICS``.
         methods: How many have both figures.
         correlation: Spearman's, of the methods' means; NaN where it says nothing.
-        ahead: The methods that are best or tied for best here; none where no test tells any two apart.
+        ahead: The methods that are best or tied for best here; none where no test tells the leading one from another.
         paper_ahead: Those with the paper's best figure.
         place: That of the paper's own method here, 1 the best; 0 where it has none.
         paper_place: That in the paper, among the same methods.

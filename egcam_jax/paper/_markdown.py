@@ -25,7 +25,7 @@ class Cell(NamedTuple):
     Attributes:
         mean: Ours; "–" where there is none.
         bounds: Its interval; "" where there is none.
-        ahead: Whether ours is best or tied for best.
+        ahead: Whether ours is best or tied for best, where a test says so.
         notes: What else there is to say of ours.
         paper: The paper's figure; "–" where it has a dash, "" where it has no such method.
         marks: Letters of the doubts about it.
@@ -87,8 +87,8 @@ def legend(table: Table) -> str:
     scaled = "".join(f" Ours are in its units: {_units(table, name)}." for name in table.units)
     return (
         "Ours: the mean over the images where the metric is defined, with its 95 % bootstrap interval. **Bold**: best "
-        "or tied for best, where paired tests tell any apart. ↑ higher is better, ↓ lower is better. "
-        f"The paper's figures are from its Table {table.number} ({table.source}).{scaled}"
+        "or tied for best, where paired tests tell the leading one from any other. ↑ higher is better, ↓ lower is "
+        f"better. The paper's figures are from its Table {table.number} ({table.source}).{scaled}"
     )
 
 

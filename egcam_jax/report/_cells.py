@@ -14,8 +14,9 @@ LEGEND = (
     "↑ higher is better, ↓ lower is better. NaN: images for which it is undefined; missing: images not computed."
 )
 TESTED = (
-    "comes out ahead of every other in a paired test (Wilcoxon's signed-rank test, two-sided, Holm-corrected, 5 %); "
-    "=1 and =2: tied for that place, not told apart from the one with the best mean. "
+    "comes out ahead of every other in a paired test on the images that both have (Wilcoxon's signed-rank test, "
+    "two-sided, Holm-corrected, 5 %); =1 and =2: tied for that place, not told apart from the one that leads on "
+    "average over such images, nor behind another. "
     "A method with values for fewer than half as many images as another has no mark."
 )
 

@@ -34,7 +34,7 @@ def comma_separated(summary: Summary) -> str:
 
     Returns:
         The text of a file: ``low`` and ``high`` bound the 95 % interval, ``p`` is of the difference from the method
-        with the best mean, ``rank`` the mean rank over images. Empty where undefined. Text that a spreadsheet would
+        that leads, ``rank`` the mean rank over images. Empty where undefined. Text that a spreadsheet would
         take for a formula has an apostrophe before it.
     """
     file = io.StringIO()

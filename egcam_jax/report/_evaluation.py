@@ -81,4 +81,4 @@ def _percent(value: float, low: float, high: float) -> float:
 def _title(count: int, p: float) -> str:
     """What pointing at a cell says."""
     images = f"{count:,} image{'s' * (count != 1)}"
-    return f"{images}; p = {p:.2g} against the best mean" if np.isfinite(p) else images
+    return f"{images}; p = {p:.2g} against the method that leads" if np.isfinite(p) else images

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from egcam_jax.evaluate._store import Failure, Run
+from egcam_jax.metrics import METRICS
 from egcam_jax.report._statistics import LEVEL
 
 _TARGETS = {"label": "the image's own label", "top": "the network's top class"}
@@ -105,10 +106,30 @@ def _device(session: Mapping[str, Any]) -> str:
 
 def failures(run: Run) -> list[Failure]:
     """What has failed and was not done later: a run that goes on tries again."""
-    done = {kind for kind, there in run.computed.items() if there.all()}
-    whole = {method for method in run.asked["methods"] if all((method, it) in done for it in run.asked["metrics"])}
-    healed = lambda it: it.method in whole if it.metric is None else (it.method, it.metric) in done
-    return [it for it in run.failures if not healed(it)]
+    return [it for it in run.failures if not _healed(run, it)]
+
+
+def _healed(run: Run, failure: Failure) -> bool:
+    """Whether all that failed is there: of a method, each metric that is taken of such a batch."""
+    every = [it for it in run.asked["metrics"] if failure.batch == 0 or not _timed(run, it)]
+    return all(_there(run, failure, it) for it in ([failure.metric] if failure.metric else every))
+
+
+def _there(run: Run, failure: Failure, metric: str) -> bool:
+    """Whether a batch has a metric. Its images lie sooner by as many places as earlier ones are absent."""
+    found = run.computed.get((failure.method, metric))
+    if found is None:
+        return False
+    if _timed(run, metric):
+        return bool(found.any())  # of the first batch alone, which is written as a whole
+    absent, size = max(0, run.asked["data"]["count"] - len(run.images)), run.asked["batch"]
+    batch = found[max(0, failure.batch * size - absent) : (failure.batch + 1) * size]
+    return bool((batch if batch.size else found).all())
+
+
+def _timed(run: Run, label: str) -> bool:
+    name = run.asked["metrics"].get(label, {}).get("metric")
+    return name in METRICS and METRICS[name].family == "cost"
 
 
 def _trouble(run: Run) -> str:

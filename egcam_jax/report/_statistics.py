@@ -1,6 +1,7 @@
 """Means with intervals, and which differences between methods are more than chance."""
 
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ _AT_ONCE = 2**22
 _EXACT = 50
 """Pairs up to which all signs that the differences might have are counted."""
 _ROUNDING = 1e-5
-"""Share of its size that a score in float32 is good to."""
+"""Share of its size that a score in float32 is good to: two that differ by less are equal."""
 
 
 class Interval(NamedTuple):
@@ -34,7 +35,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         mark: One of ``MARKS``, or "".
-        p: Of the difference from the method with the best mean, Holm-corrected; NaN for that method itself.
+        p: Of the difference from the method that leads, Holm-corrected; NaN for that method itself.
     """
 
     mark: str
@@ -72,11 +73,13 @@ def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
     """Say which method is best and which second, where a paired test says so.
 
     A method with values for fewer than half as many images as another, as one that failed on the way, takes no part.
-    The method with the best mean is tested against each other one on the images where both are defined: Wilcoxon's
-    signed-rank test, two-sided, Holm-corrected over the others. It is best where it comes out better than every one;
-    else it and those that it does not come out better than are tied for best. Where there is a best, those that are
-    left are tested likewise for the second place, if they are at least two. The second test is made only where all of
-    the first are significant, so that the chance of any wrong mark stays below 5 % for each metric.
+    Of the others leads the one that is ahead of most on average, over the images that both have: without gaps, the one
+    with the best mean. It is tested against each other one on such images: Wilcoxon's signed-rank test, two-sided,
+    Holm-corrected over the others. It is best where it comes out better than every one; else it and those that it does
+    not come out better than are tied for best, but for those that another one comes out better than, tested likewise,
+    Holm-corrected over all pairs. Where there is a best, those that are left are compared likewise for the second
+    place, if they are at least two: only where all of the first tests are significant, so that the chance of any wrong
+    lead stays below 5 % for each metric, and that of a tie wrongly taken away too.
 
     Args:
         values: ``(methods, N)``; NaN where undefined.
@@ -85,24 +88,27 @@ def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
     Returns:
         One for each method.
     """
-    signed = rounded(values) * (1 if higher_is_better else -1)
+    signed = _finite(values) * (1 if higher_is_better else -1)
     counts = np.isfinite(signed).sum(axis=1)
     enough = [i for i, count in enumerate(counts) if count > 0 and 2 * count >= counts.max()]
-    order = sorted(enough, key=lambda i: -np.nanmean(signed[i]))
+    order = _order(signed, enough)
     marks, p = [""] * len(signed), np.full(len(signed), np.nan)
     if len(order) > 1:
         corrected, ahead = _lead(signed, order)
         p[order[1:]] = corrected
-        marks = _place(marks, ahead, BEST, TIED_BEST)
-        if len(ahead) == 1 and len(order) > 2:
-            marks = _place(marks, _lead(signed, order[1:])[1], SECOND, TIED_SECOND)
+        sole = bool((corrected < 1 - LEVEL).all())
+        marks = _place(marks, ahead, BEST if sole else TIED_BEST)
+        if sole and len(order) > 2:
+            corrected, ahead = _lead(signed, order[1:])
+            marks = _place(marks, ahead, SECOND if (corrected < 1 - LEVEL).all() else TIED_SECOND)
     return [Verdict(mark, float(it)) for mark, it in zip(marks, p)]
 
 
 def p_better(better: np.ndarray, worse: np.ndarray) -> float:
     """How likely so large a lead is by chance: Wilcoxon's signed-rank test on pairs, two-sided.
 
-    It is twice the one-sided value, so that a difference to the other side does not count for one to this side.
+    It is twice the one-sided value, so that a difference to the other side does not count for one to this side. Values
+    that differ by rounding alone are equal: such differences might be of one sign on all images, and pass any test.
 
     Args:
         better: ``(N,)``, NaN where undefined.
@@ -112,6 +118,7 @@ def p_better(better: np.ndarray, worse: np.ndarray) -> float:
         1 where no pair differs, or there is none.
     """
     difference = better - worse
+    difference = np.where(_equal(better, worse), 0, difference)
     difference = difference[np.isfinite(difference) & (difference != 0)]
     if not len(difference):
         return 1.0
@@ -132,19 +139,6 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return corrected
 
 
-def rounded(values: np.ndarray) -> np.ndarray:
-    """Values to as many digits as float32 scores are good to, so that equal maps do not differ by rounding alone.
-
-    What is smaller than a row's usual value is good to as many decimals as that; of several rows' the smallest counts,
-    so that a method on a scale of its own blurs no other. What is not finite becomes NaN.
-    """
-    found = np.where(np.isfinite(values), np.asarray(values, np.float64), np.nan)
-    usual = [np.median(row[np.isfinite(row)]) for row in np.abs(np.atleast_2d(found)) if np.isfinite(row).any()]
-    size = np.fmax(np.abs(found), min((it for it in usual if it > 0), default=0.0))
-    step = _ROUNDING * 10 ** np.ceil(np.log10(np.where(size > 0, size, 1)))
-    return np.round(found / step) * step
-
-
 def mean_ranks(values: np.ndarray, *, higher_is_better: bool) -> tuple[np.ndarray, int]:
     """Rank the methods on each image, 1 the best and ties in the middle, and average over images.
 
@@ -156,12 +150,12 @@ def mean_ranks(values: np.ndarray, *, higher_is_better: bool) -> tuple[np.ndarra
         ``(methods,)`` mean ranks over the images where all methods with any value have one, NaN for the others; and the
         number of those images.
     """
-    signed = rounded(values) * (-1 if higher_is_better else 1)
+    signed = _finite(values) * (-1 if higher_is_better else 1)
     there = np.isfinite(signed).any(axis=1)
     common = np.isfinite(signed[there]).all(axis=0)
     ranks = np.full(len(signed), np.nan)
     if there.any() and common.any():
-        ranks[there] = stats.rankdata(signed[there][:, common], axis=0).mean(axis=1)
+        ranks[there] = _ranks(signed[there][:, common]).mean(axis=1)
     return ranks, int(common.sum()) if there.any() else 0
 
 
@@ -194,11 +188,45 @@ def _exact(difference: np.ndarray) -> float:
     return float(ways[ranks[difference > 0].sum() :].sum() / ways.sum())
 
 
+def _finite(values: np.ndarray) -> np.ndarray:
+    """NaN for what is not finite."""
+    return np.where(np.isfinite(values), np.asarray(values, np.float64), np.nan)
+
+
+def _equal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Whether values are the same but for rounding, each by its own size: other methods and images have others."""
+    return np.abs(one - other) <= _ROUNDING * np.maximum(np.abs(one), np.abs(other))
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks on each image, 1 the lowest: those equal to the next share theirs, so that no grid parts them by chance."""
+    order = np.argsort(values, axis=0, kind="stable")
+    line = np.take_along_axis(values, order, axis=0)
+    steps = np.zeros(values.shape, int)
+    steps[1:] = np.cumsum(~_equal(line[1:], line[:-1]), axis=0)
+    return stats.rankdata(np.take_along_axis(steps, np.argsort(order, axis=0), axis=0), axis=0)
+
+
+def _order(signed: np.ndarray, among: Sequence[int]) -> list[int]:
+    """Methods by how many others they are ahead of on average, over the images that both have: some lack hard ones."""
+    lead = lambda i: sum(np.nansum(signed[i] - signed[j]) > 0 for j in among)
+    return sorted(among, key=lambda i: (-lead(i), -np.nanmean(signed[i])))
+
+
 def _lead(signed: np.ndarray, order: Sequence[int]) -> tuple[np.ndarray, list[int]]:
     """Corrected p-values of the first against the others; and those that are ahead: the first, and its equals."""
     corrected = holm([p_better(signed[order[0]], signed[i]) for i in order[1:]])
-    return corrected, [order[0], *(i for i, p in zip(order[1:], corrected) if not p < 1 - LEVEL)]
+    equals = [i for i, p in zip(order[1:], corrected) if not p < 1 - LEVEL]
+    beaten = _beaten(signed, order) if equals else set()
+    return corrected, [order[0], *(i for i in equals if i not in beaten)]
 
 
-def _place(marks: Sequence[str], ahead: Sequence[int], sole: str, tied: str) -> list[str]:
-    return [(sole if len(ahead) == 1 else tied) if i in ahead else mark for i, mark in enumerate(marks)]
+def _beaten(signed: np.ndarray, order: Sequence[int]) -> set[int]:
+    """Those that one before them comes out better than: a first that varies much is told from no one."""
+    pairs = list(combinations(order, 2))
+    corrected = holm([p_better(signed[i], signed[j]) for i, j in pairs])
+    return {j for (_, j), p in zip(pairs, corrected) if p < 1 - LEVEL}
+
+
+def _place(marks: Sequence[str], ahead: Sequence[int], name: str) -> list[str]:
+    return [name if i in ahead else mark for i, mark in enumerate(marks)]

@@ -21,7 +21,7 @@ class Cell(NamedTuple):
         undefined: Images for which the metric has no value: NaN.
         missing: Images that were not computed, by a failure or because the run has not come to its end.
         mark: One of ``_statistics.MARKS``, or "".
-        p: Of the difference from the method with the best mean; NaN for itself.
+        p: Of the difference from the method that leads; NaN for itself.
     """
 
     interval: Interval

@@ -171,6 +171,7 @@ def test_the_text_has_both_figures_and_the_doubts():
     text = paper.markdown(table, {"a|b": made(values)})
     assert "## a\\|b, beside VGG-16" in text
     (line,) = (line for line in text.splitlines() if line.startswith("| scorecam"))
+    assert "where paired tests tell the leading one from any other" in text
     assert "| 55.0 <sub>" in line  # not told apart from gradcam's, and so neither is best
     assert "| a\\|b | pixel\\_flipping | not told apart |" in text
     assert "| 5.37<sup>a</sup> |" in line

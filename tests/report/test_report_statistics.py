@@ -114,8 +114,7 @@ def test_ties_are_named(scores):
 def test_equal_methods_are_tied_whatever_rounding_does(scores):
     """A rounding error of one sign on all images would pass any paired test."""
     assert marks([scores[0], scores[0]]) == ["tied for best"] * 2
-    values = 0.5 + 0.1 * np.random.default_rng(0).random(40)
-    assert _statistics.p_better(values + 1e-7, values) < 1e-6
+    values = 0.5 + 0.1 * np.random.default_rng(0).random(5000)
     assert marks([values, values + 1e-7]) == ["tied for best"] * 2
 
 
@@ -138,6 +137,40 @@ def test_a_method_that_failed_on_the_way_leads_no_one_and_ties_no_one():
         assert marks([one, one - 1, failed]) == ["best", "", ""], count
     half = np.where(np.arange(200) < 100, one + 1, np.nan)
     assert marks([one, one - 1, half]) == ["second", "", "best"]
+
+
+def test_a_method_that_lacks_the_hard_images_does_not_lead_for_it():
+    """Its own mean is the best, and on each image that it has the others are ahead."""
+    draw = np.random.default_rng(0)
+    base = np.where(np.arange(200) < 120, 1.0, 0.0) + 0.1 * draw.random(200)
+    behind = np.where(np.arange(200) < 120, base - 0.05, np.nan)
+    assert np.nanmean(behind) > base.mean() + 0.05
+    assert marks([behind, base, base + 0.05]) == ["", "second", "best"]
+    assert marks([-behind, -base, -base - 0.05], higher_is_better=False) == ["", "second", "best"]
+
+
+def test_no_method_is_tied_that_another_tied_one_is_told_ahead_of():
+    """One that varies much leads, and is told from no other."""
+    draw = np.random.default_rng(1)
+    base = draw.random(200)
+    noise = draw.normal(0, 1, 200)
+    wild, ahead = base + 0.05 + noise - noise.mean(), base + 0.01 + 0.001 * draw.random(200)
+    assert wild.mean() > ahead.mean()
+    assert marks([base, wild, ahead]) == ["", "tied for best", "tied for best"]
+    few = np.array([[0, 0, 0, 0, 0, 0], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [-9, -9, -9, 9, 9, 20]])
+    assert marks(few) == ["tied for best"] * 3  # of six pairs p is 1/32 at the least, and they are three
+    assert marks([base + 9, base, wild, ahead]) == ["best", "", "tied for second", "tied for second"]
+
+
+def test_who_is_not_told_ahead_of_all_is_not_the_best_though_it_alone_is_left():
+    """The first is told from the second, and the second from the third, which one image keeps from the first."""
+    second = np.array([-0.5, -1.7, 1.5, -1.7, -0.5, -1, 1.5, -0.4, -1.7, -1.1, -1.5, -1.6, -0.8, -2.1, 0])
+    third = second - 0.2
+    third[0] += 2.9
+    values = np.stack([np.zeros(15), second, third])
+    found = _statistics.verdicts(values, higher_is_better=True)
+    assert found[1].p < 0.05 < found[2].p
+    assert marks(values) == ["tied for best", "", ""]
 
 
 def test_methods_of_another_scale_blur_no_difference():
@@ -176,7 +209,17 @@ def test_the_critical_difference_is_that_of_demsars_example():
     assert _statistics.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
 
 
-def test_rounding_keeps_what_a_score_is_good_to():
-    found = _statistics.rounded(np.array([0.123456789, -12.3456789, 0, 1e-12, np.inf, np.nan, 0.2]))
-    np.testing.assert_allclose(found, [0.12346, -12.346, 0, 0, np.nan, np.nan, 0.2], rtol=1e-9)
-    np.testing.assert_array_equal(_statistics.rounded(np.full(3, np.nan)), [np.nan] * 3)
+@pytest.mark.parametrize("images", [40, 5000])
+def test_rounding_parts_no_equal_methods_however_many_the_images(images):
+    """On a grid some few of many values lie astride a step, and all to the same side."""
+    values = 0.5 + 0.1 * np.random.default_rng(0).random(images)
+    assert stats.wilcoxon(values + 1e-7, values).pvalue < 1e-6
+    assert _statistics.p_better(values + 1e-7, values) == 1
+    assert _statistics.p_better(values + 1e-5, values) < 1e-6
+    ranks, _ = _statistics.mean_ranks(np.stack([values + 1e-7, values, values - 1e-5]), higher_is_better=True)
+    np.testing.assert_array_equal(ranks, [1.5, 1.5, 3])
+
+
+def test_values_are_equal_by_their_own_size_whatever_the_others():
+    one, other = np.array([1e-9, 1e9, 0, -2, np.nan]), np.array([2e-9, 1e9 + 1e3, 0, 2, 1])
+    np.testing.assert_array_equal(_statistics._equal(one, other), [False, True, True, False, False])

@@ -96,6 +96,26 @@ def test_what_failed_and_was_done_later_is_no_failure(summarise):
     assert found.facts["trouble"].endswith("with a failure")
 
 
+def test_a_method_that_failed_and_was_done_later_is_no_failure_though_times_are_of_the_first_batch(summarise):
+    timed = [0.1] * 4 + [None] * 6
+    values = {("a", "road"): [0.1] * 10, ("a", "running_time"): timed, ("b", "road"): [0.1] * 10}
+    failures = [("a", None, "no"), ("a", None, "no"), ("a", "running_time", "no")]
+    assert summarise(values, failures=failures[:2]).troubles == []
+    assert summarise(values, failures=failures[2:]).troubles == []
+    lacks = values | {("a", "running_time"): [None] * 10}
+    assert [it.batches for it in summarise(lacks, failures=failures[:2]).troubles] == [1]
+    assert [it.metric for it in summarise(lacks, failures=failures[2:]).troubles] == ["running_time"]
+
+
+def test_a_batch_that_was_done_later_is_no_failure_though_others_still_lack(summarise):
+    values = {("a", "road"): [0.1] * 4 + [None] * 4 + [0.1] * 2}
+    no = ("a", "road", "no")
+    assert [it.batches for it in summarise(values, failures=[no] * 3).troubles] == [1]
+    assert summarise(values, failures=[no]).troubles == []
+    gaps = summarise(values, failures=[no] * 3, unreadable=[("x.jpg", "truncated")])  # of any batch
+    assert [it.batches for it in gaps.troubles] == [2]
+
+
 def test_times_are_of_the_first_batch_and_the_rest_is_not_missing(summarise):
     found = summarise({("a", "running_time"): [0.1, None, None], ("a", "road"): [0.1, None, 0.2]})
     assert cells(found, "running_time")["a"].missing == 0
