@@ -89,9 +89,7 @@ def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
         One for each method.
     """
     signed = _finite(values) * (1 if higher_is_better else -1)
-    counts = np.isfinite(signed).sum(axis=1)
-    enough = [i for i, count in enumerate(counts) if count > 0 and 2 * count >= counts.max()]
-    order = _order(signed, enough)
+    order = _order(signed, np.flatnonzero(_enough(signed)).tolist())
     marks, p = [""] * len(signed), np.full(len(signed), np.nan)
     if len(order) > 1:
         corrected, ahead = _lead(signed, order)
@@ -147,11 +145,11 @@ def mean_ranks(values: np.ndarray, *, higher_is_better: bool) -> tuple[np.ndarra
         higher_is_better: The metric's direction.
 
     Returns:
-        ``(methods,)`` mean ranks over the images where all methods with any value have one, NaN for the others; and the
-        number of those images.
+        ``(methods,)`` mean ranks over the images where all methods have a value, and the number of those images. Left
+        out, and NaN, are methods with values for fewer than half as many images as another, which would leave but few.
     """
     signed = _finite(values) * (-1 if higher_is_better else 1)
-    there = np.isfinite(signed).any(axis=1)
+    there = _enough(signed)
     common = np.isfinite(signed[there]).all(axis=0)
     ranks = np.full(len(signed), np.nan)
     if there.any() and common.any():
@@ -191,6 +189,12 @@ def _exact(difference: np.ndarray) -> float:
 def _finite(values: np.ndarray) -> np.ndarray:
     """NaN for what is not finite."""
     return np.where(np.isfinite(values), np.asarray(values, np.float64), np.nan)
+
+
+def _enough(values: np.ndarray) -> np.ndarray:
+    """Which methods have values for at least half as many images as any, and for one."""
+    counts = np.isfinite(values).sum(axis=1)
+    return (counts > 0) & (2 * counts >= counts.max(initial=0))
 
 
 def _equal(one: np.ndarray, other: np.ndarray) -> np.ndarray:

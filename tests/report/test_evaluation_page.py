@@ -250,6 +250,18 @@ def test_ranks_by_all_metrics_and_by_each(made):
     assert [tick.title for tick in first.ticks] == ["1", "2", "3", "4", "5"]
 
 
+def test_ranks_say_whom_they_leave_out(tmp_path):
+    whole, part = list(np.linspace(0, 1, 9)), [0.5] * 4 + [None] * 5
+    values = {("a", "road"): whole, ("b", "road"): whole[::-1], ("c", "road"): part, ("d", "road"): [None] * 9}
+    (some,) = _ranks.rankings(report.summary(evaluate.read(write(tmp_path / "a", values))))
+    assert "over the 9 images" in some.note
+    assert "fewer than half" in some.note
+    assert len(some.rows) == 2
+    del values["c", "road"]
+    (none,) = _ranks.rankings(report.summary(evaluate.read(write(tmp_path / "b", values))))
+    assert "fewer than half" not in none.note
+
+
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(evaluate.ResultsError, match=r"no results\.sqlite there"):
         report.evaluation_page(tmp_path)
