@@ -82,7 +82,7 @@ def test_headings_sort_best_first(page):
 
 def test_names_are_text_whatever_is_in_them(page):
     scores = {(EVIL, metric): [0.1, 0.2, 0.3] for metric in ("insertion_auc", "sparseness")}
-    found = page(scores, data=EVIL, image=EVIL, failures=[(EVIL, None, EVIL)], unreadable=[(EVIL, "</pre><b>")])
+    found = page(scores, data=EVIL, image=EVIL, failures=[(EVIL, "road", EVIL)], unreadable=[(EVIL, "</pre><b>")])
     assert len(found.all("script")) == 2  # ours
     assert "alert" not in "".join(re.findall(r"<script.*?</script>", found.source, re.DOTALL))
     assert EVIL in found.text
