@@ -85,6 +85,8 @@ def _by(column: Column) -> Ranking:
         f"Mean rank over the {column.ranked:,} images on which all are defined. Methods whose bars do not overlap "
         "differ by more than the critical difference (Nemenyi, 5 %)."
     )
+    if any(np.isnan(rank) and cell.interval.images for rank, cell in zip(column.ranks, column.cells)):
+        note += " Methods with values for fewer than half as many images as another are left out."
     rows = _rows(column.ranks, count, half, [[]] * len(column.ranks))
     return Ranking(f"{column.label} {column.arrow}", note, rows, _ticks(count))
 

@@ -82,7 +82,7 @@ def test_headings_sort_best_first(page):
 
 def test_names_are_text_whatever_is_in_them(page):
     scores = {(EVIL, metric): [0.1, 0.2, 0.3] for metric in ("insertion_auc", "sparseness")}
-    found = page(scores, data=EVIL, image=EVIL, failures=[(EVIL, None, EVIL)], unreadable=[(EVIL, "</pre><b>")])
+    found = page(scores, data=EVIL, image=EVIL, failures=[(EVIL, "road", EVIL)], unreadable=[(EVIL, "</pre><b>")])
     assert len(found.all("script")) == 2  # ours
     assert "alert" not in "".join(re.findall(r"<script.*?</script>", found.source, re.DOTALL))
     assert EVIL in found.text
@@ -248,6 +248,18 @@ def test_ranks_by_all_metrics_and_by_each(made):
     assert best.rank == pytest.approx(1, abs=0.2)
     assert best.whisker[0] < best.place < best.whisker[1]
     assert [tick.title for tick in first.ticks] == ["1", "2", "3", "4", "5"]
+
+
+def test_ranks_say_whom_they_leave_out(tmp_path):
+    whole, part = list(np.linspace(0, 1, 9)), [0.5] * 4 + [None] * 5
+    values = {("a", "road"): whole, ("b", "road"): whole[::-1], ("c", "road"): part, ("d", "road"): [None] * 9}
+    (some,) = _ranks.rankings(report.summary(evaluate.read(write(tmp_path / "a", values))))
+    assert "over the 9 images" in some.note
+    assert "fewer than half" in some.note
+    assert len(some.rows) == 2
+    del values["c", "road"]
+    (none,) = _ranks.rankings(report.summary(evaluate.read(write(tmp_path / "b", values))))
+    assert "fewer than half" not in none.note
 
 
 def test_a_folder_without_results_is_refused(tmp_path):

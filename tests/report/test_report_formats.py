@@ -16,7 +16,7 @@ from egcam_jax.report import _numbers
 def evil(summarise):
     """A run in which everything that a user names is hostile."""
     scores = {(method, "sparseness"): [0.1 * i, 0.2, 0.3] for i, method in enumerate([EVIL, "=cmd()"])}
-    troubles = {"failures": [(EVIL, "sparseness", EVIL)], "unreadable": [(EVIL, "line\nbreak")]}
+    troubles = {"failures": [(EVIL, "road", EVIL)], "unreadable": [(EVIL, "line\nbreak")]}
     return summarise(scores, data=EVIL, **troubles)
 
 
@@ -60,6 +60,15 @@ def test_nothing_in_a_name_is_markdown(evil):
             assert len(re.findall(r"(?<!\\)\|", line)) in (3, 5)  # two or four cells, whatever a name has in it
     assert r"\<script\>alert('1')\</script\>\|\*\_\&" in text
     assert "line break" in text
+
+
+@pytest.mark.parametrize("letter", ["\x1b", "\x00", "\x7f", "\x9b", "\u202e"])
+def test_what_moves_a_cursor_is_seen_in_markdown(summarise, letter):
+    name = f"a{letter}[2Jb"
+    scores = {(method, "sparseness"): [0.1, 0.2] for method in (name, "c")}
+    text = report.markdown(summarise(scores, data=name, failures=[(name, "road", name)]))
+    assert letter not in text
+    assert text.count(r"a�\[2Jb") == 4
 
 
 def test_comma_separated_values_are_unrounded_and_read_back(summarise):

@@ -205,6 +205,14 @@ def test_ranks_by_hand():
     assert _statistics.mean_ranks(values[3:], higher_is_better=True)[1] == 0
 
 
+def test_a_method_that_failed_on_the_way_takes_no_ranks_from_the_others():
+    values = np.array([np.arange(9.0), np.arange(9.0) + 1, [5.0] * 4 + [np.nan] * 5])
+    ranks, images = _statistics.mean_ranks(values, higher_is_better=True)
+    np.testing.assert_array_equal(ranks, [2, 1, np.nan])
+    assert images == 9
+    assert _statistics.mean_ranks(np.zeros((0, 3)), higher_is_better=True)[1] == 0
+
+
 def test_the_critical_difference_is_that_of_demsars_example():
     assert _statistics.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
 
