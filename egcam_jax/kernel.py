@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from egcam_jax import _checks, _numerics, tokens
+from egcam_jax import _checks, _numerics, _returned, tokens
 from egcam_jax._types import Activation, Image, Logits, Params, Scalar
 
 DEFAULT_CHUNK_SIZE = 32
@@ -59,11 +59,9 @@ def network(pieces: Any, params: Params, image: jax.ShapeDtypeStruct, grid: tupl
     """
     bypass = pieces.bypass or (lambda params, x: (pieces.features(params, x), None))
     layer = jax.eval_shape(lambda x: _checks.call("features", bypass, params, x), image)[0]
-    spatial_dims = len(image.shape) - 2
-    listed = spatial_dims > 1 and len(layer.shape) == 3 and layer.shape[0] == 1
-    if not listed:
+    places = _places(bypass, params, image, layer, grid)
+    if places is None:
         _checks.rank("features", layer, "(1, h, w, K)", len(image.shape))
-    places = tokens.read(layer.shape[1], grid, spatial_dims) if listed else None
     if grid is not None and places is None:
         raise ValueError(f"grid is {grid}, but layer {pieces.layer!r} has a grid already: leave grid out.")
 
@@ -81,10 +79,18 @@ def network(pieces: Any, params: Params, image: jax.ShapeDtypeStruct, grid: tupl
         head = lambda params, activation: pieces.head(params, activation, *carried)
         activation = code.activation if places is None else tokens.together(code.activation, first)
         logits = _checks.call("head", head, params, activation.astype(layer.dtype)[None])
-        _checks.rank("head", logits, "(1, classes)", 2)
-        return _numerics.accumulate(logits[0])
+        return _numerics.accumulate(_returned.logits("head(params, A)", logits)[0])
 
     return Network(encode, decode)
+
+
+def _places(bypass: Any, params: Params, image: Any, layer: Any, grid: tuple[int, ...] | None) -> tokens.Tokens | None:
+    """How a layer that lists tokens, or the positions of a signal, is read; ``None`` for a layer with a grid."""
+    size = image.shape[1:-1]
+    if len(getattr(layer, "shape", ())) != 3 or layer.shape[0] != 1:
+        return None
+    program = jax.make_jaxpr(lambda x: bypass(params, x)[0])(image).jaxpr
+    return tokens.read(layer.shape[1], grid, size, tokens.merged_grids(program, len(size)))
 
 
 def score_and_gradient(

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics, compilation, fusion, kernel, maps, perturb, sharding
+from egcam_jax import _bounds, _checks, _numerics, compilation, fusion, kernel, maps, outputs, perturb, sharding
 from egcam_jax._types import ApplyFn, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods._problem import Estimate, Problem, Sampling
@@ -45,15 +45,15 @@ def run(
     traced: dict[str, Any],
     *,
     settings: Settings,
-) -> Explanation:
-    """Explain a checked batch."""
+) -> tuple[Explanation, _bounds.Outputs]:
+    """Explain a checked batch; and what tracing says of the model's outputs."""
     explain = functools.partial(_explain_batch, settings=settings)
     return sharding.automatic(explain, x, params, refs, key, target, index, traced)
 
 
 def _explain_batch(
     x: Any, params: Params, refs: Any, key: Any, target: Any, index: Any, traced: Any, *, settings: Settings
-) -> Explanation:
+) -> tuple[Explanation, _bounds.Outputs]:
     method = find(settings.method, settings.gradients)
     options = dict(settings.static) | traced
     params = _numerics.cast_floating(params, settings.compute_dtype)
@@ -71,7 +71,7 @@ def _explain_batch(
         _problem, method=method, options=options, block=lambda count: kernel.plan(len(x), count, chunk).samples
     )
 
-    def one(image: tuple[Any, Any, Any]) -> Explanation:
+    def one(image: tuple[Any, Any, Any]) -> tuple[Explanation, _bounds.Outputs]:
         x, index, target = image
         x = _numerics.accumulate(x)
         codes = [network.encode(x) for network in networks]
@@ -94,22 +94,27 @@ def _explain_batch(
         if settings.score is not None or target is None:
             target = _explained(logits, settings.score)
         explanation = jax.vmap(explain)(target) if several else explain(target)
-        return _with_logits(explanation, logits)
+        return _with_logits(explanation, logits), _bounds.of(networks[0].decode, codes[0])
 
     return kernel.map_images(one, (x, index, target), blocks.images)
 
 
 def _explained(logits: Any, score: Any) -> Any:
     """The class explained, fixed once from the clean image; -1 for a callable."""
-    return jnp.argmax(logits).astype(jnp.int32) if score is None else jnp.asarray(-1, jnp.int32)
+    return outputs.top(logits) if score is None else jnp.asarray(-1, jnp.int32)
 
 
 def _score(settings: Settings, target: Any) -> Callable[[Any], Any]:
-    """Logits to the scalar that is explained."""
+    """Logits to the scalar that is explained; with a rule, the same of the probabilities that the rule makes."""
     sign = -1 if settings.negative else 1
-    if settings.score is None:
-        return lambda logits: sign * logits[target]
-    return lambda logits: sign * _checks.scalar_score(settings.score, logits)
+
+    def score(logits: Any, rule: outputs.Probability = None) -> Any:
+        values = outputs.by_class(logits, rule)
+        if settings.score is None:
+            return sign * values[target]
+        return sign * _checks.scalar_score(settings.score, values[-logits.size :])  # one value for one logit
+
+    return score
 
 
 def _problem(
@@ -182,7 +187,7 @@ def _explanation(
     channels = problem.code.activation.shape[-1]
     return Explanation(
         cam=estimate.cam,
-        saliency=jnp.where(jnp.isfinite(logits).all() & (target < logits.size), saliency, jnp.nan),
+        saliency=jnp.where(jnp.isfinite(logits).all() & (target < outputs.count(logits.size)), saliency, jnp.nan),
         signed=estimate.signed,
         weights=estimate.weights if estimate.weights is not None and estimate.weights.ndim == 1 else None,
         logits=logits,
@@ -190,6 +195,7 @@ def _explanation(
         stderr=estimate.stderr,
         completeness_gap=estimate.completeness_gap,
         score_difference=estimate.score_difference,
+        reached=problem.reached() if method.gradients else estimate.reached,
         by_layer=(),
         method=method.name,
         layer=piece.layer,
@@ -210,6 +216,9 @@ def _fused(parts: Sequence[Explanation], how: str, size: tuple[int, ...]) -> Exp
         stderr=None,
         completeness_gap=None,
         score_difference=None,
+        reached=None
+        if parts[0].reached is None
+        else jnp.stack([jnp.asarray(part.reached) for part in parts]).any(axis=0),
         by_layer=tuple(parts),
         layer=" + ".join(part.layer for part in parts),
         passes=max(part.passes for part in parts),

@@ -37,7 +37,7 @@ def ablationcam(problem: Problem, options: Mapping[str, Any]) -> Estimate | Samp
     def weigh(drops: Any) -> Estimate:
         squares = jnp.sum(activations**2, axis=tuple(range(activations.ndim - 1)))
         size = {"none": jnp.ones(()), "score": jnp.abs(y), "norm": _numerics.sqrt(squares)}[options["denominator"]]
-        return combine(problem, _numerics.divide(drops, size))
+        return combine(problem, _numerics.divide(drops, size), reached=problem.reached())
 
     if affine.is_affine(score, activations):
         _, gradients = kernel.score_and_gradient(decode, problem.score, problem.code)

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _numerics
+from egcam_jax import _numerics, outputs
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -16,7 +16,15 @@ _NOT_OF_ZERO = f"{_steps.UNORDERED}; or the class's probability is 0"
 
 
 @metric(family="faithfulness", higher_is_better=False, needs=_NEEDS, undefined=_NOT_OF_ZERO, source=_SOURCE)
-def average_drop(predict: Any, x: Any, saliency: Any, target: Any = None, *, chunk_size: int | None = None) -> Score:
+def average_drop(
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    probability: outputs.Probability = "softmax",
+    chunk_size: int | None = None,
+) -> Score:
     """Relative drop of the class's probability, ``max(0, p(x) - p(m x)) / p(x)``.
 
     ``m = (a - min a) / (max a - min a)`` is the map scaled to [0, 1], and ``m x`` the product in the units of ``x``:
@@ -27,6 +35,8 @@ def average_drop(predict: Any, x: Any, saliency: Any, target: Any = None, *, chu
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; neither its scale nor its offset counts.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``. One logit has a sigmoid.
         chunk_size: Images in one pass through the network; 32 by default.
 
     Returns:
@@ -39,12 +49,18 @@ def average_drop(predict: Any, x: Any, saliency: Any, target: Any = None, *, chu
 
     Source: Chattopadhay et al., 2018.
     """
-    return _run(predict, x, saliency, target, chunk_size, increase=False)
+    return _run(predict, x, saliency, target, probability, chunk_size, increase=False)
 
 
 @metric(family="faithfulness", higher_is_better=True, needs=_NEEDS, undefined=_steps.UNORDERED, source=_SOURCE)
 def increase_in_confidence(
-    predict: Any, x: Any, saliency: Any, target: Any = None, *, chunk_size: int | None = None
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    probability: outputs.Probability = "softmax",
+    chunk_size: int | None = None,
 ) -> Score:
     """Whether the class's probability rises, ``p(m x) > p(x)``: 1 or 0; its mean is the published share.
 
@@ -54,22 +70,31 @@ def increase_in_confidence(
 
     Source: Chattopadhay et al., 2018.
     """
-    return _run(predict, x, saliency, target, chunk_size, increase=True)
+    return _run(predict, x, saliency, target, probability, chunk_size, increase=True)
 
 
-def _run(predict: Any, x: Any, saliency: Any, target: Any, chunk_size: int | None, increase: bool) -> Score:
+def _run(
+    predict: Any, x: Any, saliency: Any, target: Any, probability: Any, chunk_size: int | None, increase: bool
+) -> Score:
     checked = _inputs.images_and_maps(x, saliency, target)
     return _program.run(
-        _one, (predict,), checked, chunk_size=chunk_size, evaluations=2 + (target is None), increase=increase
+        _one,
+        (predict,),
+        checked,
+        chunk_size=chunk_size,
+        evaluations=2 + (target is None),
+        probability=outputs.checked(probability),
+        increase=increase,
     )
 
 
-def _one(subject: Subject, predict: Any, *, block: int, increase: bool) -> Score:
+def _one(subject: Subject, predict: Any, *, block: int, probability: Any, increase: bool) -> Score:
     x, saliency = subject.x, _numerics.normalized(subject.saliency)  # so that the largest difference is finite
-    probability = _program.output(predict, _program.top(predict, x, subject.target), softmax=True)
+    target = _program.top(predict, x, subject.target, probability)
+    chance = _program.output(predict, target, probability)
     low, high = saliency.min(), saliency.max()
     shown = _numerics.divide(saliency - low, high - low)
-    before, after = probability(x), probability(x * shown[..., None])
+    before, after = chance(x), chance(x * shown[..., None])
     if increase:
         value = (after > before).astype(before.dtype)
     else:

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks
+from egcam_jax import _checks, outputs
 from egcam_jax.metrics import _baselines, _inputs, _program, _similarity, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -27,7 +27,7 @@ def faithfulness_estimate(
     *,
     step: int = 1,
     baseline: Any = "black",
-    softmax: bool = False,
+    probability: outputs.Probability = None,
     similarity: str = "pearson",
     mode: str = "definition",
     chunk_size: int | None = None,
@@ -45,7 +45,8 @@ def faithfulness_estimate(
         step: Pixels in a group. Every group takes a pass: 1, the reference's default, takes one for each pixel.
         baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
             an array that broadcasts to one image, in the units of ``x``.
-        softmax: Use the class's probability instead of its logit.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
         similarity: ``"pearson"`` or ``"spearman"``.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``.
         chunk_size: Images times groups in one pass through the network; 32 by default.
@@ -74,17 +75,26 @@ def faithfulness_estimate(
         evaluations=steps + 1 + (target is None),
         step=step,
         baseline=_baselines.checked(baseline, checked.batch.x),
-        softmax=_checks.flag("softmax", softmax),
+        probability=outputs.checked(probability, optional=True),
         similarity=_similarity.checked(similarity),
         mode=mode,
     )
 
 
 def _one(
-    subject: Subject, predict: Any, *, block: int, step: int, baseline: Any, softmax: bool, similarity: str, mode: str
+    subject: Subject,
+    predict: Any,
+    *,
+    block: int,
+    step: int,
+    baseline: Any,
+    probability: Any,
+    similarity: str,
+    mode: str,
 ) -> Score:
     x, saliency = subject.x, subject.saliency
-    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    target = _program.top(predict, x, subject.target, probability)
+    score = _program.output(predict, target, probability)
     group = _steps.unit_ranks(saliency, x.shape[-1], mode) // step
     steps = _steps.count(group.size, step)
     replaced = _baselines.of(x, baseline)

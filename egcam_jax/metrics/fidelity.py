@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from egcam_jax import _checks, _numerics
+from egcam_jax import _checks, _numerics, outputs
 from egcam_jax._types import Image, Map, Scalar
 from egcam_jax.metrics import _baselines, _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
@@ -43,7 +43,7 @@ def infidelity(
     baseline: Any = "black",
     perturbations: Any = None,
     scale: str = "none",
-    softmax: bool = False,
+    probability: outputs.Probability = None,
     mode: str = "definition",
     index: Any = 0,
     chunk_size: int | None = None,
@@ -69,7 +69,8 @@ def infidelity(
         perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, the I themselves, in place of a key.
         scale: ``"none"``, b = 1; or ``"optimal"``, the b that makes the value least, so that the map's scale does not
             count.
-        softmax: Use the class's probability instead of its logit.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``; the latter two take blocks, and no key.
         index: The first image's index in the whole, or one for each.
         chunk_size: Images times perturbations in one pass through the network; 32 by default.
@@ -113,7 +114,7 @@ def infidelity(
         patch_size=patch_size,
         baseline=_baselines.checked(baseline, checked.batch.x),
         scale=_checks.one_of("scale", scale, SCALES),
-        softmax=_checks.flag("softmax", softmax),
+        probability=outputs.checked(probability, optional=True),
         mode=mode,
     )
 
@@ -143,13 +144,14 @@ def _one(
     patch_size: int,
     baseline: Any,
     scale: str,
-    softmax: bool,
+    probability: Any,
     mode: str,
 ) -> Score:
     x, saliency = _numerics.accumulate(subject.x), subject.saliency
     if scale == "optimal":
         saliency = _numerics.normalized(saliency)  # its scale does not count, and its squares are finite
-    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    target = _program.top(predict, x, subject.target, probability)
+    score = _program.output(predict, target, probability)
     foretell = _columns_with_rows if mode == "quantus_0_4_4" else _inner_product
     removed: Callable[[Any], Image]
     if perturbation == "blocks":

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from egcam_jax import _checks
+from egcam_jax import _checks, outputs
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -20,7 +20,14 @@ _BLUR_SIZE, _BLUR_SIGMA, _BLUR_TRUNCATE = 11, 5.0, 4.0
 
 @metric(family="faithfulness", higher_is_better=True, needs=_NEEDS, undefined=_steps.UNORDERED, source=_SOURCE)
 def insertion_auc(
-    predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    step: int = 224,
+    probability: outputs.Probability = "softmax",
+    chunk_size: int | None = None,
 ) -> Score:
     """Area under the class's probability as pixels of the image are inserted into its blurred copy, best first.
 
@@ -34,6 +41,8 @@ def insertion_auc(
         saliency: ``(B, H, W)`` or ``(H, W)``; only its order counts.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
         step: Pixels that are replaced at a time.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``. One logit has a sigmoid.
         chunk_size: Images times steps in one pass through the network; 32 by default.
 
     Returns:
@@ -47,12 +56,19 @@ def insertion_auc(
     Source: Petsiuk et al., RISE, 2018, whose code this equals: its blur, an 11 x 11 kernel that is nearly a box, with
     zeros beyond the borders. PolyCAM blurs with reflection and leaves the start out.
     """
-    return _run(("blurred", "image"), predict, x, saliency, target, step, chunk_size)
+    return _run(("blurred", "image"), predict, x, saliency, target, step, probability, chunk_size)
 
 
 @metric(family="faithfulness", higher_is_better=False, needs=_NEEDS, undefined=_steps.UNORDERED, source=_SOURCE)
 def deletion_auc(
-    predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    step: int = 224,
+    probability: outputs.Probability = "softmax",
+    chunk_size: int | None = None,
 ) -> Score:
     """Area under the class's probability as pixels of the image are set to 0, most relevant first.
 
@@ -63,7 +79,7 @@ def deletion_auc(
 
     Source: Petsiuk et al., RISE, 2018.
     """
-    return _run(("image", "zeros"), predict, x, saliency, target, step, chunk_size)
+    return _run(("image", "zeros"), predict, x, saliency, target, step, probability, chunk_size)
 
 
 @metric(
@@ -74,7 +90,14 @@ def deletion_auc(
     source="Englebert et al., PolyCAM, BMVC 2022",
 )
 def insertion_deletion(
-    predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    step: int = 224,
+    probability: outputs.Probability = "softmax",
+    chunk_size: int | None = None,
 ) -> Score:
     """Insertion AUC less deletion AUC, image by image; higher is better, and arguments are as for ``insertion_auc``.
 
@@ -85,7 +108,7 @@ def insertion_deletion(
 
     Source: Englebert et al., 2022.
     """
-    return _run(("blurred", "image", "zeros"), predict, x, saliency, target, step, chunk_size)
+    return _run(("blurred", "image", "zeros"), predict, x, saliency, target, step, probability, chunk_size)
 
 
 def blur(x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
@@ -116,7 +139,14 @@ def _blur_kernel() -> np.ndarray:
 
 
 def _run(
-    stages: tuple[str, ...], predict: Any, x: Any, saliency: Any, target: Any, step: int, chunk_size: int | None
+    stages: tuple[str, ...],
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any,
+    step: int,
+    probability: outputs.Probability,
+    chunk_size: int | None,
 ) -> Score:
     checked = _inputs.images_and_maps(x, saliency, target)
     _checks.count("step", step)
@@ -129,15 +159,17 @@ def _run(
         chunk_size=chunk_size,
         evaluations=points + (target is None),
         step=step,
+        probability=outputs.checked(probability),
         stages=stages,
     )
 
 
-def _one(subject: Subject, predict: Any, *, block: int, step: int, stages: tuple[str, ...]) -> Score:
+def _one(subject: Subject, predict: Any, *, block: int, step: int, probability: Any, stages: tuple[str, ...]) -> Score:
     x, saliency = subject.x, subject.saliency
-    probability = _program.output(predict, _program.top(predict, x, subject.target), softmax=True)
+    target = _program.top(predict, x, subject.target, probability)
+    chance = _program.output(predict, target, probability)
     images = [_STAGES[stage](x) for stage in stages]
-    curve = _steps.replacement_curve(probability, images, _steps.ranks(saliency)[..., None], step, block)
+    curve = _steps.replacement_curve(chance, images, _steps.ranks(saliency)[..., None], step, block)
     if len(stages) == 2:
         return Score(jnp.where(_steps.ordered(saliency), _steps.area(curve), jnp.nan), curve)
     middle = len(curve) // 2

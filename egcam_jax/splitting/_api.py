@@ -26,9 +26,9 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
         params: the tree that it takes; only shapes and dtypes matter here.
         x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``: only shape and dtype matter, except for
             ``head(params, A)`` at a layer that something goes around, which needs the values.
-        layer: a ``jax.named_scope`` or module path (``"layer3/4"`` or ``"layer3.4"``), its unambiguous end, or a
-            ``jax.ad_checkpoint.checkpoint_name`` tag; its value must be a grid ``(b, h, w, K)`` or tokens
-            ``(b, N, K)``.
+        layer: a ``jax.named_scope`` or module path (``"layer3/4"`` or ``"layer3.4"``), its unambiguous end, or a tag by
+            ``checkpoint_name`` (``from jax.ad_checkpoint import checkpoint_name``); its value must be a grid
+            ``(b, h, w, K)`` or tokens ``(b, N, K)``.
             None is the last activation with spatial extent that every path from x to the logits goes through.
 
     Returns:
