@@ -74,8 +74,8 @@ def _apply(equation: core.JaxprEqn, operands: list[Interval], made: Mapping[Any,
         return _results(inner[0], [], operands)
     if name == "div" and _is_share(equation, operands, made):
         return [(0.0, 1.0)]
-    if name == "exp" and _is_log_share(equation, made):
-        return [(0.0, 1.0)]
+    if name == "sub" and _is_log_share(equation, made):
+        return [(-math.inf, 0.0)]
     if name == "reduce_sum":
         terms = math.prod(_shape(equation.invars[0])) // math.prod(_shape(equation.outvars[0]))
         return [_corners(lambda end, number: end * number, operands[0], (terms, terms))]
@@ -87,20 +87,31 @@ def _is_share(equation: core.JaxprEqn, operands: list[Interval], made: Mapping[A
     """Whether a quotient is that of a term, not negative, and a sum with this term in it."""
     below = _maker(equation.invars[1], made)
     summed = below is not None and below.primitive.name == "reduce_sum"
-    return operands[0][0] >= 0 and summed and _origin(below.invars[0], made) is _origin(equation.invars[0], made)
+    return operands[0][0] >= 0 and summed and _same(below.invars[0], equation.invars[0], made)
 
 
 def _is_log_share(equation: core.JaxprEqn, made: Mapping[Any, Any]) -> bool:
-    """Whether ``exp`` is taken of ``a - log(sum(exp(a)))``."""
-    wanted = ("sub", "log", "reduce_sum", "exp")
-    variable, seen = equation.invars[0], []
-    for name in wanted:
+    """Whether a difference is ``a - log(sum(exp(a)))``, as in the logarithm of a softmax."""
+    variable = equation.invars[1]
+    for name in ("log", "reduce_sum", "exp"):
         step = _maker(variable, made)
         if step is None or step.primitive.name != name:
             return False
-        seen.append(step)
-        variable = step.invars[1 if name == "sub" else 0]
-    return _origin(seen[0].invars[0], made) is _origin(seen[-1].invars[0], made)
+        variable = step.invars[0]
+    return _same(variable, equation.invars[0], made)
+
+
+def _same(one: Any, other: Any, made: Mapping[Any, Any]) -> bool:
+    """Whether two values are one, or made alike of the same values."""
+    one, other = _origin(one, made), _origin(other, made)
+    if isinstance(one, core.Literal) or isinstance(other, core.Literal):
+        return isinstance(one, core.Literal) and isinstance(other, core.Literal) and bool(np.all(one.val == other.val))
+    if one is other:
+        return True
+    makers = made.get(one), made.get(other)
+    if None in makers or makers[0].primitive != makers[1].primitive or makers[0].primitive.multiple_results:
+        return False
+    return all(_same(a, b, made) for a, b in zip(makers[0].invars, makers[1].invars))
 
 
 def _maker(variable: Any, made: Mapping[Any, Any]) -> Any:
@@ -165,6 +176,7 @@ _RULES: Mapping[str, Callable[..., Interval]] = {
         max(min(operand[1], high[1]), low[0]),
     ),
     "concatenate": _union,
+    "stack": _union,
     "select_n": lambda which, *cases: _union(*cases),
     "pad": _union,
 }

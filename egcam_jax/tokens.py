@@ -124,7 +124,7 @@ def _fitting(count: int, size: _Grid, merged: set[_Grid]) -> list[Tokens]:
     ]
     agreed = [tokens for tokens in own if tokens in square]
     nearly = [tokens for tokens in own if _elongation(tokens.grid, size) <= _SQUARE]
-    return agreed or nearly or own + square
+    return agreed or nearly or (own if own and len(size) > 2 else own + square)  # a volume's patches are seldom cubes
 
 
 def _leads(count: int, places: _Grid) -> bool:
