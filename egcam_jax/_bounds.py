@@ -108,10 +108,11 @@ def _same(one: Any, other: Any, made: Mapping[Any, Any]) -> bool:
         return isinstance(one, core.Literal) and isinstance(other, core.Literal) and bool(np.all(one.val == other.val))
     if one is other:
         return True
-    makers = made.get(one), made.get(other)
-    if None in makers or makers[0].primitive != makers[1].primitive or makers[0].primitive.multiple_results:
+    first, second = made.get(one), made.get(other)
+    if first is None or second is None or first.primitive.multiple_results:
         return False
-    return all(_same(a, b, made) for a, b in zip(makers[0].invars, makers[1].invars))
+    alike = first.primitive == second.primitive and first.params == second.params
+    return alike and all(_same(a, b, made) for a, b in zip(first.invars, second.invars))
 
 
 def _maker(variable: Any, made: Mapping[Any, Any]) -> Any:

@@ -49,8 +49,8 @@ class Explanation:
         completeness_gap: ``(b,)`` for path methods: what the map's gradients attribute in all, less the
             difference of the scores that they should account for, in logits; ``None`` where undefined.
         score_difference: ``(b,)`` that difference: the mean score at the paths' ends, less that at their starts.
-        reached: ``(b,)`` whether the gradient of the score at the layer, at the image itself, is other than 0 at any
-            position; ``None`` for ``scorecam``. Of several layers, at any.
+        reached: ``(b,)`` whether a gradient that made the map is other than 0 at any position of the layer; for
+            ``ablationcam``, whether a channel matters; ``None`` for ``scorecam``. True for several layers if for one.
         by_layer: For several layers, the explanation of each; else empty.
         method: Name in ``egcam_jax.METHODS``, or that of the pair that was asked for.
         layer: Name of the target layer; of several, joined by ``" + "``.

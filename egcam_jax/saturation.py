@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _checks, _numerics, compilation, kernel, outputs
+from egcam_jax import _checks, _numerics, answers, compilation, kernel
 from egcam_jax._types import Activation, ApplyFn, Image, Map, Params, Scalar
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import explain
@@ -52,7 +52,7 @@ def saturation(
     baseline: Any = 0.0,
     target: Any = None,
     layer: str | None = None,
-    probability: outputs.Probability = "softmax",
+    probability: answers.Probability = "softmax",
     chunk_size: int | None = None,
 ) -> Saturation:
     """Compare images that are scaled down with the images themselves, at the target layer and at the output.
@@ -94,7 +94,7 @@ def saturation(
     if chunk_size is not None:
         _checks.count("chunk_size", chunk_size)
     baseline = _checks.pixels("baseline", baseline, x.shape[1:])
-    rule = outputs.checked(probability)
+    rule = answers.checked(probability)
     return _run(params, x, alphas, baseline, target, apply_fn=apply_fn, layer=layer, rule=rule, chunk_size=chunk_size)
 
 
@@ -207,7 +207,7 @@ def _run(
     *,
     apply_fn: ApplyFn,
     layer: str | None,
-    rule: outputs.Probability,
+    rule: answers.Probability,
     chunk_size: int | None,
 ) -> Saturation:
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
@@ -220,7 +220,7 @@ def _run(
 def _one(x: Any, target: Any, *, network: kernel.Network, alphas: Any, baseline: Any, rule: Any, block: int) -> Any:
     """One image's curves."""
     whole = network.encode(x)
-    target = outputs.top(network.decode(whole)) if target is None else target
+    target = answers.top(network.decode(whole)) if target is None else target
 
     def at(number: Any) -> dict[str, Any]:
         code = network.encode(_scaled(x, alphas[number], baseline))
@@ -228,8 +228,8 @@ def _one(x: Any, target: Any, *, network: kernel.Network, alphas: Any, baseline:
         return {
             "similarity": _cosine(code.activation, whole.activation),
             "filter_similarity": _filters(code.activation, whole.activation),
-            "probability": outputs.by_class(logits, rule)[target],
-            "logit": outputs.by_class(logits)[target],
+            "probability": answers.by_class(logits, rule)[target],
+            "logit": answers.by_class(logits)[target],
         }
 
     curves = kernel.mean_over_samples(lambda number: (None, at(number)), len(alphas), block, (x,))[1]

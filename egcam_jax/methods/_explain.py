@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from egcam_jax import _checks, outputs
+from egcam_jax import _checks, answers
 from egcam_jax import fusion as _fusion
 from egcam_jax._types import ApplyFn, Params
 from egcam_jax.explanation import Explanation
@@ -132,7 +132,7 @@ def explain(
         static=static,
     )
     shapes, _ = jax.eval_shape(functools.partial(_program.run, settings=settings), *arguments)
-    _checks.classes(target, outputs.count(shapes.logits.shape[-1]))
+    _checks.classes(target, answers.count(shapes.logits.shape[-1]))
     explanation, seen = _program.run(*arguments, settings=settings)
     _notices.give(explanation, seen, arguments, settings)
     return jax.tree.map(lambda leaf: leaf[0], explanation) if single else explanation

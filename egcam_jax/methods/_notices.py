@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _bounds, _checks, outputs
+from egcam_jax import _bounds, _checks, answers
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _program
 from egcam_jax.splitting import layers
@@ -32,7 +32,7 @@ def give(explanation: Explanation, seen: _bounds.Outputs, arguments: Any, settin
             "their gradient vanishes where the model is sure, and one of them alone is no logit of a class against "
             "another. Where that cannot be, pass probability=lambda p: p to the metrics."
         )
-        outputs.warn_of_probabilities("apply_fn", remedy, stacklevel=4)
+        answers.warn_of_probabilities("apply_fn", remedy, stacklevel=3)
     if not _checks.concrete(explanation.saliency):
         return
     with jax.ensure_compile_time_eval():
@@ -66,10 +66,10 @@ def _of_unreached(part: Explanation, find: Callable[[str], str | None]) -> None:
     """Report images whose map is empty since the score's gradient is 0 at every position of the layer."""
     if part.reached is None:
         return
-    silent = np.asarray(part.empty & ~part.reached).reshape(len(part.logits), -1).all(axis=1)
-    if not silent.any():
+    each = np.asarray(part.empty & ~part.reached).reshape(len(part.logits), -1)  # for every target
+    if not each.any():
         return
-    earlier = find(part.layer) if silent.all() else None
+    silent, earlier = np.flatnonzero(each.any(axis=1)), find(part.layer) if each.all() else None
     if earlier is not None:
         remedy = f"Pass layer={earlier!r}, the last one before of this shape whose positions the score depends on."
     else:
@@ -79,7 +79,7 @@ def _of_unreached(part: Explanation, find: Callable[[str], str | None]) -> None:
         )
     warnings.warn(
         f"no gradient of the score reaches any position of layer {part.layer!r} for image(s) "
-        f"{np.flatnonzero(silent)[:10].tolist()}: their maps are 0 everywhere, and say nothing for or against the "
+        f"{silent[:10].tolist()}: their maps are 0 everywhere, and say nothing for or against the "
         f"target. {remedy}",
         RuntimeWarning,
         stacklevel=4,

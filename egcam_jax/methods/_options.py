@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from egcam_jax import _checks, outputs
+from egcam_jax import _checks, answers
 
 
 class Setting(NamedTuple):
@@ -51,7 +51,7 @@ class Rule:
     wanted = "softmax | sigmoid | a function of logits"
 
     def check(self, name: str, value: Any, setting: Setting) -> Any:
-        return outputs.checked(value)
+        return answers.checked(value)
 
 
 @dataclasses.dataclass(frozen=True)

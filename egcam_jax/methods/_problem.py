@@ -37,7 +37,7 @@ class Problem(NamedTuple):
         network: The model, cut at the target layer.
         x: ``(H, W, C)`` image.
         code: The image, encoded.
-        score: Logits to the scalar y that is explained; with a rule of ``outputs`` as second argument, the same of the
+        score: Logits to the scalar y that is explained; with a rule of ``answers`` as second argument, the same of the
             probabilities that the rule makes of them.
         weigh: Gradients and activations ``(h, w, K)``, and perhaps ``Moments``, to weights; ``None`` for methods
             that have their own.
@@ -65,10 +65,6 @@ class Problem(NamedTuple):
         """The map before its ReLU, ``sum_k w_k A_k``, for a gradient field."""
         return maps.weighted_sum(self.weigh(gradients, self.code.activation, moments), self.code.activation)
 
-    def reached(self) -> Any:
-        """Whether the gradient of the score, at the image itself, is other than 0 at any position of the layer."""
-        return (kernel.score_and_gradient(self.network.decode, self.score, self.code)[1] != 0).any()
-
 
 class Estimate(NamedTuple):
     """What an estimator finds for one image.
@@ -80,7 +76,7 @@ class Estimate(NamedTuple):
         stderr: ``(h, w)`` standard error of ``signed``, where it was sampled.
         completeness_gap: For path methods.
         score_difference: What it is the gap to: the score at the paths' ends less that at their starts.
-        reached: ``Problem.reached()``, for methods that have a gradient though they do not need it.
+        reached: Whether any of the gradients that made the map ``reaches`` a position of the layer.
     """
 
     signed: Any
@@ -108,6 +104,11 @@ class Sampling(NamedTuple):
     finish: Callable[[Any, Any], Estimate]
     origins: Any
     needed: Any = None
+
+
+def reaches(gradient: Activation) -> Any:
+    """Whether a gradient is other than 0 at any position of the layer."""
+    return (gradient != 0).any()
 
 
 def combine(problem: Problem, weights: Any, **rest: Any) -> Estimate:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _bounds, _checks, _numerics, compilation, fusion, kernel, maps, outputs, perturb, sharding
+from egcam_jax import _bounds, _checks, _numerics, answers, compilation, fusion, kernel, maps, perturb, sharding
 from egcam_jax._types import ApplyFn, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods._problem import Estimate, Problem, Sampling
@@ -101,15 +101,15 @@ def _explain_batch(
 
 def _explained(logits: Any, score: Any) -> Any:
     """The class explained, fixed once from the clean image; -1 for a callable."""
-    return outputs.top(logits) if score is None else jnp.asarray(-1, jnp.int32)
+    return answers.top(logits) if score is None else jnp.asarray(-1, jnp.int32)
 
 
 def _score(settings: Settings, target: Any) -> Callable[[Any], Any]:
     """Logits to the scalar that is explained; with a rule, the same of the probabilities that the rule makes."""
     sign = -1 if settings.negative else 1
 
-    def score(logits: Any, rule: outputs.Probability = None) -> Any:
-        values = outputs.by_class(logits, rule)
+    def score(logits: Any, rule: answers.Probability = None) -> Any:
+        values = answers.by_class(logits, rule)
         if settings.score is None:
             return sign * values[target]
         return sign * _checks.scalar_score(settings.score, values[-logits.size :])  # one value for one logit
@@ -187,7 +187,7 @@ def _explanation(
     channels = problem.code.activation.shape[-1]
     return Explanation(
         cam=estimate.cam,
-        saliency=jnp.where(jnp.isfinite(logits).all() & (target < outputs.count(logits.size)), saliency, jnp.nan),
+        saliency=jnp.where(jnp.isfinite(logits).all() & (target < answers.count(logits.size)), saliency, jnp.nan),
         signed=estimate.signed,
         weights=estimate.weights if estimate.weights is not None and estimate.weights.ndim == 1 else None,
         logits=logits,
@@ -195,7 +195,7 @@ def _explanation(
         stderr=estimate.stderr,
         completeness_gap=estimate.completeness_gap,
         score_difference=estimate.score_difference,
-        reached=problem.reached() if method.gradients else estimate.reached,
+        reached=estimate.reached,
         by_layer=(),
         method=method.name,
         layer=piece.layer,

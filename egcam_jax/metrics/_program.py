@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _bounds, _checks, _numerics, _returned, compilation, kernel, outputs
+from egcam_jax import _bounds, _checks, _numerics, _returned, answers, compilation, kernel
 from egcam_jax._types import Image, Logits, Scalar
 from egcam_jax.metrics._inputs import Checked
 from egcam_jax.metrics._score import Score
@@ -48,7 +48,7 @@ def run(
     arguments = tuple(map(as_argument, functions))
     score, seen = _run(arguments, checked.batch, traced, one=one, static=static, samples=samples, chunk_size=chunk_size)
     if seen.within_unit:
-        outputs.warn_of_probabilities(
+        answers.warn_of_probabilities(
             "predict", "where that cannot be, pass probability=lambda p: p.", stacklevel=_DEPTH
         )
     if checked.single:
@@ -96,24 +96,24 @@ def logits(predict: Any, image: Image) -> Logits:
     return _numerics.accumulate(_returned.logits("predict(x)", predict(image[None]))[0])
 
 
-def top(predict: Any, image: Image, target: Any, probability: outputs.Probability = None) -> Any:
+def top(predict: Any, image: Image, target: Any, probability: answers.Probability = None) -> Any:
     """The class that is judged: as given, or the image's top class."""
-    return outputs.top(logits(predict, image), probability) if target is None else target
+    return answers.top(logits(predict, image), probability) if target is None else target
 
 
-def output(predict: Any, target: Any, probability: outputs.Probability) -> Callable[[Image], Scalar]:
+def output(predict: Any, target: Any, probability: answers.Probability) -> Callable[[Image], Scalar]:
     """One image to the class's probability, or to its logit; NaN for a class that the model does not have."""
     return lambda image: of_class(logits(predict, image), target, probability)
 
 
-def of_class(values: Logits, target: Any, probability: outputs.Probability) -> Scalar:
+def of_class(values: Logits, target: Any, probability: answers.Probability) -> Scalar:
     """The class's probability, or its logit; NaN for a class that the model does not have."""
-    return outputs.by_class(values, probability).at[target].get(mode="fill", fill_value=jnp.nan)
+    return answers.by_class(values, probability).at[target].get(mode="fill", fill_value=jnp.nan)
 
 
 def answer(values: Logits) -> Any:
     """The top class; -1, which is no class, where a logit is not finite."""
-    return jnp.where(jnp.isfinite(values).all(), outputs.top(values), -1)
+    return jnp.where(jnp.isfinite(values).all(), answers.top(values), -1)
 
 
 def over_samples(function: Callable[[Any], Any], samples: int, block: int, origins: Any, needed: Any = None) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics, outputs
+from egcam_jax import _checks, _numerics, answers
 from egcam_jax.metrics import _baselines, _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -25,7 +25,7 @@ def completeness_gap(
     target: Any = None,
     *,
     baseline: Any = "black",
-    probability: outputs.Probability = None,
+    probability: answers.Probability = None,
     relative: bool = False,
     chunk_size: int | None = None,
 ) -> Score:
@@ -63,7 +63,7 @@ def completeness_gap(
         chunk_size=chunk_size,
         evaluations=2 + (target is None),
         baseline=_baselines.checked(baseline, checked.batch.x),
-        probability=outputs.checked(probability, optional=True),
+        probability=answers.checked(probability, optional=True),
         relative=_checks.flag("relative", relative),
     )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _numerics, outputs
+from egcam_jax import _numerics, answers
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -22,7 +22,7 @@ def average_drop(
     saliency: Any,
     target: Any = None,
     *,
-    probability: outputs.Probability = "softmax",
+    probability: answers.Probability = "softmax",
     chunk_size: int | None = None,
 ) -> Score:
     """Relative drop of the class's probability, ``max(0, p(x) - p(m x)) / p(x)``.
@@ -59,7 +59,7 @@ def increase_in_confidence(
     saliency: Any,
     target: Any = None,
     *,
-    probability: outputs.Probability = "softmax",
+    probability: answers.Probability = "softmax",
     chunk_size: int | None = None,
 ) -> Score:
     """Whether the class's probability rises, ``p(m x) > p(x)``: 1 or 0; its mean is the published share.
@@ -83,7 +83,7 @@ def _run(
         checked,
         chunk_size=chunk_size,
         evaluations=2 + (target is None),
-        probability=outputs.checked(probability),
+        probability=answers.checked(probability),
         increase=increase,
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, outputs
+from egcam_jax import _checks, answers
 from egcam_jax.metrics import _baselines, _inputs, _program, _similarity, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -27,7 +27,7 @@ def faithfulness_estimate(
     *,
     step: int = 1,
     baseline: Any = "black",
-    probability: outputs.Probability = None,
+    probability: answers.Probability = None,
     similarity: str = "pearson",
     mode: str = "definition",
     chunk_size: int | None = None,
@@ -75,7 +75,7 @@ def faithfulness_estimate(
         evaluations=steps + 1 + (target is None),
         step=step,
         baseline=_baselines.checked(baseline, checked.batch.x),
-        probability=outputs.checked(probability, optional=True),
+        probability=answers.checked(probability, optional=True),
         similarity=_similarity.checked(similarity),
         mode=mode,
     )

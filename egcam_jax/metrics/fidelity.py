@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from egcam_jax import _checks, _numerics, outputs
+from egcam_jax import _checks, _numerics, answers
 from egcam_jax._types import Image, Map, Scalar
 from egcam_jax.metrics import _baselines, _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
@@ -43,7 +43,7 @@ def infidelity(
     baseline: Any = "black",
     perturbations: Any = None,
     scale: str = "none",
-    probability: outputs.Probability = None,
+    probability: answers.Probability = None,
     mode: str = "definition",
     index: Any = 0,
     chunk_size: int | None = None,
@@ -114,7 +114,7 @@ def infidelity(
         patch_size=patch_size,
         baseline=_baselines.checked(baseline, checked.batch.x),
         scale=_checks.one_of("scale", scale, SCALES),
-        probability=outputs.checked(probability, optional=True),
+        probability=answers.checked(probability, optional=True),
         mode=mode,
     )
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _checks, outputs
+from egcam_jax import _checks, answers
 from egcam_jax.metrics import _baselines, _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -27,7 +27,7 @@ def pixel_flipping(
     *,
     step: int = 1,
     baseline: Any = "black",
-    probability: outputs.Probability = "softmax",
+    probability: answers.Probability = "softmax",
     normalize: bool = False,
     include_start: bool = False,
     mode: str = "definition",
@@ -80,7 +80,7 @@ def pixel_flipping(
         evaluations=points + (target is None),
         step=step,
         baseline=_baselines.checked(baseline, checked.batch.x),
-        probability=outputs.checked(probability, optional=True),
+        probability=answers.checked(probability, optional=True),
         normalize=_checks.flag("normalize", normalize),
         first=first,
         mode=mode,

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from egcam_jax import _checks, _numerics, outputs
+from egcam_jax import _checks, _numerics, answers
 from egcam_jax._types import Image
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
@@ -40,7 +40,7 @@ def road(
     most_relevant_first: bool = True,
     noise_std: float = 0.01,
     iterations: int | None = None,
-    probability: outputs.Probability = None,
+    probability: answers.Probability = None,
     perturbations: Any = None,
     index: Any = 0,
     chunk_size: int | None = None,
@@ -96,7 +96,7 @@ def road(
         most_relevant_first=_checks.flag("most_relevant_first", most_relevant_first),
         noise_std=float(_checks.number("noise_std", noise_std, low=0.0)),
         iterations=_checks.count("iterations", iterations),
-        probability=outputs.checked(probability, optional=True),
+        probability=answers.checked(probability, optional=True),
     )
 
 
@@ -159,7 +159,7 @@ def _one(
             return _program.of_class(logits, target, probability)
         found = _program.answer(logits)
         return jnp.where(
-            (found >= 0) & (target < outputs.count(logits.size)), (found == target).astype(logits.dtype), jnp.nan
+            (found >= 0) & (target < answers.count(logits.size)), (found == target).astype(logits.dtype), jnp.nan
         )
 
     curve = _program.over_samples(sample, len(removed), block, (x, saliency))

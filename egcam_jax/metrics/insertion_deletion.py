@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from egcam_jax import _checks, outputs
+from egcam_jax import _checks, answers
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -26,7 +26,7 @@ def insertion_auc(
     target: Any = None,
     *,
     step: int = 224,
-    probability: outputs.Probability = "softmax",
+    probability: answers.Probability = "softmax",
     chunk_size: int | None = None,
 ) -> Score:
     """Area under the class's probability as pixels of the image are inserted into its blurred copy, best first.
@@ -67,7 +67,7 @@ def deletion_auc(
     target: Any = None,
     *,
     step: int = 224,
-    probability: outputs.Probability = "softmax",
+    probability: answers.Probability = "softmax",
     chunk_size: int | None = None,
 ) -> Score:
     """Area under the class's probability as pixels of the image are set to 0, most relevant first.
@@ -96,7 +96,7 @@ def insertion_deletion(
     target: Any = None,
     *,
     step: int = 224,
-    probability: outputs.Probability = "softmax",
+    probability: answers.Probability = "softmax",
     chunk_size: int | None = None,
 ) -> Score:
     """Insertion AUC less deletion AUC, image by image; higher is better, and arguments are as for ``insertion_auc``.
@@ -145,7 +145,7 @@ def _run(
     saliency: Any,
     target: Any,
     step: int,
-    probability: outputs.Probability,
+    probability: answers.Probability,
     chunk_size: int | None,
 ) -> Score:
     checked = _inputs.images_and_maps(x, saliency, target)
@@ -159,7 +159,7 @@ def _run(
         chunk_size=chunk_size,
         evaluations=points + (target is None),
         step=step,
-        probability=outputs.checked(probability),
+        probability=answers.checked(probability),
         stages=stages,
     )
 

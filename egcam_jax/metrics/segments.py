@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from egcam_jax import _checks, _numerics, outputs
+from egcam_jax import _checks, _numerics, answers
 from egcam_jax.metrics import _baselines, _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -33,7 +33,7 @@ def irof(
     segments: Any = None,
     num_segments: int | None = None,
     baseline: Any = None,
-    probability: outputs.Probability = "softmax",
+    probability: answers.Probability = "softmax",
     mode: str = "definition",
     chunk_size: int | None = None,
 ) -> Score:
@@ -87,7 +87,7 @@ def irof(
         evaluations=room + 1 + (target is None),
         room=room,
         baseline=_baselines.checked(baseline, checked.batch.x),
-        probability=outputs.checked(probability, optional=True),
+        probability=answers.checked(probability, optional=True),
         mode=mode,
     )
 

@@ -11,7 +11,7 @@ import networks
 import numpy as np
 import pytest
 
-from egcam_jax import Split, _bounds, explain, outputs, saturation
+from egcam_jax import Split, _bounds, answers, explain, saturation
 
 PARAMS = networks.parameters()
 IMAGES = jnp.asarray(networks.images(3))
@@ -34,26 +34,26 @@ SIGMOIDS = 1 / (1 + np.exp(-LOGITS))
     ],
 )
 def test_the_score_of_each_class(logits, rule, want):
-    np.testing.assert_allclose(outputs.by_class(logits, rule), want, rtol=1e-6)
+    np.testing.assert_allclose(answers.by_class(logits, rule), want, rtol=1e-6)
 
 
 def test_the_top_class_of_one_logit_is_its_sign_and_of_one_probability_its_half():
-    assert [int(outputs.top(jnp.array([z]))) for z in (-0.1, 0.1)] == [0, 1]
-    assert [int(outputs.top(jnp.array([p]), lambda p: p)) for p in (0.4, 0.6)] == [0, 1]
-    assert int(outputs.top(LOGITS)) == 2
-    assert int(outputs.top(LOGITS, lambda z: -z)) == 1
-    assert int(outputs.top(jnp.array([50.0, 60.0]), "sigmoid")) == 1  # both are 1 in float32
+    assert [int(answers.top(jnp.array([z]))) for z in (-0.1, 0.1)] == [0, 1]
+    assert [int(answers.top(jnp.array([p]), lambda p: p)) for p in (0.4, 0.6)] == [0, 1]
+    assert int(answers.top(LOGITS)) == 2
+    assert int(answers.top(LOGITS, lambda z: -z)) == 1
+    assert int(answers.top(jnp.array([50.0, 60.0]), "sigmoid")) == 1  # both are 1 in float32
 
 
 @pytest.mark.parametrize("wrong", ["softmaxx", True, 1.0, None])
 def test_a_rule_that_is_none_is_refused(wrong):
     with pytest.raises(ValueError, match=r"^probability must be 'softmax', 'sigmoid' or a function .*; got"):
-        outputs.checked(wrong)
+        answers.checked(wrong)
 
 
 def test_a_rule_that_drops_classes_is_refused():
     with pytest.raises(ValueError, match=r"^probability must return the shape of the logits, \(1, 3\) .* got shape"):
-        outputs.by_class(LOGITS, lambda z: z.max(axis=-1))
+        answers.by_class(LOGITS, lambda z: z.max(axis=-1))
 
 
 def test_scorecam_makes_its_probabilities_by_the_rule():
