@@ -137,7 +137,7 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
             kept = problem.signed(field.product * elementwise), magnitude
         else:
             deviations = jax.tree.map(lambda leaf: kernel.Outer(spread[:, s], leaf), field)
-        averaged = Sample(field, deviations, reaches(gradient))
+        averaged = Sample(field, deviations, reaches(gradient).astype(jnp.float32))
         if complete:
             scores = problem.score(problem.network.decode(code_end)), problem.score(reference.logits)
             averaged = averaged._replace(score_end=scores[0], score_start=scores[1])
