@@ -89,7 +89,7 @@ def _nearest(program: Program, layers: dict[str, int], layer: str | None) -> str
     if not layers:
         return (
             "No activation (b, h, w, K) in this function has a name; "
-            "jax.named_scope gives it one, or checkpoint_name (from jax.ad_checkpoint import checkpoint_name)."
+            "jax.named_scope or checkpoint_name (from jax.ad_checkpoint import checkpoint_name) gives it one."
         )
     names = list(layers)[-LISTED:] if layer is None else nearest(layers, layer)
     which = "It could be" if layer is None else "The nearest are"
