@@ -23,22 +23,25 @@ _ANY: Interval = (-math.inf, math.inf)
 @functools.partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["within_unit"])
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """What tracing says of a model's outputs: a part of a compiled program's result that is known before it runs."""
+    """What tracing says of a model's outputs: a part of a compiled program's result that is known before it runs.
+
+    Attributes:
+        within_unit: Whether all lie in [0, 1], whatever the image, and are not all equal.
+    """
 
     within_unit: bool
 
 
-def of(function: Callable[..., Any], *arguments: Any) -> Outputs:
-    """Bound a function's results by intervals, operation by operation.
+def of(traced: core.ClosedJaxpr) -> Outputs:
+    """Bound a function's result by intervals, operation by operation.
 
     True is certain, but for NaN; False says that the operations seen do not show it.
 
     Args:
-        function: Of arrays, to an array.
-        *arguments: Arrays, or what stands for their shapes and dtypes.
+        traced: The function as ``jax.make_jaxpr`` gives it, with one array as result.
     """
-    closed = jax.make_jaxpr(function)(*arguments)
-    ((low, high),) = _results(closed.jaxpr, [_value(const) for const in closed.consts], [_ANY] * len(arguments))
+    consts, inputs = [_value(const) for const in traced.consts], [_ANY] * len(traced.jaxpr.invars)
+    ((low, high),) = _results(traced.jaxpr, consts, inputs)
     return Outputs(0 <= low < high <= 1)
 
 

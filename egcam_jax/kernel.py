@@ -90,7 +90,8 @@ def _places(bypass: Any, params: Params, image: Any, layer: Any, grid: tuple[int
     if len(getattr(layer, "shape", ())) != 3 or layer.shape[0] != 1:
         return None
     program = jax.make_jaxpr(lambda x: bypass(params, x)[0])(image).jaxpr
-    return tokens.read(layer.shape[1], grid, size, tokens.merged_grids(program, len(size)))
+    count = layer.shape[1]
+    return tokens.read(count, grid, size, tokens.merged_grids(program, len(size), count))
 
 
 def score_and_gradient(

@@ -49,10 +49,11 @@ def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = 
         >>> read(36, None, (64, 128))
         Tokens(first=4, grid=(4, 8))
     """
+    merged = {tuple(places) for places in merged}
     if grid is not None:
-        return _given(count, grid, size)
-    fitting = _fitting(count, size, {tuple(places) for places in merged})
-    if len(fitting) == 1 and not _contradicts(fitting[0].grid, size):
+        return _given(count, grid, size, grid in merged)
+    fitting = _fitting(count, size, merged)
+    if len(fitting) == 1 and not _is_turned(fitting[0].grid, size):
         return fitting[0]
     pixels = " x ".join(map(str, size))
     if not fitting:
@@ -66,7 +67,7 @@ def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = 
     )
 
 
-def merged_grids(program: core.Jaxpr, axes: int) -> set[_Grid]:
+def merged_grids(program: core.Jaxpr, axes: int, count: int) -> set[_Grid]:
     """The grids that a traced network makes into a list: by a reshape of neighbouring axes into one.
 
     A signal's grid is a list from the start: there it is what follows other tokens in a concatenation.
@@ -74,6 +75,7 @@ def merged_grids(program: core.Jaxpr, axes: int) -> set[_Grid]:
     Args:
         program: From the image to the layer.
         axes: How many spatial axes the image has.
+        count: How many tokens the layer lists.
     """
     grids: set[_Grid] = set()
     for equation in _jaxprs.equations(program):
@@ -81,7 +83,8 @@ def merged_grids(program: core.Jaxpr, axes: int) -> set[_Grid]:
         if name == "reshape" and axes > 1:
             grids.update(group for group in _merged(shapes[0], shapes[-1]) if len(group) == axes)
         if name == "concatenate" and axes == 1:
-            grids.add((shapes[-2][equation.params["dimension"]],))
+            *parts, whole = (shape[equation.params["dimension"]] for shape in shapes)
+            grids.update([(parts[-1],)] if whole == count else [])
     return grids
 
 
@@ -95,12 +98,13 @@ def together(grid: Activation, first: Float[Array, "first K"]) -> Float[Array, "
     return jnp.concatenate([first.astype(grid.dtype), grid.reshape(-1, grid.shape[-1])])
 
 
-def _given(count: int, grid: _Grid, size: _Grid) -> Tokens:
-    """The reading of a list by the grid that the caller gave."""
+def _given(count: int, grid: _Grid, size: _Grid, is_own: bool) -> Tokens:
+    """The reading of a list by the grid that the caller gave, and that is the network's own or not."""
     places = math.prod(grid)
     if places > count:
         raise ValueError(f"grid is {grid}, {places} places, but the layer has only {count} tokens.")
-    if _contradicts(grid, size):
+    divides = is_own or not any(length % places for length, places in zip(size, grid))
+    if _is_turned(grid, size) or (_elongation(grid, size) > _SQUARE and not divides):
         squares = [turned for turned in itertools.permutations(grid) if _elongation(turned, size) <= _SQUARE]
         remedy = f"Pass grid={squares[0]}" if squares else "Leave grid out"
         raise ValueError(
@@ -138,12 +142,10 @@ def _elongation(grid: _Grid, size: _Grid) -> float:
     return max(sides) / min(sides)
 
 
-def _contradicts(grid: _Grid, size: _Grid) -> bool:
-    """Whether a grid is another one turned, or makes patches that are no squares and do not divide the image."""
-    if _elongation(grid, size) <= _SQUARE:
-        return False
+def _is_turned(grid: _Grid, size: _Grid) -> bool:
+    """Whether a grid has oblong patches, and with its axes in another order would have square ones."""
     turned = any(_elongation(other, size) <= _SQUARE for other in itertools.permutations(grid))
-    return turned or any(length % places for length, places in zip(size, grid))
+    return turned and _elongation(grid, size) > _SQUARE
 
 
 def _shape(atom: Any) -> _Grid:

@@ -89,7 +89,7 @@ def _of_unreached(part: Explanation, find: Callable[[str], str | None]) -> None:
 def _layer_to_take(name: str, arguments: Any, settings: _program.Settings) -> str | None:
     """The last layer before one, of its shape, from whose positions a gradient reaches the first image's score."""
     params, x, _, _, target, index, _ = arguments
-    one = lambda array: None if array is None else array[:1]
+    one = lambda array: None if array is None else array[:1]  # no image has a map, so the first stands for all
     known = layers(settings.apply_fn, params, x)
     names = list(known)
     before = reversed(names[: names.index(name)] if name in known else [])

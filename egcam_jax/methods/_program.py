@@ -94,7 +94,7 @@ def _explain_batch(
         if settings.score is not None or target is None:
             target = _explained(logits, settings.score)
         explanation = jax.vmap(explain)(target) if several else explain(target)
-        return _with_logits(explanation, logits), _bounds.of(networks[0].decode, codes[0])
+        return _with_logits(explanation, logits), _bounds.of(jax.make_jaxpr(networks[0].decode)(codes[0]))
 
     return kernel.map_images(one, (x, index, target), blocks.images)
 

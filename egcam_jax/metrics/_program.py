@@ -68,9 +68,16 @@ def _run(
         found = one(subject, *asked, block=blocks.samples, **dict(static), **traced)
         return Score(found.value, found.curve, None)
 
-    rule = dict(static).get("probability")
-    seen = _bounds.of(functools.partial(logits, asked[0]), batch.x[0]) if isinstance(rule, str) else _UNSEEN
-    return kernel.map_images(score, batch, blocks.images), seen
+    return kernel.map_images(score, batch, blocks.images), _seen(asked, batch.x, dict(static))
+
+
+def _seen(functions: tuple[Any, ...], x: Any, options: dict[str, Any]) -> _bounds.Outputs:
+    """What tracing says of the model's outputs, where the metric makes a probability of them, or a class of one."""
+    rule = options.get("probability")
+    if "probability" not in options or callable(rule):
+        return _UNSEEN
+    traced = jax.make_jaxpr(functools.partial(logits, functions[0]))(x[0])
+    return _bounds.of(traced) if rule is not None or traced.out_avals[0].size == 1 else _UNSEEN
 
 
 def _as_given(function: Any, x: Any) -> Any:

@@ -168,6 +168,7 @@ def test_a_wrong_grid_is_refused(rows, columns, grid, error, words):
         (211, (256, 128), [(21, 10)], (1, (21, 10))),  # patches of 16 pixels, 12 apart
         (1214, (128, 1024), [(12, 101)], (2, (12, 101))),
         (785, (224, 224), [(28, 28), (12, 64)], (1, (28, 28))),  # heads of 64 channels are merged too
+        (197, (100, 200), [(14, 14)], (1, (14, 14))),  # a model that resizes its images to squares
         (28, (12, 12, 12), [], (1, (3, 3, 3))),
         (1568, (16, 224, 224), [(8, 14, 14)], (0, (8, 14, 14))),
         (50, (100,), [], (0, (50,))),
