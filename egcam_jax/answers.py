@@ -30,13 +30,23 @@ def checked(value: Any, *, optional: bool = False) -> Any:
         optional: Whether ``None``, for the logit itself, is right too.
 
     Raises:
-        ValueError: For anything else.
+        ValueError: For anything else; TypeError for a function that cannot be hashed.
 
     Example:
+        >>> from egcam_jax.answers import checked
         >>> checked("sigmoid")
         'sigmoid'
     """
-    if (value is None and optional) or callable(value) or (isinstance(value, str) and value in RULES):
+    if (value is None and optional) or (isinstance(value, str) and value in RULES):
+        return value
+    if callable(value):
+        try:
+            hash(value)
+        except TypeError as error:
+            raise TypeError(
+                f"probability must be hashable, since it is a static argument of the compiled program; got "
+                f"{type(value).__name__}. Pass a plain function, and keep one function object."
+            ) from error
         return value
     logit = ", or None for the logit" * optional
     raise ValueError(
@@ -49,6 +59,7 @@ def count(size: int) -> int:
     """The number of classes of a model with so many outputs: two where there is one output.
 
     Example:
+        >>> from egcam_jax.answers import count
         >>> count(1), count(10)
         (2, 10)
     """
@@ -72,6 +83,7 @@ def by_class(logits: Logits, probability: Probability = None) -> Float[Array, " 
 
     Example:
         >>> import jax.numpy as jnp
+        >>> from egcam_jax.answers import by_class
         >>> by_class(jnp.array([2.0])).tolist()
         [-2.0, 2.0]
         >>> by_class(jnp.array([0.0]), "softmax").tolist()
@@ -93,6 +105,7 @@ def top(logits: Logits, probability: Probability = None) -> Int[Array, ""]:
 
     Example:
         >>> import jax.numpy as jnp
+        >>> from egcam_jax.answers import top
         >>> int(top(jnp.array([0.3]))), int(top(jnp.array([0.1, 0.7, 0.2])))
         (1, 1)
     """

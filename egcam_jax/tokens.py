@@ -46,6 +46,7 @@ def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = 
             none was given, and none fits, or several do.
 
     Example:
+        >>> from egcam_jax.tokens import read
         >>> read(36, None, (64, 128))
         Tokens(first=4, grid=(4, 8))
     """

@@ -45,10 +45,23 @@ def test_the_top_class_of_one_logit_is_its_sign_and_of_one_probability_its_half(
     assert int(answers.top(jnp.array([50.0, 60.0]), "sigmoid")) == 1  # both are 1 in float32
 
 
+@dataclasses.dataclass
+class Tempered:
+    by: float
+
+    def __call__(self, logits):
+        return jax.nn.softmax(logits / self.by)
+
+
 @pytest.mark.parametrize("wrong", ["softmaxx", True, 1.0, None])
 def test_a_rule_that_is_none_is_refused(wrong):
     with pytest.raises(ValueError, match=r"^probability must be 'softmax', 'sigmoid' or a function .*; got"):
         answers.checked(wrong)
+
+
+def test_a_rule_that_cannot_be_hashed_is_refused():
+    with pytest.raises(TypeError, match=r"^probability must be hashable, .*; got Tempered"):
+        answers.checked(Tempered(2.0))
 
 
 def test_a_rule_that_drops_classes_is_refused():
