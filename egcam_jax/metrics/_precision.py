@@ -1,4 +1,4 @@
-"""The functions under judgement with their arithmetic in another dtype."""
+"""The model under judgement with its arithmetic in another dtype."""
 
 import functools
 from collections.abc import Callable
@@ -10,20 +10,20 @@ from egcam_jax import _checks, _numerics
 from egcam_jax.metrics import _program
 
 
-def in_dtype(function: Any, compute_dtype: Any) -> jax.tree_util.Partial:
+def in_dtype(predict: Any, compute_dtype: Any) -> Any:
     """Let a model compute in another dtype, as ``explain(compute_dtype=)`` does for maps.
 
-    The floating arrays that are bound to the function, its parameters, and those that it is handed, images and context,
-    are cast; integers and keys stay. Every metric takes the outcome in place of the function. What a metric computes
-    itself, from the images to sums over logits, stays in float32.
+    The floating arrays that are bound to the model, its parameters, are cast, and so are images and context. Integers
+    and keys stay. Every metric takes the result in place of ``predict``. The metric itself computes in float32 from the
+    logits on: probabilities, areas and sums.
 
     Args:
-        function: ``(b, H, W, C)`` images to ``(b, classes)`` logits, with its arrays bound by
-            ``jax.tree_util.Partial``: arrays that it captures otherwise stay as they are.
-        compute_dtype: Such as ``jnp.bfloat16``; ``None`` leaves everything as it is.
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits, with its parameters bound by
+            ``jax.tree_util.Partial``. Arrays that it captures in another way stay as they are.
+        compute_dtype: Such as ``jnp.bfloat16``; ``None`` returns ``predict``.
 
     Returns:
-        A function of the same arguments. One made again from the same function and dtype compiles nothing again.
+        A function of the same arguments. One made again from the same model and dtype compiles nothing again.
 
     Raises:
         TypeError: For a dtype that is not floating.
@@ -36,18 +36,18 @@ def in_dtype(function: Any, compute_dtype: Any) -> jax.tree_util.Partial:
         >>> metrics.in_dtype(predict, jnp.bfloat16)(jnp.ones((1, 2, 2, 3))).dtype
         dtype(bfloat16)
     """
-    bound = _program.as_argument(function)
     if compute_dtype is None:
-        return bound
-    return jax.tree_util.Partial(_caller(_checks.floating_dtype("compute_dtype", compute_dtype)), bound)
+        return predict
+    dtype = _checks.floating_dtype("compute_dtype", compute_dtype)
+    return jax.tree_util.Partial(_caller(dtype), _program.as_argument(predict))
 
 
 @functools.cache
 def _caller(dtype: Any) -> Callable[..., Any]:
-    """One function object for each dtype: it is part of a program's name."""
+    """One function object for each dtype, since a program is known by its function."""
 
-    def call(function: Any, *arguments: Any, **keywords: Any) -> Any:
-        function, arguments, keywords = _numerics.cast_floating((function, arguments, keywords), dtype)
-        return function(*arguments, **keywords)
+    def call(predict: Any, *arguments: Any) -> Any:
+        predict, arguments = _numerics.cast_floating((predict, arguments), dtype)
+        return predict(*arguments)
 
     return call
