@@ -16,6 +16,17 @@ def accepts(function: Callable[..., Any], *arguments: Any, **named: Any) -> bool
     return True
 
 
+def has(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function takes an argument by this name, or any by name."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+    own = parameters.get(name)
+    by_name = own is not None and own.kind in (own.POSITIONAL_OR_KEYWORD, own.KEYWORD_ONLY)
+    return by_name or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+
+
 def signature(function: Callable[..., Any]) -> str:
     """The arguments that a function takes, for an error."""
     try:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from egcam_jax import _checks
+from egcam_jax._types import Context
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -20,7 +21,14 @@ _BLUR_SIZE, _BLUR_SIGMA, _BLUR_TRUNCATE = 11, 5.0, 4.0
 
 @metric(family="faithfulness", higher_is_better=True, needs=_NEEDS, undefined=_steps.UNORDERED, source=_SOURCE)
 def insertion_auc(
-    predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    step: int = 224,
+    context: Context = None,
+    chunk_size: int | None = None,
 ) -> Score:
     """Area under the class's probability as pixels of the image are inserted into its blurred copy, best first.
 
@@ -34,6 +42,8 @@ def insertion_auc(
         saliency: ``(B, H, W)`` or ``(H, W)``; only its order counts.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
         step: Pixels that are replaced at a time.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times steps in one pass through the network; 32 by default.
 
     Returns:
@@ -47,12 +57,19 @@ def insertion_auc(
     Source: Petsiuk et al., RISE, 2018, whose code this equals: its blur, an 11 x 11 kernel that is nearly a box, with
     zeros beyond the borders. PolyCAM blurs with reflection and leaves the start out.
     """
-    return _run(("blurred", "image"), predict, x, saliency, target, step, chunk_size)
+    return _run(("blurred", "image"), predict, x, saliency, target, step, context, chunk_size)
 
 
 @metric(family="faithfulness", higher_is_better=False, needs=_NEEDS, undefined=_steps.UNORDERED, source=_SOURCE)
 def deletion_auc(
-    predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    step: int = 224,
+    context: Context = None,
+    chunk_size: int | None = None,
 ) -> Score:
     """Area under the class's probability as pixels of the image are set to 0, most relevant first.
 
@@ -63,7 +80,7 @@ def deletion_auc(
 
     Source: Petsiuk et al., RISE, 2018.
     """
-    return _run(("image", "zeros"), predict, x, saliency, target, step, chunk_size)
+    return _run(("image", "zeros"), predict, x, saliency, target, step, context, chunk_size)
 
 
 @metric(
@@ -74,7 +91,14 @@ def deletion_auc(
     source="Englebert et al., PolyCAM, BMVC 2022",
 )
 def insertion_deletion(
-    predict: Any, x: Any, saliency: Any, target: Any = None, *, step: int = 224, chunk_size: int | None = None
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    step: int = 224,
+    context: Context = None,
+    chunk_size: int | None = None,
 ) -> Score:
     """Insertion AUC less deletion AUC, image by image; higher is better, and arguments are as for ``insertion_auc``.
 
@@ -85,7 +109,7 @@ def insertion_deletion(
 
     Source: Englebert et al., 2022.
     """
-    return _run(("blurred", "image", "zeros"), predict, x, saliency, target, step, chunk_size)
+    return _run(("blurred", "image", "zeros"), predict, x, saliency, target, step, context, chunk_size)
 
 
 def blur(x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
@@ -116,9 +140,16 @@ def _blur_kernel() -> np.ndarray:
 
 
 def _run(
-    stages: tuple[str, ...], predict: Any, x: Any, saliency: Any, target: Any, step: int, chunk_size: int | None
+    stages: tuple[str, ...],
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any,
+    step: int,
+    context: Context,
+    chunk_size: int | None,
 ) -> Score:
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     _checks.count("step", step)
     points = (len(stages) - 1) * _steps.count(checked.batch.saliency[0].size, step) + 1
     return _program.run(
