@@ -1,5 +1,6 @@
 """What users' functions take: errors for a context that has no place in them, and for one that is missing."""
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 def accepts(function: Callable[..., Any], *arguments: Any, **named: Any) -> bool:
     """Whether a function can be called with these arguments, as far as its signature tells."""
     try:
-        inspect.signature(function).bind(*arguments, **named)
+        _signature(function).bind(*arguments, **named)
     except TypeError:
         return False
     except ValueError:  # no signature can be had
@@ -19,7 +20,7 @@ def accepts(function: Callable[..., Any], *arguments: Any, **named: Any) -> bool
 def has(function: Callable[..., Any], name: str) -> bool:
     """Whether a function takes an argument by this name, or any by name."""
     try:
-        parameters = inspect.signature(function).parameters
+        parameters = _signature(function).parameters
     except (TypeError, ValueError):
         return False
     own = parameters.get(name)
@@ -30,7 +31,7 @@ def has(function: Callable[..., Any], name: str) -> bool:
 def signature(function: Callable[..., Any]) -> str:
     """The arguments that a function takes, for an error."""
     try:
-        return f"({', '.join(inspect.signature(function).parameters)})"
+        return f"({', '.join(_signature(function).parameters)})"
     except ValueError:
         return type(function).__name__
 
@@ -56,3 +57,14 @@ def context_taken(name: str, function: Callable[..., Any], before: tuple[Any, ..
             f"context must be given, since {name} takes one: it is a function of {signature(function)}; got None. "
             f"Pass context=..., a pytree of arrays with one row for each image."
         )
+
+
+def _signature(function: Any) -> inspect.Signature:
+    """Of a function with arguments bound, at any depth: JAX hides one partial function in another behind ``*args``."""
+    return inspect.signature(_bound(function))
+
+
+def _bound(function: Any) -> Any:
+    if not all(hasattr(function, name) for name in ("func", "args", "keywords")):
+        return function
+    return functools.partial(_bound(function.func), *function.args, **function.keywords)

@@ -4,11 +4,13 @@ A model is asked as ``predict(x)``, or ``predict(x, context)``. An explainer is 
 image's index and context come by keyword, ``index`` and ``context``, where it has arguments of these names.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend import core
 
 from egcam_jax import _calls, _context, _numerics, affine
 from egcam_jax._types import Image, Map
@@ -38,34 +40,39 @@ def predictor(predict: Any, subject: Subject) -> Any:
 def explainer(explain: Any, subject: Subject) -> Callable[[Image, Any], Map]:
     """An image, or a copy of it, and a class to the map, under the image's own index and context.
 
+    The explainer is traced once, for the image, and what was traced is run for the copies.
+
     Raises:
         TypeError: The explainer has no argument ``index`` and draws, or no argument ``context`` and there is one.
         ValueError: It does not return one map for one image.
     """
     dtype, given = subject.x.dtype, named(explain, subject)
-
-    def ask(image: Image, target: Any) -> Map:
-        arguments = (image.astype(dtype)[None], target[None])
-        try:
-            maps = explain(*arguments, **given)
-        except Exception as error:
-            if _calls.accepts(explain, *arguments, **given):
-                raise
-            raise TypeError(
-                f"explain must be a function of x and target, and may have arguments named index and context; got one "
-                f"of {_calls.signature(explain)}. Name its arguments so, and bind all others."
-            ) from error
-        maps = _one_row("explain", "(1, h, w)", 3, maps, "explain(x, target, context=context)")
-        return _numerics.accumulate(maps[0])
-
-    if "index" not in given and _draws(ask, subject.x, jnp.zeros((), jnp.int32)):
+    traced = jax.make_jaxpr(functools.partial(_explained, explain, given))(subject.x, jnp.zeros((), jnp.int32))
+    if "index" not in given and _draws(traced):
         raise TypeError(
             f"explain must have an argument index, since it draws random numbers: without one all images share the "
             f"same draws, and no map is the one that was stored; got a function of {_calls.signature(explain)}. Hand "
             f"the index on, as in lambda x, target, index: "
             f"egcam_jax.explain(params, apply_fn, x, refs, key, target=target, index=index).saliency."
         )
-    return ask
+    run = core.jaxpr_as_fun(traced)
+    return lambda image, target: run(image.astype(dtype), jnp.asarray(target, jnp.int32))[0]
+
+
+def _explained(explain: Any, given: dict[str, Any], image: Image, target: Any) -> Map:
+    """One image's map, checked."""
+    arguments = (image[None], target[None])
+    try:
+        maps = explain(*arguments, **given)
+    except Exception as error:
+        if _calls.accepts(explain, *arguments, **given):
+            raise
+        raise TypeError(
+            f"explain must be a function of x and target, and may have arguments named index and context; got one of "
+            f"{_calls.signature(explain)}. Name its arguments so, and bind all others."
+        ) from error
+    maps = _one_row("explain", "(1, h, w)", 3, maps, "explain(x, target, context=context)")
+    return _numerics.accumulate(maps[0])
 
 
 def named(explain: Any, subject: Subject) -> dict[str, Any]:
@@ -82,9 +89,8 @@ def named(explain: Any, subject: Subject) -> dict[str, Any]:
     return {name: value for name, value in given.items() if _calls.has(explain, name)}
 
 
-def _draws(function: Callable[..., Any], *arguments: Any) -> bool:
-    """Whether a function makes random numbers, as far as tracing shows."""
-    traced = jax.make_jaxpr(function)(*arguments)
+def _draws(traced: core.ClosedJaxpr) -> bool:
+    """Whether a traced function makes random numbers."""
     return any(inner.primitive.name in _DRAWS for equation in traced.eqns for inner in affine.nested(equation))
 
 
