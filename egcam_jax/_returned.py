@@ -31,7 +31,7 @@ def logits(function: str, returned: Any) -> Any:
     if len(returned.shape) != 2 or returned.shape[0] != 1:
         raise ValueError(
             f"{wanted}; got shape {tuple(returned.shape)}. The leading axis must be the images', one row for each: "
-            f"add, drop or average axes in a function around {name}."
+            f"add, drop or average axes in a function around {name}. What differs between images is passed as context."
         )
     if not jnp.issubdtype(returned.dtype, jnp.floating):
         raise TypeError(f"{wanted}, of floating dtype; got {returned.dtype}. Return the scores, not the class.")

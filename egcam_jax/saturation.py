@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _checks, _numerics, answers, compilation, kernel
-from egcam_jax._types import Activation, ApplyFn, Image, Map, Params, Scalar
+from egcam_jax import _checks, _context, _numerics, answers, compilation, kernel
+from egcam_jax._types import Activation, ApplyFn, Context, Image, Map, Params, Scalar
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import explain
 from egcam_jax.splitting import split
@@ -54,6 +54,7 @@ def saturation(
     layer: str | None = None,
     probability: answers.Probability = "softmax",
     chunk_size: int | None = None,
+    context: Context = None,
 ) -> Saturation:
     """Compare images that are scaled down with the images themselves, at the target layer and at the output.
 
@@ -76,6 +77,7 @@ def saturation(
         probability: ``"softmax"``, ``"sigmoid"`` or a function from logits ``(b, classes)`` to probabilities; one logit
             has a sigmoid.
         chunk_size: Images times scalings in one pass through the network; 32 by default.
+        context: As for ``explain``; it is not scaled.
 
     Returns:
         ``Saturation``.
@@ -92,10 +94,11 @@ def saturation(
     if callable(target) or (target is not None and target.ndim != 1):
         raise ValueError("target must be None, one class, or one for each image.")
     if chunk_size is not None:
-        _checks.count("chunk_size", chunk_size)
+        chunk_size = _checks.count("chunk_size", chunk_size)
     baseline = _checks.pixels("baseline", baseline, x.shape[1:])
-    rule = answers.checked(probability)
-    return _run(params, x, alphas, baseline, target, apply_fn=apply_fn, layer=layer, rule=rule, chunk_size=chunk_size)
+    context = _context.checked(context, len(x))
+    chosen = {"apply_fn": apply_fn, "layer": layer, "rule": answers.checked(probability), "chunk_size": chunk_size}
+    return _run(params, x, alphas, baseline, target, context, **chosen)
 
 
 def explanations(
@@ -109,6 +112,7 @@ def explanations(
     target: Any,
     baseline: Any = 0.0,
     index: Any = 0,
+    context: Context = None,
     **options: Any,
 ) -> Explanation:
     """Explain images that are scaled down, all for the same class and with the same draws.
@@ -123,6 +127,7 @@ def explanations(
         target: ``(N,)`` classes or one, explained whatever the network says of the scaled image.
         baseline: As for ``saturation``.
         index: As for ``explain``.
+        context: As for ``explain``.
         **options: Of ``explain``, such as ``method``, ``layer`` and ``num_samples``.
 
     Returns:
@@ -147,6 +152,7 @@ def explanations(
         key,
         target=repeat(targets),
         index=repeat(_checks.indices(index, len(x))),
+        context=jax.tree.map(repeat, _context.checked(context, len(x))),
         **options,
     )
     return jax.tree.map(lambda leaf: leaf.reshape(len(x), len(alphas), *leaf.shape[1:]), found)
@@ -204,6 +210,7 @@ def _run(
     alphas: Any,
     baseline: Any,
     target: Any,
+    context: Context,
     *,
     apply_fn: ApplyFn,
     layer: str | None,
@@ -211,14 +218,26 @@ def _run(
     chunk_size: int | None,
 ) -> Saturation:
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
-    network = kernel.network(split(apply_fn, params, image, layer), params, image)
+    row = _context.shape_of_row(context)
+    network = kernel.network(split(apply_fn, params, image, layer, context=row), params, image, context=row)
     blocks = kernel.plan(len(x), len(alphas), chunk_size)
     one = functools.partial(_one, network=network, alphas=alphas, baseline=baseline, rule=rule, block=blocks.samples)
-    return kernel.map_images(lambda it: one(*it), (x, target), blocks.images)._replace(alphas=alphas)
+    return kernel.map_images(lambda it: one(*it), (x, target, context), blocks.images)._replace(alphas=alphas)
 
 
-def _one(x: Any, target: Any, *, network: kernel.Network, alphas: Any, baseline: Any, rule: Any, block: int) -> Any:
+def _one(
+    x: Any,
+    target: Any,
+    context: Context,
+    *,
+    network: kernel.Network,
+    alphas: Any,
+    baseline: Any,
+    rule: answers.Probability,
+    block: int,
+) -> Any:
     """One image's curves."""
+    network = network.under(context)
     whole = network.encode(x)
     target = answers.top(network.decode(whole)) if target is None else target
 

@@ -88,16 +88,19 @@ def _of_unreached(part: Explanation, find: Callable[[str], str | None]) -> None:
 
 def _layer_to_take(name: str, arguments: Any, settings: _program.Settings) -> str | None:
     """The last layer before one, of its shape, from whose positions a gradient reaches the first image's score."""
-    params, x, _, _, target, index, _ = arguments
-    one = lambda array: None if array is None else array[:1]  # no image has a map, so the first stands for all
-    known = layers(settings.apply_fn, params, x)
+    params, *images, context = arguments
+    x, _, _, target, index, _ = images
+    first = lambda tree: jax.tree.map(lambda leaf: leaf[:1], tree)  # no image has a map: it stands for all
+    known = layers(settings.apply_fn, params, x, context=context)
     names = list(known)
     before = reversed(names[: names.index(name)] if name in known else [])
     for candidate in [other for other in before if known[other] == known[name]][:_TRIED]:
         asked = dataclasses.replace(
             settings, method="gradcam", gradients=None, layers=(candidate,), num_samples=1, static=()
         )
-        found, _ = _program.run(params, one(x), None, None, one(target), one(index), {}, settings=asked)
+        found, _ = _program.run(
+            params, first(x), None, None, first(target), first(index), {}, first(context), settings=asked
+        )
         if bool(np.asarray(found.reached).any()):
             return candidate
     return None

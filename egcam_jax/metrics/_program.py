@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _bounds, _checks, _numerics, _returned, answers, compilation, kernel
+from egcam_jax import _bounds, _checks, _numerics, answers, compilation, kernel
 from egcam_jax._types import Image, Logits, Scalar
+from egcam_jax.metrics import _functions
 from egcam_jax.metrics._inputs import Checked
 from egcam_jax.metrics._score import Score
 
@@ -32,17 +33,20 @@ def run(
     Args:
         one: ``(subject, *functions, block=, **options)`` to the ``Score`` of one image, defined at a module's top
             level: it is part of the program's name. ``block`` is how many samples may go through together.
-        functions: The functions under judgement; those with bound arrays as ``jax.tree_util.Partial``.
+        functions: The functions under judgement; those with bound arrays as ``jax.tree_util.Partial``. The last is the
+            model's ``predict``, the one before it an explainer.
         checked: The images.
         samples: How many things of each image go through a function.
         chunk_size: Images times samples in one pass; ``kernel.DEFAULT_CHUNK_SIZE`` by default.
         evaluations: How many passes that makes, for the record.
-        **options: Of the metric: arrays and fractions are arguments of the program, all else selects it.
+        **options: Of the metric: arrays and fractions are arguments of the program, all else selects it. A NumPy
+            scalar counts as Python's number of the same kind.
     """
     if chunk_size is not None:
         _checks.count("chunk_size", chunk_size)
     if functions and functions[0] is None:
         raise ValueError("predict is None, but this metric asks the model: pass a function from images to logits.")
+    options = {name: _checks.plain(value) for name, value in options.items()}
     traced = {name: value for name, value in options.items() if isinstance(value, float) or hasattr(value, "dtype")}
     static = tuple(sorted((name, value) for name, value in options.items() if name not in traced))
     arguments = tuple(map(as_argument, functions))
@@ -62,29 +66,23 @@ def _run(
 ) -> tuple[Score, _bounds.Outputs]:
     count = jax.tree.leaves(batch)[0].shape[0]
     blocks = kernel.plan(count, samples, chunk_size)
-    asked = tuple(_as_given(function, batch.x) for function in functions)
 
-    def score(subject: Any) -> Score:
+    def score(subject: Any) -> tuple[Score, _bounds.Outputs]:
+        asked = [_functions.explainer(function, subject) for function in functions[:-1]]
+        asked += [_functions.predictor(function, subject) for function in functions[-1:]]
         found = one(subject, *asked, block=blocks.samples, **dict(static), **traced)
-        return Score(found.value, found.curve, None)
+        return Score(found.value, found.curve, None), _seen(asked[-1], subject.x, dict(static))
 
-    return kernel.map_images(score, batch, blocks.images), _seen(asked, batch.x, dict(static))
+    return kernel.map_images(score, batch, blocks.images)
 
 
-def _seen(functions: tuple[Any, ...], x: Any, options: dict[str, Any]) -> _bounds.Outputs:
+def _seen(predict: Any, x: Image, options: dict[str, Any]) -> _bounds.Outputs:
     """What tracing says of the model's outputs, where the metric makes a probability of them, or a class of one."""
     rule = options.get("probability")
     if "probability" not in options or callable(rule):
         return _UNSEEN
-    traced = jax.make_jaxpr(functools.partial(logits, functions[0]))(x[0])
+    traced = jax.make_jaxpr(functools.partial(logits, predict))(x)
     return _bounds.of(traced) if rule is not None or traced.out_avals[0].size == 1 else _UNSEEN
-
-
-def _as_given(function: Any, x: Any) -> Any:
-    """A function that is handed images in the dtype of those that came, whatever was computed to make them."""
-    if function is None:
-        return None
-    return lambda images, *rest: function(images.astype(x.dtype), *rest)
 
 
 def as_argument(function: Any) -> Any:
@@ -95,12 +93,8 @@ def as_argument(function: Any) -> Any:
 
 
 def logits(predict: Any, image: Image) -> Logits:
-    """The model's output for one image, at least float32.
-
-    Raises:
-        ValueError, TypeError: It is not one row of logits.
-    """
-    return _numerics.accumulate(_returned.logits("predict(x)", predict(image[None]))[0])
+    """The model's output for one image, at least float32."""
+    return _numerics.accumulate(predict(image[None])[0])
 
 
 def top(predict: Any, image: Image, target: Any, probability: answers.Probability = None) -> Any:
