@@ -15,11 +15,10 @@ _MAX_OPCODES = 4 * 10**6
 _MAX_INTEGER = 2**127
 _MARKED = (pickletools.markobject, pickletools.stackslice)
 _KEYS = {pickletools.pyunicode, pickletools.pybytes_or_str, pickletools.pyint, pickletools.pybool}
-_OPCODES = frozenset(
-    """PROTO FRAME STOP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT BINUNICODE SHORT_BINUNICODE
-    BINSTRING SHORT_BINSTRING EMPTY_DICT EMPTY_LIST EMPTY_TUPLE MARK TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND APPENDS SETITEM
-    SETITEMS BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID""".split()
-)
+_ADMITTED = """PROTO FRAME STOP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT BINUNICODE
+SHORT_BINUNICODE BINSTRING SHORT_BINSTRING EMPTY_DICT EMPTY_LIST EMPTY_TUPLE MARK TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND
+APPENDS SETITEM SETITEMS BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID"""
+_OPCODES = frozenset(_ADMITTED.split())
 
 
 class TorchFileError(pickle.UnpicklingError, ValueError):
@@ -51,13 +50,13 @@ class Function(Fixed):
 
 
 class OrderedDict(dict[str | int, Any]):
-    """What stands for ``collections.OrderedDict``; attributes, such as the ``_metadata`` of a state dict, are dropped."""
+    """What stands for ``collections.OrderedDict``; attributes, as the ``_metadata`` of a state dict, are dropped."""
 
     def __setstate__(self, state: Any) -> None:
         """Drop the attributes."""
 
 
-def ordered_dict(pairs: Iterable[tuple[Any, Any]] = ()) -> OrderedDict:
+def ordered_dict(pairs: Any = ()) -> OrderedDict:
     """Make a dict with plain keys: the hash of a nested tuple can take for ever."""
     made = OrderedDict()
     for key, value in pairs:
@@ -108,7 +107,7 @@ def run(data: bytes, names: Mapping[tuple[str, str], Any], refer: Callable[[Any]
 def _check(data: bytes, names: Mapping[tuple[str, str], Any]) -> int:
     """The length of a pickle that has admitted opcodes and plain keys alone.
 
-    Only the kinds of the values on the stack are followed, as ``pickletools`` describes them; a mark begins a new stack.
+    Only the kinds of the values on the stack are followed, as ``pickletools`` has them; a mark begins a new stack.
     """
     file, stack, outer, memo = io.BytesIO(data), list[Any](), list[list[Any]](), dict[int, Any]()
     for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
@@ -157,7 +156,8 @@ def _named(names: Mapping[tuple[str, str], Any], module: str, name: str) -> Any:
     try:
         return names[module, name]
     except KeyError:
+        asked = f"{module[:40]}.{name[:40]}"
         raise TorchFileError(
-            f"it asks for {f'{module[:40]}.{name[:40]}'!r}, and only tensors and plain containers are admitted: reading "
-            "it with PyTorch would run that code; save its state_dict() as .safetensors where you trust it"
+            f"it asks for {asked!r}, and only tensors and plain containers are admitted: reading it with PyTorch would "
+            "run that code; save its state_dict() as .safetensors where you trust it"
         ) from None

@@ -1,9 +1,9 @@
 """Tensors from a ``.pth`` file without PyTorch, and without running anything that the file says.
 
 Such a file is a pickle, and a pickle is a program: ``_pickle`` lets it name the functions that rebuild tensors, the
-types of storage, and ``OrderedDict``, all of which are our own here. Tensors are rebuilt after the pickle has been read,
-with every offset and stride checked. Both formats are read: the zip archive (PyTorch 1.6 and later), and the legacy one,
-in which storages follow the pickle.
+types of storage, and ``OrderedDict``, all of which are our own here. Tensors are rebuilt after the pickle has been
+read, with every offset and stride checked. Both formats are read: the zip archive (PyTorch 1.6 and later), and the
+legacy one, in which storages follow the pickle.
 """
 
 import dataclasses
