@@ -6,6 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
+import numpy as np
+
 from egcam_jax.data._example import Source
 
 _THREADS = 8
@@ -73,7 +76,8 @@ def _pixels(source: Source, index: int) -> tuple[bytes, ...]:
     """The content of an example of a source that does not tell what it is made of."""
     example = source[index]
     mask = b"" if example.mask is None else example.mask.tobytes()
-    return str(example.image.shape).encode(), example.image.tobytes(), mask
+    context = b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(example.context))
+    return str(example.image.shape).encode(), example.image.tobytes(), mask, context
 
 
 def _stamp(part: Path | bytes) -> str:
