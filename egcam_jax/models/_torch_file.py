@@ -60,6 +60,7 @@ _ADMITTED: Mapping[tuple[str, str], Fixed] = {
     ("torch._utils", "_rebuild_tensor"): _REBUILD,
     ("torch._utils", "_rebuild_tensor_v2"): _REBUILD,
     ("torch._utils", "_rebuild_parameter"): Function(lambda data, *_: data),
+    ("torch._utils", "_rebuild_parameter_with_state"): Function(lambda data, *_: data),
     **{("torch", f"{name}Storage"): _StorageType(np.dtype(kind)) for name, kind in (_FLOATS | _WHOLE).items()},
 }
 
