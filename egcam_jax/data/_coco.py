@@ -174,9 +174,9 @@ def _annotations(folder: Path, part: str | None) -> Path:
     fitting = [path for path in files if part in (None, path.stem.removeprefix(_PREFIX), path.stem)]
     listed = ", ".join(path.stem.removeprefix(_PREFIX) for path in files)
     if not files or (part and not fitting):
-        found = f"there are {listed}" if files else "there are none"
+        inside = f"there are {listed}" if files else "there are none"
         raise FileNotFoundError(
-            f"{folder}: no annotations {part or ''} in annotations/{_PREFIX}*.json; {found}; unpack COCO's annotations"
+            f"{folder}: no annotations {part or ''} in annotations/{_PREFIX}*.json; {inside}; unpack COCO's annotations"
         )
     if len(fitting) > 1:
         raise ValueError(
@@ -236,8 +236,8 @@ def _object(image: Mapping[str, Any], name: str, labels: tuple[int, ...], outlin
 
 def _images(folder: Path, part: str, file: str) -> Path:
     places = (folder / part, folder / "images" / part, folder / "images", folder / "data", folder)
-    found = next((place for place in places if (place / _located(finder(place), file)).is_file()), None)
-    if found is None:
+    images = next((place for place in places if (place / _located(finder(place), file)).is_file()), None)
+    if images is None:
         named = next((place for place in places[:2] if place.is_dir()), None)
         if named is not None:  # the first photograph is missing, not the folder
             return named
@@ -245,4 +245,4 @@ def _images(folder: Path, part: str, file: str) -> Path:
             f"{folder}: {file} is in none of {part}/, images/{part}/, images/, data/ or the folder itself; unpack the "
             "photographs there"
         )
-    return found
+    return images

@@ -104,12 +104,12 @@ _TIMM_ENDS = {"bn1": "conv_stem.norm.", "bn2": "conv_head.norm.", "classifier": 
 
 def rename(name: str, *, depth: float) -> str:
     """Our name of a tensor in the package's or timm's naming."""
-    if found := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
-        stage, block = _position(int(found[1]), depth)
-        return f"blocks.{stage}.{block}.{_PACKAGE_UNITS.get(found[2], found[2] + '.')}{found[3]}"
-    if found := re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(\w+)\.(\w+)", name):
-        units = _TIMM_FIRST_UNITS if found[1] == "0" else _TIMM_UNITS
-        return f"blocks.{found[1]}.{found[2]}.{units.get(found[3], found[3] + '.')}{found[4]}"
+    if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
+        stage, block = _position(int(match[1]), depth)
+        return f"blocks.{stage}.{block}.{_PACKAGE_UNITS.get(match[2], match[2] + '.')}{match[3]}"
+    if match := re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(\w+)\.(\w+)", name):
+        units = _TIMM_FIRST_UNITS if match[1] == "0" else _TIMM_UNITS
+        return f"blocks.{match[1]}.{match[2]}.{units.get(match[3], match[3] + '.')}{match[4]}"
     module, _, leaf = name.partition(".")
     return (_PACKAGE_ENDS | _TIMM_ENDS).get(module, module + ".") + leaf
 

@@ -83,8 +83,8 @@ _CAFFE_FIRES = dict(zip(range(2, 10), (number for number, squeezed in _V10.items
 
 def rename_caffe(name: str) -> str:
     """Our name of a tensor in the naming of the authors' Caffe network."""
-    if found := re.fullmatch(r"fire([2-9])\.(conv1x1_1|conv1x1_2|conv3x3_2)\.(\w+)", name):
-        return f"features.{_CAFFE_FIRES[int(found[1])]}.{_CAFFE_UNITS[found[2]]}.{found[3]}"
+    if match := re.fullmatch(r"fire([2-9])\.(conv1x1_1|conv1x1_2|conv3x3_2)\.(\w+)", name):
+        return f"features.{_CAFFE_FIRES[int(match[1])]}.{_CAFFE_UNITS[match[2]]}.{match[3]}"
     return re.sub(r"^conv_final\.", "classifier.1.", re.sub(r"^conv1\.", "features.0.", name))
 
 
