@@ -6,16 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from jaxtyping import Bool
-
 from egcam_jax.data._classes import plain, split
 from egcam_jax.data._coco_classes import labels_of
 from egcam_jax.data._coco_file import parsed
 from egcam_jax.data._example import Example, PassedOver, Records
-from egcam_jax.data._extras import filtered, need
+from egcam_jax.data._extras import need
 from egcam_jax.data._metadata import turn
 from egcam_jax.data._names import finder
+from egcam_jax.data._outlines import rasterise
 from egcam_jax.data._read import ImageFileError, read_picture
 
 _PREFIX = "instances_"
@@ -77,50 +75,6 @@ def open_coco(text: str, name: str, class_names: Sequence[str] | None, classes: 
         content=lambda i: (images / _located(find, objects[i].file), repr(objects[i]).encode()),
         passed=_without_outline(content, labels),
     )
-
-
-def rasterise(outlines: Sequence[Any], size: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
-    """The union of outlines, each polygons or a run-length code, of a picture of ``size`` (height, width).
-
-    Args:
-        outlines: ``segmentation`` of annotations: lists of ``[x0, y0, x1, y1, ...]``, or ``{"size", "counts"}`` with
-            the counts compressed or not.
-        size: Height and width.
-
-    Returns:
-        ``(H, W)`` mask.
-
-    Raises:
-        ImageFileError: An outline that is none of these, or of another size.
-    """
-    mask = need("pycocotools.mask", "coco: for its masks", "coco")
-    try:
-        codes = [code for outline in outlines for code in _codes(mask, outline, size)]
-        with filtered("ignore", DeprecationWarning, "__array__ implementation"):  # pycocotools' own, with NumPy 2
-            return np.asarray(mask.decode(mask.merge(codes)), bool).reshape(size)
-    except Exception as error:  # pycocotools raises bare Exception on what it does not know
-        raise ImageFileError(f"an outline cannot be drawn ({error}); check the annotations") from error
-
-
-def _codes(mask: Any, outline: Any, size: tuple[int, int]) -> list[Any]:
-    if isinstance(outline, list):
-        if any(len(polygon) % 2 or not np.isfinite(polygon).all() for polygon in outline):
-            raise ValueError("a polygon that is not pairs of finite numbers x and y")
-        polygons = [polygon for polygon in outline if len(polygon) >= 6]
-        if not polygons:
-            raise ValueError("none of its polygons has the three corners, x and y, that enclose anything")
-        return mask.frPyObjects(polygons, *size)
-    if not isinstance(outline, dict):
-        raise ValueError(f"a {type(outline).__name__} in the place of polygons or a run-length code")
-    if missing := [key for key in ("size", "counts") if key not in outline]:
-        raise ValueError(f"a run-length code without {' and '.join(missing)}")
-    if tuple(outline["size"]) != size:
-        raise ValueError(f"its size is {outline['size']}, the picture's {list(size)}")
-    if not isinstance(outline["counts"], list):
-        return [outline]
-    if sum(outline["counts"]) != size[0] * size[1]:
-        raise ValueError(f"its counts are of {sum(outline['counts'])} pixels, the picture's {size[0] * size[1]}")
-    return [mask.frPyObjects(outline, *size)]
 
 
 def _example(path: Path, one: _Object) -> Example:
