@@ -107,6 +107,7 @@ def _one_map(maps: Any) -> Any:
         differs = "What differs from image to image is passed as context: explain(x, target, context=context)"
         remedy = "Return its saliency" if hasattr(maps, "saliency") else differs
         raise ValueError(
-            f"explain must return (1, h, w) for one image, one row for each image that it is given; got {came}. {remedy}."
+            f"explain must return (1, h, w) for one image, one row for each image that it is given; got {came}. "
+            f"{remedy}."
         )
     return maps
