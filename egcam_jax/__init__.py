@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from egcam_jax.adapters import from_equinox, from_haiku, from_linen, from_nnx
     from egcam_jax.explanation import Explanation
-    from egcam_jax.methods import METHODS, explain
+    from egcam_jax.methods import METHODS, EncodedReferences, encode, explain
     from egcam_jax.metrics import METRICS
     from egcam_jax.splitting import Split, layers, split
 
@@ -23,8 +23,10 @@ __version__ = _version("egcam-jax")
 _HOMES = {
     "METHODS": "methods",
     "METRICS": "metrics",
+    "EncodedReferences": "methods",
     "Explanation": "explanation",
     "Split": "splitting",
+    "encode": "methods",
     "explain": "methods",
     "from_equinox": "adapters",
     "from_haiku": "adapters",
@@ -40,9 +42,11 @@ _MODULES = ("data", "evaluate", "metrics", "models", "paper", "render", "report"
 __all__ = [
     "METHODS",
     "METRICS",
+    "EncodedReferences",
     "Explanation",
     "Split",
     "data",
+    "encode",
     "evaluate",
     "explain",
     "from_equinox",

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import jax
 
 from egcam_jax import kernel, maps
-from egcam_jax._types import Activation, Image, References
+from egcam_jax._types import Activation, Image, Images
 
 
-class EncodedReferences(NamedTuple):
-    """The reference distribution, encoded once for all images and samples.
+class References(NamedTuple):
+    """The reference distribution at one layer, encoded once for all images and samples.
 
     Attributes:
         images: ``(R, H, W, C)``.
@@ -18,7 +18,7 @@ class EncodedReferences(NamedTuple):
         logits: ``(R, classes)``, or ``None`` likewise.
     """
 
-    images: References
+    images: Images
     codes: Any
     logits: Any
 
@@ -40,6 +40,8 @@ class Problem(NamedTuple):
         score: Logits to the scalar y that is explained.
         weigh: Gradients and activations ``(h, w, K)``, and perhaps ``Moments``, to weights; ``None`` for methods
             that have their own.
+        factor: Activations to the array that the weights multiply: the activations themselves, their contrast
+            ``A - E[A']`` to the references, or 1 for weights that are contributions already.
         linear: Whether the weights are linear in the gradients.
         moments: Whether the weights ask for the moments of sampled gradients.
         references: The encoded references, for estimators that have any.
@@ -53,6 +55,7 @@ class Problem(NamedTuple):
     code: kernel.Code
     score: Callable[..., Any]
     weigh: Any
+    factor: Callable[[Activation], Any]
     linear: bool
     moments: bool
     references: Any
@@ -62,7 +65,11 @@ class Problem(NamedTuple):
 
     def signed(self, gradients: Activation, moments: Moments | None = None) -> Any:
         """The map before its ReLU, ``sum_k w_k A_k``, for a gradient field."""
-        return maps.weighted_sum(self.weigh(gradients, self.code.activation, moments), self.code.activation)
+        return self.weighted(self.weigh(gradients, self.code.activation, moments))
+
+    def weighted(self, weights: Any) -> Any:
+        """The map before its ReLU for some weights."""
+        return maps.weighted_sum(weights, self.factor(self.code.activation))
 
 
 class Estimate(NamedTuple):
@@ -105,5 +112,5 @@ class Sampling(NamedTuple):
 
 def combine(problem: Problem, weights: Any, **rest: Any) -> Estimate:
     """The estimate whose map is ``ReLU(sum_k w_k A_k)`` (eq. 18)."""
-    signed = maps.weighted_sum(weights, problem.code.activation)
+    signed = problem.weighted(weights)
     return Estimate(signed, jax.nn.relu(signed), weights, **rest)

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from egcam_jax import _numerics, kernel, perturb, uncertainty
-from egcam_jax._types import Activation, Image, References
+from egcam_jax._types import Activation, Image
 from egcam_jax.methods._options import Choice, Number, Positions
-from egcam_jax.methods._problem import EncodedReferences, Estimate, Problem, Sampling, combine
+from egcam_jax.methods._problem import Estimate, Problem, References, Sampling, combine
 from egcam_jax.methods._registry import estimator
 
 FLOOR = 1e-3
@@ -53,22 +53,11 @@ def _passes(num_samples: int, channels: int, options: Mapping[str, Any]) -> int:
     return 1 + num_samples * each
 
 
-def _encode_references(
-    network: kernel.Network, refs: References, block: int, options: Mapping[str, Any]
-) -> EncodedReferences:
-    """Encode each reference once, as far as the options need it."""
-    needs_codes = options["path"] == "latent" or options["difference"] == "latent"
-    needs_logits = options["difference"] != "none"
-
-    def encode(reference: Image) -> tuple[Any, Any]:
-        code = network.encode(reference)
-        return code if needs_codes else None, network.decode(code)
-
-    images = _numerics.accumulate(refs)
-    if not (needs_codes or needs_logits):
-        return EncodedReferences(images, None, None)
-    codes, logits = kernel.map_images(encode, images, block)
-    return EncodedReferences(images, codes, logits if needs_logits else None)
+def _reads(options: Mapping[str, Any]) -> frozenset[str]:
+    """What the options read of the references."""
+    codes = options["path"] == "latent" or options["difference"] == "latent"
+    logits = options["difference"] != "none"
+    return frozenset(["images"] + ["codes"] * codes + ["logits"] * logits)
 
 
 @estimator(
@@ -85,7 +74,7 @@ def _encode_references(
     passes=_passes,
     num_samples=32,
     random=True,
-    prepare=_encode_references,
+    reads=_reads,
 )
 def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     r"""Estimate G by the expectation of the perturbed gradients over references, path and noise.
@@ -198,7 +187,7 @@ def _point(problem: Problem, options: Mapping[str, Any]) -> Callable[..., tuple[
     """The code at a position on the path, and delta there, as a function of the path's two ends."""
     encode, difference = problem.network.encode, options["difference"]
 
-    def between(reference: EncodedReferences, x_end: Image, code_end: Any, alpha: Any) -> tuple[kernel.Code, Any]:
+    def between(reference: References, x_end: Image, code_end: Any, alpha: Any) -> tuple[kernel.Code, Any]:
         start = reference.images
         if options["path"] == "latent":
             code = kernel.interpolate(reference.codes, code_end, alpha)

@@ -44,6 +44,18 @@ def test_upsampling_is_bilinear_with_half_pixel_centres():
     np.testing.assert_allclose(fine, [[0.0, 1.0, 3.0, 4.0]], atol=1e-6)
 
 
+@pytest.mark.parametrize(("shape", "size"), [((2, 3), (4, 3)), ((3, 3), (7, 5)), ((5,), (13,)), ((2, 2, 3), (3, 4, 5))])
+def test_contributions_that_are_spread_keep_their_sum(shape, size):
+    contributions = jax.random.normal(jax.random.key(0), shape)
+    got = maps.spread(contributions, size)
+    assert got.shape == size
+    np.testing.assert_allclose(got.sum(), contributions.sum(), rtol=1e-5)
+    one = maps.spread(jnp.zeros(shape).at[(0,) * len(shape)].set(1.0), size)
+    assert (one >= 0).all()
+    np.testing.assert_allclose(one.sum(), 1.0, rtol=1e-6)
+    np.testing.assert_array_equal(maps.spread(contributions, shape), contributions)
+
+
 def test_saliency_is_scaled_once_after_upsampling():
     got = maps.saliency(jnp.array([[0.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]), (4, 4))
     assert got.max() == 1.0
