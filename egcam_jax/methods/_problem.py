@@ -82,6 +82,7 @@ class Estimate(NamedTuple):
         stderr: ``(h, w)`` standard error of ``signed``, where it was sampled.
         completeness_gap: For path methods.
         score_difference: What it is the gap to: the score at the paths' ends less that at their starts.
+        num_samples: How many samples were taken, where that was decided on the way.
     """
 
     signed: Any
@@ -90,17 +91,19 @@ class Estimate(NamedTuple):
     stderr: Any = None
     completeness_gap: Any = None
     score_difference: Any = None
+    num_samples: Any = None
 
 
 class Sampling(NamedTuple):
     """An estimate that is still to be averaged over samples, so that several can share one pass over them.
 
     Attributes:
-        number: How many samples.
+        number: How many samples; in each block, where there are blocks.
         sample: ``s -> (averaged, kept)``, as ``kernel.mean_over_samples`` takes it.
         finish: ``(mean, kept) -> Estimate``.
         origins: Arrays that the samples are computed from.
         needed: ``(number,)`` which samples matter, or ``None`` for all.
+        blocks: More samples in independent blocks, until the mean is precise enough; or ``None``.
     """
 
     number: int
@@ -108,6 +111,21 @@ class Sampling(NamedTuple):
     finish: Callable[[Any, Any], Estimate]
     origins: Any
     needed: Any = None
+    blocks: "Blocks | None" = None
+
+
+class Blocks(NamedTuple):
+    """How a sampling goes on.
+
+    Attributes:
+        limit: At most so many blocks.
+        sample: The number of a block to the block's ``sample``, which keeps nothing.
+        enough: The mean so far to whether it is precise enough.
+    """
+
+    limit: int
+    sample: Callable[[Any], Callable[..., tuple[Any, Any]]]
+    enough: Callable[[Any], Any]
 
 
 def combine(problem: Problem, weights: Any, **rest: Any) -> Estimate:

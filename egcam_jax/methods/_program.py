@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics, compilation, fusion, kernel, maps, perturb, sharding
+from egcam_jax import _checks, _numerics, adaptive, compilation, fusion, kernel, maps, perturb, sharding
 from egcam_jax._types import ApplyFn, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _references, _rivals
@@ -206,6 +206,8 @@ def _estimates(found: Sequence[Estimate | Sampling], problems: Sequence[Problem]
 def _average(group: Sequence[Sampling], block: Callable[[int], int]) -> list[Estimate]:
     """Average some estimates over the samples that they share."""
     first = group[0]
+    if first.blocks is not None:
+        return _average_blocks(group, block)
     mean, kept = kernel.mean_over_samples(
         lambda s: _transposed([each.sample(s) for each in group]),
         first.number,
@@ -214,6 +216,21 @@ def _average(group: Sequence[Sampling], block: Callable[[int], int]) -> list[Est
         first.needed,
     )
     return [each.finish(a, b) for each, a, b in zip(group, mean, kept)]
+
+
+def _average_blocks(group: Sequence[Sampling], block: Callable[[int], int]) -> list[Estimate]:
+    """Average some estimates over blocks of samples, until each of them is precise enough."""
+    blocks, number = [each.blocks for each in group if each.blocks is not None], group[0].number
+    origins = [each.origins for each in group]
+
+    def one(index: Any) -> Any:
+        samples = [each.sample(index) for each in blocks]
+        averaged = lambda s: _transposed([sample(s) for sample in samples])
+        return kernel.mean_over_samples(averaged, number, block(number), origins)[0]
+
+    enough = lambda mean: jnp.stack([each.enough(part) for each, part in zip(blocks, mean)]).all()
+    mean, taken = adaptive.mean_until(one, blocks[0].limit, enough, origins)
+    return [each.finish(part, None)._replace(num_samples=taken * number) for each, part in zip(group, mean)]
 
 
 def _transposed(samples: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
@@ -242,7 +259,7 @@ def _explanation(
         logits=logits,
         target=target,
         rivals=rivals,
-        num_samples=_num_samples(method, problem),
+        num_samples=_num_samples(method, estimate, problem),
         stderr=estimate.stderr,
         completeness_gap=estimate.completeness_gap,
         score_difference=estimate.score_difference,
@@ -253,9 +270,11 @@ def _explanation(
     )
 
 
-def _num_samples(method: Method, problem: Problem) -> Any:
+def _num_samples(method: Method, estimate: Estimate, problem: Problem) -> Any:
     """How many samples or steps were taken; ``None`` for methods without any."""
-    return None if method.num_samples is None else jnp.asarray(problem.num_samples, jnp.int32)
+    if method.num_samples is None or estimate.num_samples is not None:
+        return estimate.num_samples
+    return jnp.asarray(problem.num_samples, jnp.int32)
 
 
 def _fused(parts: Sequence[Explanation], how: str, additive: bool, size: tuple[int, ...]) -> Explanation:

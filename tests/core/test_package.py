@@ -40,7 +40,7 @@ RANKS = {
     "_types": 0, "_words": 0, "_checks": 1, "_numerics": 0, "explanation": 1,
     "affine": 1, "compilation": 1, "tokens": 1,
     "perturb": 2, "splitting": 2, "maps": 2, "uncertainty": 2, "sharding": 2,
-    "fusion": 3, "kernel": 3,
+    "fusion": 3, "kernel": 3, "adaptive": 3,
     "methods": 4, "metrics": 4, "models": 4, "adapters": 4,
     "saturation": 5, "data": 5, "render": 5,
     "evaluate": 6,

@@ -128,6 +128,27 @@ def test_the_standard_error_of_independent_draws():
     assert jnp.isnan(uncertainty.standard_error(uncertainty.independent(values[:1]))).all()
 
 
+@pytest.mark.parametrize(("count", "groups", "parts"), [(48, 3, 4), (50, 4, 3), (32, 5, 1), (26, 4, 1)])
+def test_the_stratified_error_sees_the_levels_of_groups_drawn_once_more(count, groups, parts):
+    """Over many draws of trend + a level of the group on each stretch + unit noise: the variance of the mean."""
+    rng = np.random.default_rng(0)
+    rounds = count // groups
+    stretch = np.minimum(np.arange(count) // groups, rounds - 1) * parts // rounds
+    trend, levels = 10.0 * np.arange(count) / count, 5.0 * rng.standard_normal((parts, groups))
+
+    def one(seed):
+        draw = np.random.default_rng(seed)
+        rest = draw.permutation(groups)[: count % groups]
+        group = np.concatenate([np.tile(np.arange(groups), rounds), rest])
+        group = group[np.lexsort((draw.random(count), stretch))]
+        return trend + levels[stretch, group] + draw.standard_normal(count), group
+
+    values, group = map(np.stack, zip(*(one(seed) for seed in range(400)), strict=True))
+    error = lambda v, g: uncertainty.standard_error(uncertainty.stratified(g, groups, stretch)(v))
+    got = jax.vmap(error)(jnp.asarray(values, jnp.float32), jnp.asarray(group))
+    np.testing.assert_allclose(np.mean(np.square(got)), values.mean(axis=1).var(ddof=1), rtol=0.2)
+
+
 @pytest.mark.parametrize(("count", "groups"), [(12, 3), (40, 4), (30, 1), (8, 16)])
 def test_the_stratified_error_sees_neither_trend_nor_balanced_levels(count, groups):
     """Over many draws of trend + level of the group + unit noise: the variance of the mean is that of the noise."""

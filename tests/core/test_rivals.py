@@ -124,7 +124,7 @@ def test_a_wrong_rival_is_refused(options, error, words):
 def test_a_network_of_one_logit_has_no_rivals(rivals):
     split = Split(networks.features, lambda params, a: networks.head(params, a)[:, :1])
     with pytest.raises(ValueError, match=r"rivals must be None for a network of one logit; got some\. Its two classes"):
-        explain(PARAMS, split, IMAGES, method="gradcam", rivals=rivals, target=0)
+        explain(PARAMS, split, IMAGES, method="gradcam", rivals=rivals)
 
 
 def test_under_jit_a_class_that_is_its_own_rival_makes_no_map():
