@@ -13,7 +13,11 @@ from egcam_jax import kernel
 
 
 def mean_until(
-    block: Callable[[Int[Array, ""]], Any], limit: int, enough: Callable[[Any], Bool[Array, ""]], origins: Any
+    block: Callable[[Int[Array, ""]], Any],
+    least: int,
+    limit: int,
+    enough: Callable[[Any], Bool[Array, ""]],
+    origins: Any,
 ) -> tuple[Any, Int[Array, ""]]:
     """Average a function of the block's number over ``0, 1, ...`` until the mean is good enough.
 
@@ -23,6 +27,7 @@ def mean_until(
     Args:
         block: The number of a block of samples to its mean, a pytree of floating arrays; blocks are independent and
             equally large.
+        least: At least so many blocks.
         limit: At most so many blocks.
         enough: Of the mean so far, to whether that is enough.
         origins: As for ``kernel.mean_over_samples``.
@@ -44,7 +49,7 @@ def mean_until(
 
         def goes_on(state: tuple[Any, Any]) -> Any:
             mean, taken = state
-            return (taken < limit) & ((taken == 0) | ~suffices(enough_inputs, mean))
+            return (taken < limit) & ((taken < least) | ~suffices(enough_inputs, mean))
 
         def step(state: tuple[Any, Any]) -> tuple[Any, Any]:
             mean, taken = state

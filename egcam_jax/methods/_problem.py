@@ -118,11 +118,13 @@ class Blocks(NamedTuple):
     """How a sampling goes on.
 
     Attributes:
+        least: At least so many blocks.
         limit: At most so many blocks.
         sample: The number of a block to the block's ``sample``, which keeps nothing.
         enough: The mean so far to whether it is precise enough.
     """
 
+    least: int
     limit: int
     sample: Callable[[Any], Callable[..., tuple[Any, Any]]]
     enough: Callable[[Any], Any]

@@ -229,7 +229,7 @@ def _average_blocks(group: Sequence[Sampling], block: Callable[[int], int]) -> l
         return kernel.mean_over_samples(averaged, number, block(number), origins)[0]
 
     enough = lambda mean: jnp.stack([each.enough(part) for each, part in zip(blocks, mean)]).all()
-    mean, taken = adaptive.mean_until(one, blocks[0].limit, enough, origins)
+    mean, taken = adaptive.mean_until(one, blocks[0].least, blocks[0].limit, enough, origins)
     return [each.finish(part, None)._replace(num_samples=taken * number) for each, part in zip(group, mean)]
 
 

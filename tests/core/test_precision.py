@@ -11,9 +11,9 @@ import pytest
 from egcam_jax import explain
 
 PARAMS = networks.parameters()
-IMAGES, REFS = jnp.asarray(networks.images(3)), jnp.asarray(networks.images(4, seed=2))
+IMAGES, REFS = jnp.asarray(networks.images(3)), jnp.asarray(networks.images(5, seed=2))
 KEY = jax.random.key(0)
-BLOCK = 16
+BLOCK, FEWEST = 16, 64
 RUN = functools.partial(explain, PARAMS, networks.SPLIT, refs=REFS, key=KEY, target=1, num_samples=256)
 COMPLETE = functools.partial(RUN, method="expected_attribution")
 
@@ -31,7 +31,7 @@ def error(explanation):
 @pytest.mark.parametrize("method", ["expected_attribution", "expected_gradcam++", "expected_gradcam", "smooth"])
 def test_it_stops_at_the_first_block_that_is_precise_enough(method):
     if method == "smooth":
-        run = functools.partial(RUN, IMAGES, method="gradcam", gradients="smooth", noise_scale=0.5)
+        run = functools.partial(RUN, IMAGES, method="gradcam", gradients="smooth", noise_scale=0.2)
     else:
         run = functools.partial(RUN, IMAGES, method=method)
     tolerance = {"expected_attribution": 0.04, "expected_gradcam++": 0.02, "expected_gradcam": 0.04, "smooth": 0.05}
@@ -39,14 +39,15 @@ def test_it_stops_at_the_first_block_that_is_precise_enough(method):
     taken = np.asarray(got.num_samples)
     assert (taken % BLOCK == 0).all()
     assert len(set(taken)) > 1
-    assert taken.min() < 256
+    assert FEWEST <= taken.min() < 256
     done = taken < 256
     assert (error(got)[done] <= tolerance[method]).all()
-    for i in np.flatnonzero(done & (taken > BLOCK)):
+    for i in np.flatnonzero(done & (taken > FEWEST)):
         before = run(tolerance=0.0, num_samples=int(taken[i]) - BLOCK, index=0)
         assert error(before)[i] > tolerance[method]
         same(run(tolerance=0.0, num_samples=int(taken[i])).signed[i], got.signed[i])
-        break
+        return
+    raise AssertionError(f"no image stopped on the way: {taken}")
 
 
 def test_without_an_end_in_sight_it_takes_all_samples():
@@ -73,13 +74,13 @@ def test_each_target_stops_by_itself():
         same(got.signed[:, t], one.signed)
 
 
-def test_a_linear_head_needs_one_block():
+def test_a_linear_head_needs_no_more_than_the_fewest():
     """Each reference counts equally often, and positions say nothing: two of each are the expectation."""
     run = functools.partial(
         explain, PARAMS, networks.LINEAR, IMAGES, REFS, KEY, method="expected_attribution", target=1
     )
     got = run(num_samples=256, tolerance=1e-3)
-    np.testing.assert_array_equal(got.num_samples, BLOCK)
+    np.testing.assert_array_equal(got.num_samples, FEWEST)
     same(got.signed, run(num_samples=256).signed)
 
 
@@ -90,9 +91,9 @@ def test_the_derivative_is_that_of_as_many_samples():
         got = explain(params, networks.SPLIT, IMAGES[0], REFS, KEY, target=1, method="expected_attribution", **options)
         return got.saliency.sum() + got.signed.max()
 
-    taken = int(COMPLETE(IMAGES[0], tolerance=0.06).num_samples)
-    assert BLOCK < taken < 256
-    got = jax.grad(lambda params: total(params, num_samples=256, tolerance=0.06))(PARAMS)
+    taken = int(COMPLETE(IMAGES[0], tolerance=0.04).num_samples)
+    assert FEWEST < taken < 256
+    got = jax.grad(lambda params: total(params, num_samples=256, tolerance=0.04))(PARAMS)
     same(got, jax.grad(lambda params: total(params, num_samples=taken, tolerance=0.0))(PARAMS), rtol=1e-4)
 
 
@@ -129,12 +130,12 @@ def test_a_tolerance_that_cannot_be_is_refused(options, error, words):
 @pytest.mark.parametrize(
     ("num_samples", "references", "options"),
     [
-        (32, 4, {}),
+        (30, 5, {}),
         (64, 4, {}),
-        (38, 4, {}),
-        (512, 4, {"tolerance": 0.08}),
-        (512, 3, {"tolerance": 0.05}),
-        (64, 4, {"noise": "uniform", "noise_scale": 0.3}),
+        (38, 5, {}),
+        (512, 5, {"tolerance": 0.05}),
+        (512, 5, {"tolerance": 0.03}),
+        (60, 5, {"noise": "uniform", "noise_scale": 0.3}),
     ],
 )
 def test_the_reported_error_is_the_true_one(num_samples, references, options):
@@ -146,15 +147,15 @@ def test_the_reported_error_is_the_true_one(num_samples, references, options):
     reported = np.square(got.stderr).mean(axis=0).sum()
     assert 0.9 < np.sqrt(reported / true) < 1.1, np.sqrt(reported / true)
     if "tolerance" in options:
-        assert BLOCK < float(np.mean(got.num_samples)) < 512
+        assert FEWEST <= float(np.mean(got.num_samples)) < 512
 
 
 def test_many_samples_of_few_references_are_worth_more_than_their_number():
-    """Each reference's own positions are stratified: twelve times the samples have less than half of a twelfth."""
+    """Each reference's own positions are stratified: ten times the samples have less than half of a tenth."""
     keys = jax.random.split(jax.random.key(4), 200)
 
     def variance(num_samples):
         run = lambda key: COMPLETE(IMAGES[0], refs=REFS, key=key, num_samples=num_samples).signed
         return np.asarray(jax.vmap(run)(keys)).var(axis=0, ddof=1).sum()
 
-    assert variance(96) < 0.5 * variance(8) / 12
+    assert variance(100) < 0.5 * variance(10) / 10
