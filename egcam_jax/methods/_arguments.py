@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from egcam_jax import _checks
-from egcam_jax._types import Params
+from egcam_jax._types import Context, Params
 from egcam_jax.methods import _references
 from egcam_jax.methods._references import EncodedReferences
 
@@ -54,10 +54,15 @@ def hashable(function: Any, argument: str = "apply_fn") -> None:
 _fingerprint = jax.jit(_references.fingerprint)
 
 
-def references(refs: Any, x: Any, params: Params, asker: str, spatial_dims: int) -> Any:
+def references(refs: Any, x: Any, params: Params, asker: str, spatial_dims: int, context: Context) -> Any:
     """Check references, be they images or encoded before: their size, and whose parameters encoded them."""
     if not isinstance(refs, EncodedReferences):
         return _checks.references(refs, x, asker, spatial_dims)
+    if context is not None:
+        raise ValueError(
+            "refs must be images where there is a context; got encoded references. Each image is compared with "
+            "references under its own context: pass the images that were encoded."
+        )
     size, wanted = tuple(refs.images.shape[1:]), tuple(x.shape[-spatial_dims - 1 :])
     if size != wanted:
         raise ValueError(

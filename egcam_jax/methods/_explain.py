@@ -1,19 +1,16 @@
 """The one call that matters: from a model, images and references to an explanation."""
 
 import functools
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from egcam_jax import _checks
+from egcam_jax import _checks, _context, answers
 from egcam_jax import fusion as _fusion
-from egcam_jax._types import ApplyFn, Params
+from egcam_jax._types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
-from egcam_jax.methods import _arguments, _options, _program, _rivals
+from egcam_jax.methods import _arguments, _notices, _options, _program, _rivals
 from egcam_jax.methods._registry import find
 
 
@@ -38,6 +35,7 @@ def explain(
     grid: tuple[int, ...] | None = None,
     spatial_dims: int = 2,
     compute_dtype: Any = None,
+    context: Context = None,
     **options: Any,
 ) -> Explanation:
     """Explain which parts of each image made a classifier's score what it is.
@@ -55,7 +53,8 @@ def explain(
         refs: ``(R, H, W, C)`` images from the reference distribution, preprocessed alike, or what ``encode`` made of
             them; ``None`` for methods that need none.
         key: PRNG key; each image's own key is folded from it by the image's index.
-        target: What to explain: ``None`` each image's top class, a class, ``(B,)`` classes, ``(B, T)`` several classes
+        target: What to explain: ``None`` each image's top class, a class (of a model with one logit, 1 that logit and 0
+            its negative), ``(B,)`` classes, ``(B, T)`` several classes
             of each image (``(T,)`` for a single image), or a function from one image's logits ``(classes,)`` to a
             scalar; keep one function object here too.
         method: Name in ``METHODS``.
@@ -75,11 +74,15 @@ def explain(
         gamma: How much the rivals count: a number of at least 0, by default 0.6.
         fusion: How maps of several layers become one: ``"mean"``, ``"max"`` or ``"geometric"``, see ``fusion.fuse``.
             The mean of ``expected_attribution`` is in logits again, see ``fusion.mean_of_contributions``.
-        grid: ``(h, w)`` of a layer that is a list of tokens, which come row by row after those without a place;
-            ``None`` a square, after one class token where the count asks for it.
+        grid: ``(h, w)`` of a layer that is a list of tokens, which come row by row after those without a place, such as
+            class and register tokens; ``None`` the one that image and network agree on. ``(w,)`` for signals.
         spatial_dims: 1 for signals ``(B, L, C)``, 3 for volumes ``(B, D, H, W, C)``.
         compute_dtype: Dtype of the network's arithmetic, such as ``jnp.bfloat16``; sums are float32 all the same.
-            ``None`` leaves ``params`` and ``x`` as they are.
+            ``None`` leaves ``params``, ``x`` and ``context`` as they are.
+        context: What the model takes beside the images, such as metadata or the embedding of a text: a pytree of arrays
+            with leading axis B, handed on as ``apply_fn(params, x, context)``. For a single image the arrays have no
+            leading axis. Whatever an image is compared with, references too, goes through the network under the
+            image's own context; methods with references then encode one for each sample.
         **options: The method's own options, see ``METHODS[method].options``.
 
     Returns:
@@ -90,8 +93,9 @@ def explain(
             does not have. Raised before anything is computed.
 
     Warns:
-        RuntimeWarning: Where logits are NaN or infinite; the saliency of these images is NaN. Looking for them waits
-            for the result; call ``explain`` under ``jit`` to dispatch asynchronously.
+        RuntimeWarning: Where logits are NaN or infinite, and the saliency of these images NaN; where no gradient
+            reaches any position of the layer; where the model's outputs are probabilities already. Looking waits for
+            the result; call ``explain`` under ``jit`` to dispatch asynchronously.
 
     Example:
         >>> explanation = egcam_jax.explain(params, model.apply, x, refs, jax.random.key(0))
@@ -108,10 +112,11 @@ def explain(
     num_samples = _samples(chosen, num_samples)
     setting = _options.Setting(num_samples or 1, batch.shape[1:])
     static, traced = _options.resolve(chosen.name, chosen.schema, options, setting)
+    context = _context.checked(context, len(batch), single)
     reads = chosen.reads(dict(static))
     if reads:
         asker = f"method {chosen.name!r}" if chosen.needs_refs else "contrast='references'"
-        refs = _arguments.references(refs, x, params, asker, spatial_dims)
+        refs = _arguments.references(refs, x, params, asker, spatial_dims, context)
     target = _checks.target(target, len(batch), single)
     top_rivals, against = _rivals.check(rivals, gamma, target, len(batch), single)
     _arguments.hashable(apply_fn)
@@ -127,6 +132,7 @@ def explain(
         _checks.indices(index, len(batch)),
         against,
         traced,
+        context,
     )
     settings = _program.Settings(
         cut=_program.Cut(
@@ -145,13 +151,14 @@ def explain(
         chunk_size=None if chunk_size is None else _checks.count("chunk_size", chunk_size),
         static=static,
     )
-    shapes = jax.eval_shape(functools.partial(_program.run, settings=settings), *arguments)
-    _checks.classes("target", target, shapes.logits.shape[-1])
-    _checks.classes("rivals", against and against.rivals, shapes.logits.shape[-1])
-    explanation = _program.run(*arguments, settings=settings)
+    shapes, _ = jax.eval_shape(functools.partial(_program.run, settings=settings), *arguments)
+    classes = answers.count(shapes.logits.shape[-1])
+    _checks.classes("target", target, classes)
+    _checks.classes("rivals", against and against.rivals, classes)
+    explanation, seen = _program.run(*arguments, settings=settings)
     if against is not None and target is None:
         _rivals.distinct(explanation.target, explanation.rivals)
-    _warn_of_nonfinite(explanation)
+    _notices.give(explanation, seen, arguments, settings)
     return jax.tree.map(lambda leaf: leaf[0], explanation) if single else explanation
 
 
@@ -160,19 +167,3 @@ def _samples(method: Any, num_samples: Any) -> int | None:
     if method.num_samples is None:
         return None if num_samples is None else _checks.count("num_samples", num_samples)
     return method.num_samples if num_samples is None else _checks.count("num_samples", num_samples)
-
-
-def _warn_of_nonfinite(explanation: Explanation) -> None:
-    """Report images whose maps are NaN, which they are where the logits are not finite; waits for the result."""
-    if not _checks.concrete(explanation.saliency):
-        return
-    with jax.ensure_compile_time_eval():
-        images = explanation.saliency.reshape(len(explanation.logits), -1)
-        bad = np.flatnonzero(np.asarray(jnp.isnan(images).any(axis=1)))
-    if len(bad):
-        warnings.warn(
-            f"the logits of image(s) {bad[:10].tolist()} are NaN or infinite, or overflow on the way from the "
-            f"references, so their saliency is NaN: look at params, the preprocessing, or compute_dtype.",
-            RuntimeWarning,
-            stacklevel=3,
-        )

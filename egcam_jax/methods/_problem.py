@@ -10,11 +10,12 @@ from egcam_jax._types import Activation, Image, Images
 
 
 class References(NamedTuple):
-    """The reference distribution at one layer, encoded once for all images and samples.
+    """The reference distribution at one layer, encoded once for all images and samples, or not yet.
 
     Attributes:
         images: ``(R, H, W, C)``.
-        codes: Their codes, leading axis R, or ``None`` where the options do not need them.
+        codes: Their codes, leading axis R, or ``None`` where the options do not need them, or the model takes a
+            context: what a reference is encoded to then depends on the image that is explained.
         logits: ``(R, classes)``, or ``None`` likewise.
     """
 
@@ -37,7 +38,8 @@ class Problem(NamedTuple):
         network: The model, cut at the target layer.
         x: ``(H, W, C)`` image.
         code: The image, encoded.
-        score: Logits to the scalar y that is explained.
+        score: Logits to the scalar y that is explained; with a rule of ``answers`` as second argument, the same of the
+            probabilities that the rule makes of them.
         weigh: Gradients and activations ``(h, w, K)``, and perhaps ``Moments``, to weights; ``None`` for methods
             that have their own.
         factor: Activations to the array that the weights multiply: the activations themselves, their contrast
@@ -82,6 +84,7 @@ class Estimate(NamedTuple):
         stderr: ``(h, w)`` standard error of ``signed``, where it was sampled.
         completeness_gap: For path methods.
         score_difference: What it is the gap to: the score at the paths' ends less that at their starts.
+        reached: Whether any of the gradients that made the map ``reaches`` a position of the layer.
         num_samples: How many samples were taken, where that was decided on the way.
     """
 
@@ -91,6 +94,7 @@ class Estimate(NamedTuple):
     stderr: Any = None
     completeness_gap: Any = None
     score_difference: Any = None
+    reached: Any = None
     num_samples: Any = None
 
 
@@ -128,6 +132,11 @@ class Blocks(NamedTuple):
     limit: int
     sample: Callable[[Any], Callable[..., tuple[Any, Any]]]
     enough: Callable[[Any], Any]
+
+
+def reaches(gradient: Activation) -> Any:
+    """Whether a gradient is other than 0 at any position of the layer."""
+    return (gradient != 0).any()
 
 
 def combine(problem: Problem, weights: Any, **rest: Any) -> Estimate:

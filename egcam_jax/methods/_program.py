@@ -8,8 +8,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics, adaptive, compilation, fusion, kernel, maps, perturb, sharding
-from egcam_jax._types import ApplyFn, Params
+from egcam_jax import (
+    _bounds,
+    _checks,
+    _context,
+    _numerics,
+    adaptive,
+    answers,
+    compilation,
+    fusion,
+    kernel,
+    maps,
+    perturb,
+    sharding,
+)
+from egcam_jax._types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _references, _rivals
 from egcam_jax.methods._problem import Estimate, Problem, References, Sampling
@@ -28,12 +41,15 @@ class Cut:
     grid: tuple[int, ...] | None
     compute_dtype: Any
 
-    def networks(self, params: Params, x: Any) -> tuple[list[Split], list[kernel.Network], jax.ShapeDtypeStruct]:
+    def networks(
+        self, params: Params, x: Any, context: Context = None
+    ) -> tuple[list[Split], list[kernel.Network], jax.ShapeDtypeStruct]:
         """The network cut at each layer, for images like those of x, and the form in which it takes one image."""
         params = _numerics.cast_floating(params, self.compute_dtype)
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), self.compute_dtype or x.dtype)
-        pieces = [split(self.apply_fn, params, image, layer) for layer in self.layers]
-        return pieces, [kernel.network(piece, params, image, self.grid) for piece in pieces], image
+        row = _context.shape_of_row(context)
+        pieces = [split(self.apply_fn, params, image, layer, context=row) for layer in self.layers]
+        return pieces, [kernel.network(piece, params, image, self.grid, row) for piece in pieces], image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +78,13 @@ def run(
     index: Any,
     against: Against | None,
     traced: dict[str, Any],
+    context: Context,
     *,
     settings: Settings,
-) -> Explanation:
-    """Explain a checked batch."""
+) -> tuple[Explanation, _bounds.Outputs]:
+    """Explain a checked batch; and what tracing says of the model's outputs."""
     explain = functools.partial(_explain_batch, settings=settings)
-    return sharding.automatic(explain, x, params, refs, key, target, index, against, traced)
+    return sharding.automatic(explain, x, params, refs, key, target, index, against, traced, context)
 
 
 def _explain_batch(
@@ -79,12 +96,14 @@ def _explain_batch(
     index: Any,
     against: Against | None,
     traced: Any,
+    context: Context,
     *,
     settings: Settings,
-) -> Explanation:
+) -> tuple[Explanation, _bounds.Outputs]:
     method = find(settings.method, settings.gradients)
-    options = dict(settings.static) | traced
-    pieces, networks, image = settings.cut.networks(params, x)
+    options = dict(settings.static) | traced | {"context": context is not None}
+    context = _numerics.cast_floating(context, settings.cut.compute_dtype)
+    pieces, networks, image = settings.cut.networks(params, x, context)
     several = target is not None and target.ndim > 1
     chunk = max(1, (settings.chunk_size or kernel.DEFAULT_CHUNK_SIZE) // (target.shape[1] if several else 1))
     blocks = kernel.plan(len(x), settings.num_samples if method.num_samples else 1, chunk)
@@ -92,26 +111,27 @@ def _explain_batch(
         references = _references.encoded(refs, networks, [piece.layer for piece in pieces], image.dtype)
         sound = (refs.fingerprint == _references.fingerprint(params)).all()
     else:
-        references = _references.encode(networks, refs, blocks.images * blocks.samples, method.reads(options))
+        reads = method.reads(options) if context is None else frozenset({"images"})
+        references = _references.encode(networks, refs, blocks.images * blocks.samples, reads)
         sound = jnp.asarray(True)
-    factors = [_factor(method, options, encoded) for encoded in references]
     problem = functools.partial(
         _problem, method=method, options=options, block=lambda count: kernel.plan(len(x), count, chunk).samples
     )
 
-    def one(image: tuple[Any, Any, Any, Any]) -> Explanation:
-        x, index, target, rivals = image
+    def one(image: tuple[Any, Any, Any, Any, Context]) -> tuple[Explanation, _bounds.Outputs]:
+        x, index, target, rivals, context = image
         x = _numerics.accumulate(x)
-        codes = [network.encode(x) for network in networks]
-        logits = networks[0].decode(codes[0])
+        mine = [network.under(context) for network in networks]
+        codes = [network.encode(x) for network in mine]
+        logits = mine[0].decode(codes[0])
         own = None if key is None else perturb.image_key(key, index)
 
         def explain(target: Any) -> Explanation:
             others = _rivals.among(logits, target, rivals, settings.top_rivals)
             score = _score(settings, target, others, against and against.gamma)
             problems = [
-                problem(network, x, code, score, encoded, factor, own, settings.num_samples)
-                for network, code, encoded, factor in zip(networks, codes, references, factors)
+                problem(network, x, code, score, encoded, own, settings.num_samples)
+                for network, code, encoded in zip(mine, codes, references)
             ]
             valid = sound & _valid(logits, target, others)
             found = _estimates([method.estimator.estimate(each, options) for each in problems], problems)
@@ -124,41 +144,58 @@ def _explain_batch(
         if settings.score is not None or target is None:
             target = _explained(logits, settings.score)
         explanation = jax.vmap(explain)(target) if several else explain(target)
-        return _with_logits(explanation, logits)
+        return _with_logits(explanation, logits), _bounds.of(jax.make_jaxpr(mine[0].decode)(codes[0]))
 
-    return kernel.map_images(one, (x, index, target, against and against.rivals), blocks.images)
+    return kernel.map_images(one, (x, index, target, against and against.rivals, context), blocks.images)
 
 
 def _explained(logits: Any, score: Any) -> Any:
     """The class explained, fixed once from the clean image; -1 for a callable."""
-    return jnp.argmax(logits).astype(jnp.int32) if score is None else jnp.asarray(-1, jnp.int32)
+    return answers.top(logits) if score is None else jnp.asarray(-1, jnp.int32)
 
 
 def _score(settings: Settings, target: Any, rivals: Any, gamma: Any) -> Callable[[Any], Any]:
-    """Logits to the scalar that is explained, with rivals ``y_c - gamma * mean of theirs`` in place of ``y_c``."""
+    """Logits to the scalar that is explained; with a rule, the same of the probabilities that the rule makes.
+
+    With rivals that is ``y_c - gamma * mean of theirs`` in place of ``y_c``.
+    """
     sign = -1 if settings.negative else 1
-    if settings.score is not None:
-        return lambda logits: sign * _checks.scalar_score(settings.score, logits)
-    if rivals is None:
-        return lambda logits: sign * logits[target]
-    return lambda logits: sign * (logits[target] - gamma * logits[rivals].mean())
+
+    def score(logits: Any, rule: answers.Probability = None) -> Any:
+        values = answers.by_class(logits, rule)
+        if settings.score is not None:
+            return sign * _checks.scalar_score(settings.score, values[-logits.size :])  # one value for one logit
+        return sign * (values[target] if rivals is None else values[target] - gamma * values[rivals].mean())
+
+    return score
 
 
 def _valid(logits: Any, target: Any, rivals: Any) -> Any:
     """Whether the logits are finite, and the classes those of the model and all others than the one explained."""
-    valid = jnp.isfinite(logits).all() & (target < logits.size)
+    valid = jnp.isfinite(logits).all() & (target < answers.count(logits.size))
     if rivals is None:
         return valid
     return valid & ((rivals < logits.size) & (rivals != target)).all()
 
 
-def _factor(method: Method, options: dict[str, Any], references: References | None) -> Callable[[Any], Any]:
+def _factor(
+    method: Method,
+    options: dict[str, Any],
+    network: kernel.Network,
+    references: References | None,
+    block: Callable[[int], int],
+) -> Callable[[Any], Any]:
     """Activations to the array that the method's weights multiply."""
     if method.additive:
         return jnp.ones_like
-    if options["contrast"] == "none" or references is None:
+    if options.get("contrast", "none") == "none" or references is None:
         return lambda activations: activations
-    mean = references.codes.activation.mean(axis=0)
+    if references.codes is not None:
+        mean = references.codes.activation.mean(axis=0)
+    else:  # under a context each image has its own
+        images, count = references.images, len(references.images)
+        encode = lambda number: (network.encode(images[number]).activation, None)
+        mean, _ = kernel.mean_over_samples(encode, count, block(count), images)
     return lambda activations: activations - mean
 
 
@@ -168,7 +205,6 @@ def _problem(
     code: kernel.Code,
     score: Any,
     references: References | None,
-    factor: Callable[[Any], Any],
     key: Any,
     num_samples: int,
     *,
@@ -184,7 +220,7 @@ def _problem(
         code=code,
         score=score,
         weigh=weigh,
-        factor=factor,
+        factor=_factor(method, options, network, references, block),
         linear=aggregator is not None and aggregator.linear,
         moments=aggregator is not None and aggregator.moments,
         references=references,
@@ -263,11 +299,18 @@ def _explanation(
         stderr=estimate.stderr,
         completeness_gap=estimate.completeness_gap,
         score_difference=estimate.score_difference,
+        reached=estimate.reached,
         by_layer=(),
         method=method.name,
         layer=piece.layer,
-        passes=method.estimator.passes(problem.num_samples, channels, options),
+        passes=method.estimator.passes(problem.num_samples, channels, options) + _contrasting(problem, options),
     )
+
+
+def _contrasting(problem: Problem, options: dict[str, Any]) -> int:
+    """Passes through the features for the mean of the references, where each image has its own."""
+    own = options.get("contrast") == "references" and options["context"]
+    return len(problem.references.images) if own else 0
 
 
 def _num_samples(method: Method, estimate: Estimate, problem: Problem) -> Any:
@@ -296,6 +339,9 @@ def _fused(parts: Sequence[Explanation], how: str, additive: bool, size: tuple[i
         stderr=None,
         completeness_gap=mean("completeness_gap"),
         score_difference=mean("score_difference"),
+        reached=None
+        if parts[0].reached is None
+        else jnp.stack([jnp.asarray(part.reached) for part in parts]).any(axis=0),
         by_layer=tuple(parts),
         layer=" + ".join(part.layer for part in parts),
         passes=max(part.passes for part in parts),

@@ -11,7 +11,7 @@ from egcam_jax import _numerics, kernel, perturb, uncertainty
 from egcam_jax._types import Activation, Image
 from egcam_jax.methods import _precision
 from egcam_jax.methods._options import Choice, Number, Positions
-from egcam_jax.methods._problem import Estimate, Problem, References, Sampling, combine
+from egcam_jax.methods._problem import Estimate, Problem, References, Sampling, combine, reaches
 from egcam_jax.methods._registry import estimator
 
 FLOOR = 1e-3
@@ -30,6 +30,7 @@ class Sample(NamedTuple):
 
     field: Field
     deviations: Any
+    reached: Any
     score_end: Any = None
     score_start: Any = None
 
@@ -52,6 +53,7 @@ def _passes(num_samples: int, channels: int, options: Mapping[str, Any]) -> int:
     each += noisy and options["normalizer"] == "elementwise"
     each += options["difference"] == "encoded"
     each += 2 * (on_input and options["difference"] == "tangent")
+    each += options.get("context", False) and _reads(options) > {"images"}
     return 1 + num_samples * each
 
 
@@ -60,6 +62,23 @@ def _reads(options: Mapping[str, Any]) -> frozenset[str]:
     codes = options["path"] == "latent" or options["difference"] == "latent"
     logits = options["difference"] != "none"
     return frozenset(["images"] + ["codes"] * codes + ["logits"] * logits)
+
+
+def _reference(problem: Problem, options: Mapping[str, Any]) -> Callable[[Any], References]:
+    """The number of a reference to that reference, encoded as far as the options need it.
+
+    What goes through the network beside an image goes under the context of that image: f(x') too.
+    """
+    wanted = _reads(options)
+
+    def reference(number: Any) -> References:
+        shared: References = jax.tree.map(lambda leaf: leaf[number], problem.references)
+        if not (options.get("context", False) and wanted > {"images"}):
+            return shared
+        code = problem.network.encode(shared.images)
+        return shared._replace(codes=code, logits=problem.network.decode(code) if "logits" in wanted else None)
+
+    return reference
 
 
 @estimator(
@@ -87,6 +106,9 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         Delta_s = dy/dA at A = f(gamma_s)                    (eq. 22)
         G = k(x) * (1/n) sum_s delta_s * Delta_s             (eq. 21)
 
+    With a context f is the encoder under the context of x, for references and points on the path alike: each sample
+    then encodes its own reference, one pass more.
+
     Options:
         difference: delta, the paper's ``f(x - x')``. ``"latent"`` ``f(x~) - f(x')``; ``"encoded"`` ``f(x~ - x')``;
             ``"tangent"`` the Jacobian-vector product of f at gamma along ``x~ - x'``, under which completeness
@@ -111,7 +133,7 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     draw = functools.partial(perturb.draw, sampling=options["sampling"], alpha=options["alpha"])
     end = _end(problem, options)
     elementwise = _elementwise(problem, options, draw(problem.key, problem.num_samples, num_references), end)
-    point = _point(problem, options)
+    point, reference_of = _point(problem, options), _reference(problem, options)
     complete = options["difference"] != "none" and (_needs_end(options) or options["noise"] == "none")
 
     def seen(field: Field) -> Field:
@@ -131,24 +153,25 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         spread = count * uncertainty.replicates(draws.signs, residuals, count, number)
 
         def sample(s: Any) -> tuple[Sample, None]:
-            reference = jax.tree.map(lambda leaf: leaf[draws.reference[s]], problem.references)
+            reference = reference_of(draws.reference[s])
             x_end, code_end = end(draws.noise[s])
             code, delta = point(reference, x_end, code_end, draws.alpha[s])
             _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)
             magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else jnp.ones(())
             field = Field(delta * gradient, magnitude)
             deviations = jax.tree.map(lambda leaf: kernel.Outer(spread[:, s], leaf), seen(field))
-            if not complete:
-                return Sample(field, deviations), None
-            scores = problem.score(problem.network.decode(code_end)), problem.score(reference.logits)
-            return Sample(field, deviations, *scores), None
+            averaged = Sample(field, deviations, reaches(gradient).astype(jnp.float32))
+            if complete:
+                scores = problem.score(problem.network.decode(code_end)), problem.score(reference.logits)
+                averaged = averaged._replace(score_end=scores[0], score_start=scores[1])
+            return averaged, None
 
         return sample
 
     def finish(mean: Sample, kept: None) -> Estimate:
         weights = problem.weigh(gradients(mean.field), problem.code.activation)
         stderr = uncertainty.replicated_standard_error(signed, seen(mean.field), mean.deviations)
-        estimate = combine(problem, weights, stderr=stderr)
+        estimate = combine(problem, weights, stderr=stderr, reached=mean.reached > 0)
         if not complete:
             return estimate
         difference = mean.score_end - mean.score_start

@@ -8,7 +8,7 @@ import jax
 from egcam_jax import kernel, perturb, uncertainty
 from egcam_jax.methods import _precision
 from egcam_jax.methods._options import Number
-from egcam_jax.methods._problem import Estimate, Moments, Problem, Sampling, combine
+from egcam_jax.methods._problem import Estimate, Moments, Problem, Sampling, combine, reaches
 from egcam_jax.methods._registry import estimator
 
 
@@ -60,7 +60,8 @@ def smooth(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     def finish(mean: Any, kept: None) -> Estimate:
         field, deviations = mean
         stderr = uncertainty.replicated_standard_error(signed, seen(field), deviations)
-        return combine(problem, problem.weigh(field[0], problem.code.activation, field[1]), stderr=stderr)
+        weights = problem.weigh(field[0], problem.code.activation, field[1])
+        return combine(problem, weights, stderr=stderr, reached=reaches(field[0]))
 
     origins = (problem.code.activation, problem.x)
     return _precision.sampling(problem, options["tolerance"], block=block, finish=finish, origins=origins)
