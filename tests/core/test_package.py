@@ -60,7 +60,7 @@ RANKS = {
     "affine": 1, "compilation": 1, "tokens": 1, "answers": 1, "_bounds": 1, "_jaxprs": 0, "_returned": 0, "_calls": 0,
     "_context": 2,
     "perturb": 2, "splitting": 2, "maps": 2, "uncertainty": 2, "sharding": 2,
-    "fusion": 3, "kernel": 3,
+    "fusion": 3, "kernel": 3, "adaptive": 3,
     "methods": 4, "metrics": 4, "models": 4, "adapters": 4,
     "saturation": 5, "data": 5, "render": 5,
     "evaluate": 6,
