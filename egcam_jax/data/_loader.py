@@ -54,7 +54,7 @@ def stream(source: Source, settings: Preprocess, indices: Sequence[int], *, work
         An iterator of one ``Loaded`` for each index. A corrupt record comes as one with its ``error``.
 
     Raises:
-        ModuleNotFoundError: grain is not installed.
+        ModuleNotFoundError: grain is not installed, and ``workers`` is not 0.
         ValueError: ``workers`` is negative.
         IndexError: No such example.
     """
@@ -63,6 +63,8 @@ def stream(source: Source, settings: Preprocess, indices: Sequence[int], *, work
     for index in indices:
         if not 0 <= index < len(source):
             raise IndexError(f"indices: {index} came, where {source.name} has examples 0 to {len(source) - 1}")
+    if not workers:
+        return (_load(source, settings, int(index)) for index in indices)
     grain = need("grain", "reading data", "evaluate")
     options = grain.ReadOptions(num_threads=workers, prefetch_buffer_size=_AHEAD * workers)
     wanted = grain.MapDataset.source([int(index) for index in indices])
@@ -103,7 +105,7 @@ def pick_references(
     order = np.random.default_rng(seed).permutation(len(source))
     candidates = [int(i) for i in order if pictures[i] not in left_out]
     seen = frozenset() if place(theirs) == place(source) else _seen(theirs, settings, unwanted)
-    distinct = _distinct(stream(source, settings, candidates, workers=2), seen)
+    distinct = _distinct(stream(source, settings, candidates, workers=0), seen)
     drawn = sorted(islice(distinct, count), key=lambda one: one.index)
     if not drawn:
         raise ValueError(

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from egcam_jax.report._compare import Map, Row, compare_page
     from egcam_jax.report._csv import comma_separated
     from egcam_jax.report._evaluation import evaluation_page
+    from egcam_jax.report._facts import counted
     from egcam_jax.report._latex import latex
     from egcam_jax.report._markdown import markdown
     from egcam_jax.report._summary import Cell, Column, Summary, Table, summary
@@ -23,6 +24,7 @@ _HOMES = {
     "Table": "_summary",
     "comma_separated": "_csv",
     "compare_page": "_compare",
+    "counted": "_facts",
     "evaluation_page": "_evaluation",
     "latex": "_latex",
     "markdown": "_markdown",
@@ -39,6 +41,7 @@ __all__ = [
     "Table",
     "comma_separated",
     "compare_page",
+    "counted",
     "evaluation_page",
     "latex",
     "markdown",

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from egcam_jax.evaluate import _store
-from egcam_jax.evaluate._store import Run
 from egcam_jax.report._summary import arrow, known
+from egcam_jax.run import store as _store
+from egcam_jax.run.store import Run
 
 _SHOWN = {
     "insertion_auc": "share of the pixels inserted, most relevant first",

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from egcam_jax.evaluate import _store
 from egcam_jax.report import _cells, _curves, _gallery, _numbers, _page, _pictures, _ranks
 from egcam_jax.report._summary import Column, Summary, summary
+from egcam_jax.run import store as _store
 
 _COLOURS = 10
 

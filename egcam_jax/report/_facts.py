@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from egcam_jax.evaluate._store import Failure, Run
 from egcam_jax.metrics import METRICS
 from egcam_jax.report._statistics import LEVEL
+from egcam_jax.run.store import Failure, Run
 
 _TARGETS = {"label": "the image's own label", "top": "the network's top class"}
 

@@ -18,7 +18,20 @@ pytest.importorskip("grain")
 PINNED = Path(__file__).with_name("pinned")
 CELLS = 12
 """Blocks along each side of a picture, whose mean colours are pinned."""
-VOLATILE = {"versions", "device", "sha256", "started", "ended", "id", "rates", "digest", "completeness_remedy"}
+VOLATILE = {
+    "versions",
+    "device",
+    "sha256",
+    "started",
+    "ended",
+    "id",
+    "rates",
+    "digest",
+    "completeness_remedy",
+    "run_digest",
+    "parameters",
+    "content",
+}
 """Names of values that differ from one machine or one moment to the next, or that name flags."""
 VOLATILE_COLUMNS = {"provenance", "picture", "mask"}
 PLACE = re.compile(r"[^\s\"']*pytest-of-[^\s\"']*?/(?=photographs|data)")
@@ -38,7 +51,16 @@ def test_explain(egcam, tiny, photographs, pin):
 
 
 def test_compare(egcam, tiny, photographs, pin):
-    methods = ("--methods", "gradcam,expected_gradcam,ablationcam", "--samples", 2, "--scores", "--target", "tabby")
+    methods = (
+        "--methods",
+        "gradcam,expected_gradcam,ablationcam",
+        "--samples",
+        2,
+        "--metrics",
+        "insertion,deletion",
+        "--target",
+        "tabby",
+    )
     result = egcam("compare", photographs / "0.png", photographs / "3.png", *methods)
     assert result.exit_code == 0, result.output
     pin("compare", {"printed": result.stdout} | files("egcam-out"))

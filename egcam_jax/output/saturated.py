@@ -1,0 +1,191 @@
+"""What `egcam saturation` computes and writes: curves batch by batch for each network, maps of a few images, files."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from egcam_jax import render
+from egcam_jax import saturation as _core
+from egcam_jax.output import files, names, scaled
+from egcam_jax.run import Plan, prepare, provenance, sources
+from egcam_jax.run.session import Session
+
+NAME = "saturation"
+CURVES = ("similarity", "filter_similarity", "probability", "logit")
+
+
+class Asked(NamedTuple):
+    """What is asked for besides a plan: the scalings of curves, where they begin, and what is drawn of maps."""
+
+    steps: int
+    space: str
+    at: Sequence[float]
+    pictures: int
+    patches: int
+
+
+class Found(NamedTuple):
+    """What was found for one network.
+
+    Attributes:
+        name: Network and layer as they were asked for.
+        session: The run.
+        ids: Names of the images.
+        curves: By name, ``(N, A)``.
+        target: ``(N,)``.
+        unreadable: Name and reason of each image that could not be read.
+        maps: The picture of maps, ``None`` where there is none.
+    """
+
+    name: str
+    session: Session
+    ids: Sequence[str]
+    curves: dict[str, np.ndarray]
+    target: np.ndarray
+    unreadable: Sequence[tuple[str, str]]
+    maps: Any
+
+    @property
+    def layer(self) -> str:
+        """The target layer."""
+        return self.session.plan.layers or self.session.model.layer
+
+
+def alphas(asked: Asked) -> np.ndarray:
+    """The scalings of the curves, ``(A,)``."""
+    return np.linspace(0, 1, asked.steps, dtype=np.float32)
+
+
+def saturate(plan: Plan, name: str, asked: Asked, step: Callable[[str], None]) -> Found:
+    """One network's curves and maps."""
+    session = prepare(plan, whole=True, tell=lambda doing: step(f"{name}: {doing}"))
+    black = scaled.black(session.model.preprocess, asked.space)
+    step(f"{name}: curves")
+    ids: list[str] = []
+    images: list[Any] = []
+    parts, unreadable = [], []
+    loaded = sources.stream(session.source, session.model.preprocess, session.chosen.tolist())
+    for some, bad in _batches(loaded, session.size):
+        unreadable += bad
+        if some:
+            parts.append(_curves(session, some, alphas(asked), black))
+            ids += [one.id for one in some]
+            images += some[: max(asked.pictures - len(images), 0)]  # all others are done with
+    if not ids:
+        raise OSError(f"data: none of {len(unreadable)} images can be read; the first: {unreadable[0][1]}")
+    curves = {curve: np.concatenate([getattr(part, curve) for part in parts]) for curve in CURVES}
+    target = np.concatenate([part.target for part in parts])
+    step(f"{name}: maps")
+    maps = scaled.grid(session, list(zip(images, target.tolist())), asked.at, black, asked.patches)
+    return Found(name, session, ids, curves, target, unreadable, maps)
+
+
+def write(folder: Path, asked: Asked, found: Sequence[Found], document: Mapping[str, Any]) -> list[str]:
+    """Write the files, and return their names.
+
+    Args:
+        folder: Where to.
+        asked: The scalings.
+        found: By network.
+        document: What was asked for, for the numbers.
+    """
+    at = alphas(asked)
+    panels = {
+        "cosine similarity of the layer": {one.name: one.curves["similarity"] for one in found},
+        "softmax score of the top class": {one.name: one.curves["probability"] for one in found},
+    }
+    origin = "a black picture" if asked.space == "pixels" else "zero in the network's input"
+    device = {"versions": provenance.versions("matplotlib"), "device": provenance.device()}
+    numbers = {**device, "asked": document, "alphas": at.tolist(), "models": [_bands(one) for one in found]}
+    with files.staged(folder) as stage:
+        render.save_png(stage / f"{NAME}.png", render.bands(panels, at, axis=f"α (from {origin})"))
+        (stage / f"{NAME}.csv").write_text(_table(found, at), encoding="utf-8")
+        (stage / f"{NAME}.json").write_text(files.dump(numbers) + "\n", encoding="utf-8")
+        for one in found:
+            if one.maps is not None:
+                plain = "" if len(found) == 1 else f"-{names.of_network(one.name)}"
+                render.save_png(stage / f"maps{plain}.png", one.maps)
+        return sorted(path.name for path in stage.iterdir())
+
+
+def said(found: Found, at: np.ndarray) -> list[str]:
+    """How soon each mean curve comes within a tenth of its end; and what could not be read."""
+    curves = {"layer": found.curves["similarity"], "softmax": found.curves["probability"]}
+    parts = [f"{name} {_reached(np.nanmean(values, axis=0), at):.2f}" for name, values in curves.items()]
+    text = f"{found.name}, {len(found.ids)} images: the mean is within a tenth of its end from α = {', '.join(parts)}"
+    return [text, *(f"  unreadable: {name}: {reason}" for name, reason in found.unreadable)]
+
+
+def _curves(session: Session, images: Sequence[Any], at: np.ndarray, black: np.ndarray) -> Any:
+    """The curves of a batch, filled up so that all batches share a program."""
+    filled = [images[min(i, len(images) - 1)] for i in range(session.size)]
+    found = _core.saturation(
+        session.model.params,
+        session.model.apply_fn,
+        jnp.asarray(np.stack([np.asarray(one.x) for one in filled])),
+        alphas=at,
+        baseline=black,
+        layer=session.plan.layers or session.model.layer,
+        chunk_size=session.plan.chunk,
+    )
+    own = jax.device_get(found)._replace(alphas=np.zeros(session.size))
+    return jax.tree.map(lambda leaf: leaf[: len(images)], own)
+
+
+def _batches(loaded: Iterator[Any], size: int) -> Iterator[tuple[list[Any], list[tuple[str, str]]]]:
+    """Images that can be read, some at a time, and what cannot be read among them."""
+    images: list[Any] = []
+    bad: list[tuple[str, str]] = []
+    for one in loaded:
+        if one.error is None:
+            images.append(one)
+        else:
+            bad.append((one.id, one.error))
+        if len(images) == size:
+            yield images, bad
+            images, bad = [], []
+    if images or bad:
+        yield images, bad
+
+
+def _table(found: Sequence[Found], at: np.ndarray) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(("model", "layer", "image", "target", "alpha", *CURVES))
+    for one in found:
+        for i, (name, target) in enumerate(zip(one.ids, one.target)):
+            for j, alpha in enumerate(at):
+                values = [one.curves[curve][i, j] for curve in CURVES]
+                numbers = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
+                known = (one.session.model.name, one.layer, names.printable(name), target, f"{alpha:.6g}")
+                writer.writerow((*known, *numbers))
+    return file.getvalue()
+
+
+def _bands(found: Found) -> dict[str, Any]:
+    bands = {name: _core.band(jnp.asarray(found.curves[name])) for name in CURVES}
+    model = found.session.model
+    return {
+        "model": model.name,
+        "digest": model.digest,
+        "weights": str(model.weights),
+        "layer": found.layer,
+        "images": list(found.ids),
+        "unreadable": dict(found.unreadable),
+        "references": found.session.known,
+    } | {
+        name: {"mean": np.asarray(mean).tolist(), "two_standard_deviations": np.asarray(spread).tolist()}
+        for name, (mean, spread) in bands.items()
+    }
+
+
+def _reached(mean: np.ndarray, at: np.ndarray) -> float:
+    """Where a curve stays within a tenth of its last value from."""
+    away = np.flatnonzero(np.abs(mean - mean[-1]) > 0.1 * abs(mean[-1]))
+    return float(at[min(away[-1] + 1, len(at) - 1)]) if len(away) else float(at[0])
