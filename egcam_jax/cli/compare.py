@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from egcam_jax.cli import options
 
@@ -29,7 +30,8 @@ def compare(asked: Compare) -> int:
 
     err = console.console(stderr=True)
     run = pictures.begin(asked, metrics=asked.metrics)
-    document, count = {"files": {}, "images": []}, 0
+    document: dict[str, Any] = {"files": {}, "images": []}
+    count = 0
     if run.places:
         with console.bar(err) as step:
             session = pictures.session(run, step)

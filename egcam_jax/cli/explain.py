@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from egcam_jax.cli import options
 from egcam_jax.cli.command import flag
 
-Format = StrEnum("Format", {name: name for name in ("png", "npz", "both")})
+Format = StrEnum("Format", ["png", "npz", "both"])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

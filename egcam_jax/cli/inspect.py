@@ -119,13 +119,10 @@ def _written(default: Any) -> str:
     return str(default).lower() if default is None or isinstance(default, bool) else str(default)
 
 
-def _table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from egcam_jax.output import console
+    from egcam_jax.report import tables
 
-    table = Table(*header, box=None, show_header=any(header), padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+    table = tables.terminal(head, rows)
+    table.show_header = any(head)
     console.console().print(table)

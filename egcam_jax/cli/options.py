@@ -12,7 +12,7 @@ from egcam_jax.cli.command import Options, flag
 
 _METHOD, _RUN, _DATA = "Method", "Running", "Data"
 
-Dtype = StrEnum("Dtype", {name: name for name in ("float32", "bfloat16")})
+Dtype = StrEnum("Dtype", ["float32", "bfloat16"])
 
 Images = Annotated[
     list[str] | None,

@@ -1,7 +1,9 @@
 """What `explain` and `compare` do alike: find the pictures, refuse what makes no sense, load what they share."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from egcam_jax import data
@@ -63,8 +65,8 @@ def problems(run: Run) -> list[dict[str, str]]:
     return [{"path": path, "reason": reason} for path, reason in run.failures]
 
 
-def _references(refs: str | None) -> list[Any]:
-    """All files that references may be drawn from."""
+def _references(refs: str | None) -> list[Path]:
+    """All files that references may be drawn from, where they are a folder's or match a pattern."""
     if refs is None or ":" in refs:
         return []
-    return list(data.expand(refs))
+    return list(Path(refs).expanduser().rglob("*")) if os.path.isdir(os.path.expanduser(refs)) else data.expand(refs)

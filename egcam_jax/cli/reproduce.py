@@ -55,7 +55,7 @@ def reproduce(asked: Reproduce) -> int:
     from egcam_jax import evaluate as runs
     from egcam_jax import paper
     from egcam_jax.cli import errors, evaluate, several
-    from egcam_jax.output import console, files, names, reproduced
+    from egcam_jax.output import console, files, reproduced
 
     table = paper.table(asked.table)
     networks = several.networks(asked.model or table.networks, asked.weights or [])
@@ -75,7 +75,7 @@ def reproduce(asked: Reproduce) -> int:
             failures += 1
     file = asked.out / f"{table.name}.md"
     with files.staged(asked.out) as stage:
-        (stage / file.name).write_text(names.printable(paper.markdown(table, done)), encoding="utf-8")
+        (stage / file.name).write_text(printable(paper.markdown(table, done)), encoding="utf-8")
     reproduced.say(out, table, done)
     console.line(out, f"wrote {file}")
     return failures

@@ -3,13 +3,13 @@
 import dataclasses
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from egcam_jax.cli import options
 from egcam_jax.cli.command import flag
 
 _MAPS = "Maps"
-Space = StrEnum("Space", {name: name for name in ("pixels", "input")})
+Space = StrEnum("Space", ["pixels", "input"])
 _ASKED = (
     *("data", "limit", "classes", "space", "seed", "methods", "at", "pictures", "patches", "samples", "refs"),
     "num_refs",
@@ -60,7 +60,7 @@ def saturation(asked: Saturation) -> None:
     found = []
     with console.bar(console.console(stderr=True)) as step:
         for i, network in enumerate(networks):
-            own = {"model": network.name, "weights": network.weights, "layer": network.layer or ()}
+            own: dict[str, Any] = {"model": network.name, "weights": network.weights, "layer": network.layer or ()}
             own |= {"methods": methods if asked.pictures else ["gradcam"], "metrics": ()}
             own |= {} if asked.pictures else {"samples": None, "refs": None}
             plan = options.plan(asked, **own)

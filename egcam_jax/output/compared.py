@@ -10,6 +10,7 @@ import numpy as np
 
 from egcam_jax import render, report
 from egcam_jax.output import batches, files, names, records, words
+from egcam_jax.report.text import printable
 from egcam_jax.run import runner, sources
 from egcam_jax.run.batch import cut
 from egcam_jax.run.progress import Clock
@@ -173,7 +174,7 @@ def _page_row(row: Row) -> report.Row:
 
 
 def _name(row: Row) -> str:
-    return names.printable(Path(row.picture.id).name)
+    return printable(Path(row.picture.id).name)
 
 
 def _saliency(row: Row, cell: batches.Cell) -> np.ndarray:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from egcam_jax.output.names import printable
+from egcam_jax.report.text import printable
 
 _SILENCE = 60
 """Seconds without a word, where there is no bar."""

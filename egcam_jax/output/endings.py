@@ -8,8 +8,8 @@ import numpy as np
 from rich.console import Console
 
 from egcam_jax.output import words
-from egcam_jax.output.names import printable
 from egcam_jax.report import counted
+from egcam_jax.report.text import printable
 from egcam_jax.run import Process, references, store, traits
 
 _NAME = 24

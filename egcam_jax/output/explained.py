@@ -12,6 +12,7 @@ import numpy as np
 from egcam_jax import render
 from egcam_jax.models._files import digest
 from egcam_jax.output import batches, files, names, records, words
+from egcam_jax.report.text import printable
 from egcam_jax.run import identity, runner
 from egcam_jax.run.batch import cut
 from egcam_jax.run.progress import Clock
@@ -124,7 +125,7 @@ def _sheet(picture: Any, explanation: Any, record: Mapping[str, Any]) -> np.ndar
     overlay = render.overlay(picture.crop, np.asarray(explanation.saliency, np.float32))
     target = record["target"]
     titles = [
-        names.printable(Path(picture.id).name),
+        printable(Path(picture.id).name),
         f"{words.explained_text(target, record['negative'])}, {words.percent(target['probability'])}, "
         f"{record['method']}",
     ]

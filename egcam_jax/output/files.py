@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from egcam_jax.output.names import encodable
+from egcam_jax.report.text import encodable
 
 _STAGE = f".egcam-{socket.gethostname()}-"
 """What a folder is called in which files wait until all are there, before the number of its process."""

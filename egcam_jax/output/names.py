@@ -1,4 +1,4 @@
-"""Names of files, which never collide, and text that can be printed anywhere."""
+"""Names of files, which never collide."""
 
 import os
 import re
@@ -11,12 +11,6 @@ _SLUG_LENGTH = 40
 _STEM_BYTES = 180
 SUFFIXES = (".png", ".npz", ".html", ".json")
 """Of the files that are written."""
-_PICTURES = {
-    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"},
-    0x7F: 0x2421,
-    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
-}
-"""What is shown for characters that command a terminal: their pictures, as ``␛``; for those without one ``�``."""
 
 
 def distinct(names: Iterable[str], free: Callable[[str], bool] = lambda name: True) -> list[str]:
@@ -57,16 +51,6 @@ def _identity(path: str | Path) -> tuple[int, int] | None:
 def stem(path: Path) -> str:
     """A picture's name without its suffix, short enough that a class and a suffix can follow it."""
     return os.fsencode(path.stem)[:_STEM_BYTES].decode("utf-8", "ignore")
-
-
-def printable(text: str) -> str:
-    """Text that can be printed and encoded, also where a file's name is not valid UTF-8, or commands the terminal."""
-    return encodable(text).translate(_PICTURES)
-
-
-def encodable(text: str) -> str:
-    """Text that can be encoded, with "?" for what no file may hold."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def slugs(class_names: Sequence[str]) -> list[str]:

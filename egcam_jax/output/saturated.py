@@ -1,7 +1,5 @@
 """What `egcam saturation` computes and writes: curves batch by batch for each network, maps of a few images, files."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +11,8 @@ import numpy as np
 from egcam_jax import render
 from egcam_jax import saturation as _core
 from egcam_jax.output import files, names, scaled
+from egcam_jax.report import tables
+from egcam_jax.report.text import printable
 from egcam_jax.run import Plan, prepare, provenance, sources
 from egcam_jax.run.session import Session
 
@@ -155,17 +155,17 @@ def _batches(loaded: Iterator[Any], size: int) -> Iterator[tuple[list[Any], list
 
 
 def _table(found: Sequence[Found], at: np.ndarray) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("model", "layer", "image", "target", "alpha", *CURVES))
-    for one in found:
-        for i, (name, target) in enumerate(zip(one.ids, one.target)):
-            for j, alpha in enumerate(at):
-                values = [one.curves[curve][i, j] for curve in CURVES]
-                numbers = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
-                known = (one.session.model.name, one.layer, names.printable(name), target, f"{alpha:.6g}")
-                writer.writerow((*known, *numbers))
-    return file.getvalue()
+    value = lambda number: "" if np.isnan(number) else f"{number:.6g}"
+    rows = (
+        (
+            *(one.session.model.name, one.layer, printable(name), int(one.target[i]), value(alpha)),
+            *(value(one.curves[curve][i, j]) for curve in CURVES),
+        )
+        for one in found
+        for i, name in enumerate(one.ids)
+        for j, alpha in enumerate(at)
+    )
+    return tables.separated(("model", "layer", "image", "target", "alpha", *CURVES), rows)
 
 
 def _bands(found: Found) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from egcam_jax.output.names import printable
+from egcam_jax.report.text import printable
 
 _INDENT = 18
 _WIDE = 0.1

@@ -11,7 +11,7 @@ from egcam_jax.metrics import METRICS
 from egcam_jax.paper import _presets
 from egcam_jax.paper._compare import counterpart, plain
 from egcam_jax.paper._tables import Table
-from egcam_jax.report._facts import counted, explained, failures
+from egcam_jax.report import counted, explained, failures
 
 ALWAYS = (
     "Metrics are this library's, checked against Quantus 0.4.4, which the paper used; insertion and deletion are as "

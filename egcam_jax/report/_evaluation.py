@@ -61,13 +61,13 @@ def _column(column: Column) -> dict[str, Any]:
     cells = [
         {
             "words": words,
-            "mean": _numbers.spelt(words.mean),
+            "mean": _numbers.spelt(words.text),
             "bounds": f"{_numbers.spelt(words.low)} – {_numbers.spelt(words.high)}" if words.low else "",
             "value": repr(cell.interval.mean) if cell.interval.images else "",
             "places": [_percent(it, low, high) for it in cell.interval[:3]] if words.low else [],
             "title": _title(cell.interval.images, cell.p),
         }
-        for words, cell in zip(_cells.words(column), column.cells)
+        for words, cell in zip(_cells.cells(column), column.cells)
     ]
     metric = column.metric
     known = {"label": column.label, "arrow": column.arrow, "higher": metric.higher_is_better}

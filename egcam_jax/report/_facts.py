@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from egcam_jax.metrics import METRICS
 from egcam_jax.report._statistics import LEVEL
+from egcam_jax.run import traits
 from egcam_jax.run.store import Failure, Run
 
 _TARGETS = {"label": "the image's own label", "top": "the network's top class"}
@@ -128,8 +128,7 @@ def _there(run: Run, failure: Failure, metric: str) -> bool:
 
 
 def _timed(run: Run, label: str) -> bool:
-    name = run.asked["metrics"].get(label, {}).get("metric")
-    return name in METRICS and METRICS[name].family == "cost"
+    return traits.is_cost_of(run.asked["metrics"].get(label, {}).get("metric", ""))
 
 
 def _trouble(run: Run) -> str:

@@ -39,8 +39,11 @@ def document(session: Any) -> dict[str, Any]:
 
 def of_map(session: Any) -> str:
     """A digest of all that the map of a picture depends on, besides the picture and its place."""
-    wanted = {name: value for name, value in document(session).items() if name not in ("data", "batch")}
-    known = json.dumps({**wanted, "target": session.plan.target}, sort_keys=True, default=str)
+    whole = document(session)
+    wanted = {name: whole[name] for name in ("model", "references", "metrics", "seed")}
+    wanted |= {"methods": list(whole["methods"].values()), "target": session.plan.target}
+    wanted |= {"negative": session.plan.negative}
+    known = json.dumps(wanted, sort_keys=True, default=str)
     return hashlib.sha256(known.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from egcam_jax import data
 from egcam_jax.data._demo import VIEWS
-from egcam_jax.data._example import place
+from egcam_jax.data._example import Records, place
 from egcam_jax.run.sources import Pictures, open_source
 
 DEMO = "photographs that come with scikit-image"
@@ -72,10 +72,12 @@ def _known(source: str, images: np.ndarray, names: Sequence[str]) -> dict[str, A
 def _elsewhere(refs: str | data.Source, pick: Callable[..., Any]) -> tuple[np.ndarray, dict[str, Any]]:
     """References from a source of their own."""
     try:
-        source, unreadable = _noting(open_source(refs) if isinstance(refs, str) else refs)
+        given = open_source(refs) if isinstance(refs, str) else refs
+    except (OSError, ValueError) as error:
+        raise type(error)(f"refs: {str(error).removeprefix('data: ')}") from error
+    source, unreadable = _noting(given)
+    try:
         images, names = pick(source)
-    except OSError as error:
-        raise type(error)(f"refs: {error}") from error
     except ValueError as error:
         first = next(iter(unreadable.values()), error)
         raise ValueError(f"refs must hold a picture that can be read and is not explained itself: {first}") from error
@@ -93,7 +95,7 @@ def _noting(source: Any) -> tuple[Any, dict[str, str]]:
             unreadable[source.ids[index]] = str(error)
             raise
 
-    return (dataclasses.replace(source, read=read) if dataclasses.is_dataclass(source) else source), unreadable
+    return (dataclasses.replace(source, read=read) if isinstance(source, Records) else source), unreadable
 
 
 def files(refs: Any, ids: Sequence[str]) -> list[str]:

@@ -51,7 +51,7 @@ class Made(NamedTuple):
     error: Exception | None
 
 
-def everything(session: Session, batches: Sequence[Sequence[int]]) -> dict[int, dict[str, list[AskedMetric]]]:
+def everything(session: Session, batches: Sequence[Any]) -> dict[int, dict[str, list[AskedMetric]]]:
     """All that there is to do."""
     return {i: {one.label: ordered(session, i) for one in session.methods} for i in range(len(batches))}
 
@@ -64,7 +64,7 @@ def ordered(session: Session, number: int) -> list[AskedMetric]:
 
 def results(
     session: Session,
-    batches: Sequence[Sequence[int]],
+    batches: Sequence[Any],
     todo: Todo,
     *,
     clock: Clock,

@@ -22,7 +22,7 @@ class Target(NamedTuple):
 
     k: int = 1
     label: bool = False
-    index: int | None = None
+    index: int | None = None  # type: ignore[assignment]  # hides tuple.index, which nobody asks of a target
 
     def allowed(self, labels: Sequence[int], classes: int) -> np.ndarray:
         """The classes of an image of which the ``k`` with the largest logits are explained, ``(classes,)``.

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from egcam_jax.output import console, files, names, words
+from egcam_jax.report import text as printing
 
 
 def test_repeated_names_are_numbered_and_never_meet():
@@ -106,7 +107,7 @@ def test_json_has_null_where_numbers_are_not_finite():
 
 
 def test_what_commands_a_terminal_is_shown_and_done_nowhere():
-    text = names.printable("a\x1b[2J\r\x07\x00b\x7f\x9b1m\ud800\tä 猫\n")
+    text = printing.printable("a\x1b[2J\r\x07\x00b\x7f\x9b1m\ud800\tä 猫\n")
     assert text == "a␛[2J␍␇␀b␡�1m?\tä 猫\n"
     assert "\x1b" not in files.dump({"a": "\x1b"})
     assert json.loads(files.dump({"a": "\x1b"})) == {"a": "\x1b"}
