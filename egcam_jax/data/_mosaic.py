@@ -38,7 +38,12 @@ def open_mosaic(source: Records, name: str, *, seed: int = 0) -> Records:
         raise ValueError(f"{name}: four pictures of different classes wanted, {len(source)} came; name a larger source")
     ids = tuple(f"mosaic/{id}" for id in source.ids)
     return Records(
-        name=name, ids=ids, has_masks=True, read=lambda i: _example(source, i, ids[i], seed), labels=source.labels
+        name=name,
+        ids=ids,
+        has_masks=True,
+        read=lambda i: _example(source, i, ids[i], seed),
+        labels=source.labels,
+        passed=source.passed,
     )
 
 

@@ -45,7 +45,15 @@ def open_npz(text: str, name: str, class_names: Sequence[str] | None) -> Records
         return Example(ids[i], np.ascontiguousarray(np.broadcast_to(grey, (*grey.shape[:2], 3))), known(i), None)
 
     place = str(path.resolve())
-    return Records(name=name, ids=ids, has_masks=False, read=read, labels=known, place=place)
+    return Records(
+        name=name,
+        ids=ids,
+        has_masks=False,
+        read=read,
+        labels=known,
+        place=place,
+        content=lambda i: (str(images[i].shape).encode() + images[i].tobytes(),),
+    )
 
 
 def _split(text: str) -> tuple[Path, str | None]:

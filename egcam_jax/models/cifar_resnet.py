@@ -71,6 +71,7 @@ def _spec(depth: int) -> Spec:
         Unpublished(wanted),
         preprocess=Preprocess(size=32, resize=32),
         classes="cifar10",
+        head=("linear",),
         eps=1e-5,
     )
 

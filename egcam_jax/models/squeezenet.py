@@ -77,11 +77,6 @@ class SqueezeNet(nn.Module):
         return jnp.mean(x, axis=(1, 2))
 
 
-def rename(name: str) -> str:
-    """Our name of a tensor in torchvision's naming: the same."""
-    return name
-
-
 _CAFFE_UNITS = {"conv1x1_1": "squeeze", "conv1x1_2": "expand1x1", "conv3x3_2": "expand3x3"}
 _CAFFE_FIRES = dict(zip(range(2, 10), (number for number, squeezed in _V10.items() if squeezed)))
 
@@ -110,14 +105,17 @@ _V11_SOURCE = Url(
     f"{_SITE}squeezenet1_1-b8a52dc0.pth", "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b"
 )
 
+_HEAD = ("classifier/1",)
+
 SPECS = {
-    "squeezenet1_0": Spec(_V10_NETWORK, rename, "features", _V10_SOURCE),
-    "squeezenet1_1": Spec(_V11_NETWORK, rename, "features", _V11_SOURCE),
+    "squeezenet1_0": Spec(_V10_NETWORK, str, "features", _V10_SOURCE, head=_HEAD),
+    "squeezenet1_1": Spec(_V11_NETWORK, str, "features", _V11_SOURCE, head=_HEAD),
     "squeezenet1_0_caffe": Spec(
         partial(_V10_NETWORK, final_padding=1),
         rename_caffe,
         "features",
         Unpublished("a .safetensors file of the authors' network"),
         preprocess=_CAFFE,
+        head=_HEAD,
     ),
 }
