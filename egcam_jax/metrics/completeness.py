@@ -16,6 +16,7 @@ from egcam_jax.metrics._score import Score
     higher_is_better=False,
     needs=("saliency", "predict"),
     undefined="the map is not finite; or, relatively, the baseline has the image's score",
+    left_out="maps scaled to [0, 1] do not add up to a score",
     source="Sundararajan et al., Axiomatic Attribution for Deep Networks, ICML 2017",
 )
 def completeness_gap(

@@ -9,7 +9,7 @@ from jaxtyping import Array, Int
 
 from egcam_jax import _checks, _numerics
 from egcam_jax._types import Image, Map, Scalar
-from egcam_jax.metrics import _baselines, _inputs, _program, _steps
+from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -19,6 +19,8 @@ PERTURBATIONS = ("gaussian", "squares", "blocks")
 
 SCALES = ("none", "optimal")
 """The map as it comes, or times the factor that fits best."""
+_QUANTUS_PATCH = 4
+"""Side of the blocks of Quantus, unless told otherwise."""
 
 
 @metric(
@@ -27,6 +29,7 @@ SCALES = ("none", "optimal")
     needs=("saliency", "predict", "key"),
     undefined="the map is not finite, or zero everywhere where its scale is fitted",
     paper={"mode": "quantus_0_4_4", "patch_size": 56},
+    scaled={"patch_size": _scale.patch},
     source="Yeh et al., On the (In)fidelity and Sensitivity of Explanations, NeurIPS 2019",
 )
 def infidelity(
@@ -39,7 +42,7 @@ def infidelity(
     perturbation: str = "gaussian",
     num_samples: int = 200,
     noise_std: float = 0.2,
-    patch_size: int = 4,
+    patch_size: int | None = None,
     baseline: Any = "black",
     perturbations: Any = None,
     scale: str = "none",
@@ -63,7 +66,8 @@ def infidelity(
             ``patch_size``, without a key.
         num_samples: S, of random ones.
         noise_std: In the units of ``x``.
-        patch_size: In pixels.
+        patch_size: In pixels. By default a quarter of the image's shorter side, as the paper's 56 are of 224; in the
+            modes of Quantus its own default, 4.
         baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
             an array that broadcasts to one image, in the units of ``x``.
         perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, the I themselves, in place of a key.
@@ -89,8 +93,9 @@ def infidelity(
     checked = _inputs.images_and_maps(x, saliency, target)
     _checks.one_of("perturbation", perturbation, PERTURBATIONS)
     _checks.one_of("mode", mode, _steps.MODES)
-    _checks.count("patch_size", patch_size)
     height, width = checked.batch.saliency.shape[1:]
+    own = _scale.patch if mode == "definition" else lambda height, width: _QUANTUS_PATCH
+    patch_size = _scale.resolve("patch_size", patch_size, own, (height, width))
     if mode != "definition":
         _check_blocks(height, width, patch_size, baseline, perturbations, mode)
     if mode != "definition" or (perturbation == "blocks" and perturbations is None):
