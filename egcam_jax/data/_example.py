@@ -34,12 +34,15 @@ class Example(NamedTuple):
         labels: The network's classes that name what is to be seen, one or several that all fit; none where unknown.
         mask: ``(H, W)``, true on the object, upright as the picture; ``None`` where there is none. Pixels that are
             void, neither object nor background, are false.
+        context: What a network takes beside the picture, as ``explain`` takes it for a single image: a pytree of
+            arrays, of the same form for every example; ``None`` where there is none.
     """
 
     id: str
     image: UInt8[np.ndarray, "H W 3"]
     labels: tuple[int, ...]
     mask: Bool[np.ndarray, "H W"] | None
+    context: Any = None
 
 
 @runtime_checkable

@@ -1,7 +1,8 @@
 """Explaining an image again as its perturbed copies: what every metric of robustness does.
 
-``explain`` is called on one image at a time, and ``vmap``ped over the copies. An explainer that draws, with a key of
-its own, so draws the same for every copy as for the image (common random numbers): what differs is due to the copy.
+``explain`` is called on one image at a time, and ``vmap``ped over the copies, all with the index and the context of
+the image. An explainer that draws so draws the same for every copy as for the image, and as for the map that was
+stored (common random numbers): what differs is due to the copy.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from egcam_jax import _checks, _numerics
-from egcam_jax._types import Image, Map, Scalar
+from egcam_jax._types import Context, Image, Map, Scalar
 from egcam_jax.metrics import _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._score import Score
@@ -36,6 +37,7 @@ class Asked(NamedTuple):
     perturbations: Any
     nan_on_change: bool
     index: Any
+    context: Context
     chunk_size: int | None
 
 
@@ -45,7 +47,7 @@ def run(one: Callable[..., Score], metric: str, explain: Any, x: Any, key: Any, 
     Raises:
         ValueError: There is neither a class nor a model to find it with, or no model where its outputs count.
     """
-    checked = images(x, asked.target, asked.predict)
+    checked = images(x, asked.target, asked.predict, asked.context)
     if _checks.flag("nan_on_change", asked.nan_on_change) and asked.predict is None:
         raise ValueError(
             "predict is None, but copies that change the model's answer are to count as undefined: pass the model, or "
@@ -61,12 +63,12 @@ def run(one: Callable[..., Score], metric: str, explain: Any, x: Any, key: Any, 
         chunk_size=asked.chunk_size,
         evaluations=count + 1,
         count=count,
-        nan_on_change=asked.nan_on_change,
+        nan_on_change=bool(asked.nan_on_change),
         **options,
     )
 
 
-def images(x: Any, target: Any, predict: Any) -> _inputs.Checked:
+def images(x: Any, target: Any, predict: Any, context: Context) -> _inputs.Checked:
     """Check images that are explained again, and that the class of each is known or can be found.
 
     Raises:
@@ -76,7 +78,7 @@ def images(x: Any, target: Any, predict: Any) -> _inputs.Checked:
         raise ValueError(
             "target is None, and so is predict: pass the class of each image, or the model to take its top class."
         )
-    return _inputs.images(x, target)
+    return _inputs.images(x, target, context)
 
 
 def over(
@@ -96,7 +98,7 @@ def over(
     Args:
         compare: One copy to a number.
         subject: The image.
-        explain: Images and classes to maps.
+        explain: An image and its class to its map.
         predict: Images to logits, or ``None``.
         draw: ``(key, shape)`` to what is added to the image.
         block: Copies in one pass.
@@ -112,8 +114,7 @@ def over(
     target = _program.top(predict, x, subject.target)
 
     def look(image: Image) -> tuple[Map, Any]:
-        saliency = _numerics.accumulate(explain(image[None], target[None])[0])
-        return saliency, _program.logits(predict, image) if asked else None
+        return explain(image, target), _program.logits(predict, image) if asked else None
 
     saliency, logits = look(x)
 

@@ -5,8 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from egcam_jax import _numerics
-from egcam_jax._types import Image, Map, Scalar
-from egcam_jax.metrics import _copies, _program, _similarity, _steps, confidence
+from egcam_jax._types import Context, Image, Map, Scalar
+from egcam_jax.metrics import _copies, _inputs, _program, _similarity, _steps, confidence
 from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -22,6 +22,8 @@ def coherency(
     *,
     target: Any = None,
     predict: Any = None,
+    index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
     """Compare the map of an image with the map of what it shows: ``(1 + corr(a(x), a(m x))) / 2``.
@@ -35,6 +37,10 @@ def coherency(
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; needed for ``target=None`` alone.
+        index: The first image's index in the whole, or one for each, as it was given to ``egcam_jax.explain``, so that
+            both maps have the same draws.
+        context: What the model takes beside the images, a pytree of arrays with one row for each image; both maps have
+            the image's own row. ``explain`` must then have an argument ``context``.
         chunk_size: Images in one pass, each of which takes what ``explain`` takes for one image.
 
     Returns:
@@ -56,7 +62,7 @@ def coherency(
 
     Source: Poppi et al., 2021.
     """
-    checked = _copies.images(x, target, predict)
+    checked = _inputs.indexed(_copies.images(x, target, predict, context), index)
     return _program.run(_coherency, (explain, predict), checked, chunk_size=chunk_size, evaluations=2)
 
 
@@ -73,6 +79,8 @@ def adcc(
     *,
     target: Any = None,
     predict: Any = None,
+    index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
     """Average drop, coherency and complexity in one: the harmonic mean of the three, each turned so that 1 is best.
@@ -85,10 +93,12 @@ def adcc(
     one half of the image and 0 on the other has k = 1/2 here, and ``ln(H W / 2)`` there.
 
     Args:
-        explain: As for ``coherency``, as are ``x``, ``target`` and ``chunk_size``.
+        explain: As for ``coherency``, as are ``x``, ``target``, ``index``, ``context`` and ``chunk_size``.
         x: Images.
         target: Classes.
-        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits.
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; with a context ``predict(x, context)``.
+        index: The images' place in the whole.
+        context: What model and explainer take beside the images.
         chunk_size: Images in one pass.
 
     Returns:
@@ -113,39 +123,38 @@ def adcc(
     """
     if predict is None:
         raise ValueError("predict is None, but adcc asks the model for the average drop: pass the model.")
-    checked = _copies.images(x, target, predict)
+    checked = _inputs.indexed(_copies.images(x, target, predict, context), index)
     return _program.run(_adcc, (explain, predict), checked, chunk_size=chunk_size, evaluations=2)
 
 
 def _coherency(subject: Subject, explain: Any, predict: Any, *, block: int) -> Score:
     target = _program.top(predict, subject.x, subject.target)
-    saliency = _explained(explain, subject, subject.x, target)
-    return Score(_stays(explain, subject, saliency, target))
+    saliency = _explained(explain, subject.x, target)
+    return Score(_stays(explain, subject.x, saliency, target))
 
 
 def _adcc(subject: Subject, explain: Any, predict: Any, *, block: int) -> Score:
     x, target = subject.x, _program.top(predict, subject.x, subject.target)
-    saliency = _explained(explain, subject, x, target)
+    saliency = _explained(explain, x, target)
     probability = _program.output(predict, target, softmax=True)
     share = confidence.shown(saliency)
     lost = confidence.drop(probability(x), probability(x * share[..., None]))
-    parts = jnp.stack([_stays(explain, subject, saliency, target), share.mean(), lost])
+    parts = jnp.stack([_stays(explain, x, saliency, target), share.mean(), lost])
     good = jnp.stack([parts[0], 1 - parts[1], 1 - parts[2]])
     pairs = good[0] * good[1] + good[0] * good[2] + good[1] * good[2]
     return Score(_numerics.divide(3 * good.prod(), pairs), parts)  # 0 where two of them are 0, as where one is
 
 
-def _stays(explain: Any, subject: Subject, saliency: Map, target: Any) -> Scalar:
+def _stays(explain: Any, x: Image, saliency: Map, target: Any) -> Scalar:
     """The coherency of an image, given its map; NaN where that puts the pixels in no order."""
-    left = subject.x * confidence.shown(saliency)[..., None]
-    again = _explained(explain, subject, left, target)
+    again = _explained(explain, x * confidence.shown(saliency)[..., None], target)
     value = (1 + _similarity.correlation(saliency, again, "pearson")) / 2
     return jnp.where(_steps.ordered(saliency), value, jnp.nan)
 
 
-def _explained(explain: Any, subject: Subject, image: Image, target: Any) -> Map:
-    """The map of the image, or of what is left of it, as float32."""
-    saliency = _numerics.accumulate(explain(image[None], target[None])[0])
+def _explained(explain: Any, image: Image, target: Any) -> Map:
+    """The map of the image, or of the part that its map shows."""
+    saliency = explain(image, target)
     if saliency.shape != image.shape[:2]:
         raise ValueError(
             f"explain must return maps of the size of the images, {image.shape[:2]}, which hide pixels of them; got "

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from egcam_jax import _checks
+from egcam_jax._types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _similarity, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -31,6 +32,7 @@ def faithfulness_estimate(
     softmax: bool = False,
     similarity: str = "pearson",
     mode: str = "definition",
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Correlate the relevance of groups of pixels with what the class's score loses without them.
@@ -50,6 +52,8 @@ def faithfulness_estimate(
         softmax: Use the class's probability instead of its logit.
         similarity: ``"pearson"`` or ``"spearman"``.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times groups in one pass through the network; 32 by default.
 
     Returns:
@@ -63,7 +67,7 @@ def faithfulness_estimate(
 
     Source: Alvarez-Melis and Jaakkola, 2018.
     """
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     _checks.one_of("mode", mode, _steps.MODES)
     shape = checked.batch.x.shape[1:]
     step = _steps.size(step, shape, mode)

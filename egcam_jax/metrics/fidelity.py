@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from egcam_jax import _checks, _numerics
-from egcam_jax._types import Image, Map, Scalar
+from egcam_jax._types import Context, Image, Map, Scalar
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -49,6 +49,7 @@ def infidelity(
     softmax: bool = False,
     mode: str = "definition",
     index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Mean squared difference of what a map foretells of a perturbation, and what the class's score does.
@@ -76,6 +77,8 @@ def infidelity(
         softmax: Use the class's probability instead of its logit.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``; the latter two take blocks, and no key.
         index: The first image's index in the whole, or one for each.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times perturbations in one pass through the network; 32 by default.
 
     Returns:
@@ -90,7 +93,7 @@ def infidelity(
 
     Source: Yeh et al., 2019.
     """
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     _checks.one_of("perturbation", perturbation, PERTURBATIONS)
     _checks.one_of("mode", mode, _steps.MODES)
     height, width = checked.batch.saliency.shape[1:]

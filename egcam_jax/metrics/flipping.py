@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from egcam_jax import _checks
+from egcam_jax._types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -32,6 +33,7 @@ def pixel_flipping(
     normalize: bool = False,
     include_start: bool = False,
     mode: str = "definition",
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Area under the class's score as pixels are replaced by the baseline, ``step`` at a time, most relevant first.
@@ -52,6 +54,8 @@ def pixel_flipping(
         normalize: Divide by the width of the whole curve, so that the area is a mean height.
         include_start: Let the curve begin with the image itself; the reference leaves that out.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times steps in one pass through the network; 32 by default.
 
     Returns:
@@ -66,7 +70,7 @@ def pixel_flipping(
 
     Source: Bach et al., 2015; the area is Quantus's.
     """
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     _checks.one_of("mode", mode, _steps.MODES)
     shape = checked.batch.x.shape[1:]
     step = _steps.size(step, shape, mode)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from egcam_jax import _checks
+from egcam_jax._types import Context
 from egcam_jax.metrics import _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -38,6 +39,7 @@ def insertion_auc(
     *,
     step: int | None = None,
     area: str = "share",
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Area under the class's probability as pixels of the image are inserted into its blurred copy, best first.
@@ -56,6 +58,8 @@ def insertion_auc(
             about 224 steps. At 224 x 224 that is the published 224.
         area: ``"share"``, as above; or ``"rise"``, where a last step of fewer pixels counts as much as the others. The
             two are equal where ``step`` divides the number of pixels.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times steps in one pass through the network; 32 by default.
 
     Returns:
@@ -78,7 +82,7 @@ def insertion_auc(
     an 11 x 11 kernel that is nearly a box, with zeros beyond the borders. PolyCAM blurs with reflection and leaves the
     start out.
     """
-    return _run(("blurred", "image"), predict, x, saliency, target, step, area, chunk_size)
+    return _run(("blurred", "image"), predict, x, saliency, target, step, area, context, chunk_size)
 
 
 @metric(
@@ -98,6 +102,7 @@ def deletion_auc(
     *,
     step: int | None = None,
     area: str = "share",
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Area under the class's probability as pixels of the image are set to 0, most relevant first.
@@ -109,7 +114,7 @@ def deletion_auc(
 
     Source: Petsiuk et al., RISE, 2018.
     """
-    return _run(("image", "zeros"), predict, x, saliency, target, step, area, chunk_size)
+    return _run(("image", "zeros"), predict, x, saliency, target, step, area, context, chunk_size)
 
 
 @metric(
@@ -129,6 +134,7 @@ def insertion_deletion(
     *,
     step: int | None = None,
     area: str = "share",
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Insertion AUC less deletion AUC, image by image; higher is better, and arguments are as for ``insertion_auc``.
@@ -140,7 +146,7 @@ def insertion_deletion(
 
     Source: Englebert et al., 2022.
     """
-    return _run(("blurred", "image", "zeros"), predict, x, saliency, target, step, area, chunk_size)
+    return _run(("blurred", "image", "zeros"), predict, x, saliency, target, step, area, context, chunk_size)
 
 
 def blur(x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
@@ -178,9 +184,10 @@ def _run(
     target: Any,
     step: int | None,
     area: str,
+    context: Context,
     chunk_size: int | None,
 ) -> Score:
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     step = _steps.size(step, checked.batch.x.shape[1:])
     points = (len(stages) - 1) * _steps.count(checked.batch.saliency[0].size, step) + 1
     return _program.run(

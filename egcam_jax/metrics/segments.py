@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from egcam_jax import _checks, _numerics
+from egcam_jax._types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -36,6 +37,7 @@ def irof(
     baseline: Any = None,
     softmax: bool = True,
     mode: str = "definition",
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Area over the class's score, relative to the image's, as its segments are replaced, most relevant first.
@@ -57,6 +59,8 @@ def irof(
             or an array that broadcasts to one image, in the units of ``x``.
         softmax: Use the class's probability; ``False`` its logit.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``, which are the same.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times segments in one pass through the network; 32 by default.
 
     Returns:
@@ -73,7 +77,7 @@ def irof(
 
     Source: Rieger and Hansen, 2020.
     """
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     if _checks.one_of("mode", mode, ("definition", "quantus", "quantus_0_4_4")) == "quantus_0_4_4":
         mode = "quantus"  # of which 0.6 has no answer for images with channels
     labels = slic(checked.batch.x) if segments is None else _labels(segments, checked)

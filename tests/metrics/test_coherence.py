@@ -116,6 +116,20 @@ def test_the_top_class_is_found_and_stays_for_both_maps():
         metrics.adcc(explain, x, target=top)
 
 
+def test_both_maps_have_the_images_own_draws_and_its_own_context():
+    """A map that is drawn stays, since index and key are the same; one that is the context stays with its own row."""
+    x, target = example()
+    drawn = lambda x, target, index: jax.random.normal(jax.random.fold_in(jax.random.key(0), index[0]), x.shape[:3])
+    np.testing.assert_allclose(metrics.coherency(drawn, x, target=target, index=7).value, 1, rtol=1e-6)
+    rows = np.random.default_rng(5).standard_normal((4, 5, 4)).astype(np.float32)
+    own = lambda x, target, context: context
+    reads = lambda x, context: mixed(x * context[..., None])
+    got = metrics.adcc(own, x, target=target, predict=reads, context=rows)
+    want = metrics.average_drop(reads, x, rows, target, context=rows).value
+    np.testing.assert_allclose(got.curve[:, 0], 1, rtol=1e-6)
+    np.testing.assert_allclose(got.curve[:, 2], want, rtol=1e-5, atol=1e-6)
+
+
 def test_maps_that_say_nothing_are_undefined():
     x, _ = example()
     for saliency in (0.0, 0.7, np.nan):
