@@ -19,8 +19,9 @@ from egcam_jax.data._table import FILE, Row, read_table
 
 _SYNSET = re.compile(r"n\d{8}")
 _DOCUMENTS = frozenset(
-    f".{name}" for name in "txt md csv tsv json jsonl xml yaml yml html log ini db py ipynb".split(" ")
+    {".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".html", ".log", ".ini"}
 )
+_DOCUMENTS |= {".db", ".py", ".ipynb"}
 """Endings of what nobody takes for a picture."""
 
 

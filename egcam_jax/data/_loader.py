@@ -153,7 +153,7 @@ def draw_references(
         )
     drawn.sort(key=lambda one: one.index)
     x = np.stack([one.x for one in drawn if one.x is not None])
-    digest = hashlib.sha256(np.ascontiguousarray(x)).hexdigest()
+    digest = hashlib.sha256(x.tobytes()).hexdigest()
     return References(x, tuple(one.id for one in drawn), tuple(passed), digest)
 
 

@@ -56,7 +56,7 @@ def finder(folder: Path) -> Callable[[str], str]:
         spellings = _spellings(text)
         whole = next((spelling for spelling in spellings if exact(spelling)), None)
         if whole is not None:
-            return whole
+            return Path(whole).as_posix()
         files = sorted({file for spelling in spellings for file in matching(spelling)})
         if len(files) == 1:
             return files[0]

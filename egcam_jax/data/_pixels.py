@@ -27,7 +27,9 @@ def eight_bits(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:
     Raises:
         ImageFileError: Values of an unknown range, or a mode that has no way to RGB.
     """
-    deep = any(";16" in str(tile[3]) for tile in image.tile)  # the decoder keeps the upper 8 bits of such colours
+    deep = any(
+        ";16" in str(tile[3]) for tile in getattr(image, "tile", ())
+    )  # the decoder keeps the upper 8 bits of such colours
     tags = getattr(image, "tag_v2", {})
     image.load()
     if image.mode.startswith(("I", "F")):

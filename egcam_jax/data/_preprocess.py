@@ -135,13 +135,12 @@ def normalise(cropped: UInt8[np.ndarray, "h w 3"], settings: Preprocess) -> Floa
 
 
 def _centre(picture: Image.Image, settings: Preprocess, interpolation: Image.Resampling) -> Image.Image:
-    sides: tuple[int, int] = (settings.size,) * 2 if isinstance(settings.size, int) else tuple(settings.size)
-    if min(sides) > settings.resize:
+    height, width = (settings.size,) * 2 if isinstance(settings.size, int) else settings.size
+    if min(height, width) > settings.resize:
         raise ValueError(
-            f"settings: the crop of {min(sides)} pixels is larger than the shortest side after resizing, "
+            f"settings: the crop of {min(height, width)} pixels is larger than the shortest side after resizing, "
             f"{settings.resize}; raise resize or lower size"
         )
-    height, width = sides
     resized_width, resized_height = _resized(picture.size, (width, height), settings.resize)
     across = _extent(picture.width, resized_width, width)
     down = _extent(picture.height, resized_height, height)

@@ -94,8 +94,6 @@ def _columns(rows: list[list[str]]) -> tuple[int, int, list[list[str]]] | None:
         for index in (f"{stem}index", f"{stem}id", *_INDEX_COLUMNS):
             if index in head:
                 return head.index(index), head.index(name), rows[1:]
-    if all(len(row) == 2 for row in rows):
-        for index in (0, 1):
-            if all(row[index].isdecimal() for row in rows):
-                return index, 1 - index, rows
-    return None
+    pairs = all(len(row) == 2 for row in rows)
+    numbers = next((i for i in (0, 1) if pairs and all(row[i].isdecimal() for row in rows)), None)
+    return None if numbers is None else (numbers, 1 - numbers, rows)

@@ -82,7 +82,7 @@ def params_digest(params: Params) -> str:
         if values.dtype == object:  # a function, such as an activation in an Equinox module
             total.update(str(getattr(leaf, "__qualname__", type(leaf))).encode())
         elif values.size:
-            total.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8))
+            total.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return total.hexdigest()
 
 

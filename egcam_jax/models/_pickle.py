@@ -118,7 +118,7 @@ def _check(data: bytes, names: Mapping[tuple[str, str], Any]) -> int:
             stack = []
             continue
         if name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            memo[len(memo) if argument is None else argument] = stack[-1]
+            memo[len(memo) if argument is None else int(argument)] = stack[-1]
             continue
         above = stack[-2:]
         if len(before) < len(opcode.stack_before):
@@ -128,7 +128,7 @@ def _check(data: bytes, names: Mapping[tuple[str, str], Any]) -> int:
         if len(stack) < len(before):
             raise TorchFileError("not a readable file of PyTorch: its pickle takes more than it has made")
         del stack[len(stack) - len(before) :]
-        stack.extend([memo[argument]] if name in ("BINGET", "LONG_BINGET") else opcode.stack_after)
+        stack.extend([memo[int(argument or 0)]] if name in ("BINGET", "LONG_BINGET") else opcode.stack_after)
     return file.tell()
 
 

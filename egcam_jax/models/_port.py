@@ -113,7 +113,7 @@ def _place(tensors: Mapping[str, np.ndarray], wanted: Collection[Path], spec: Sp
 
 def _start(names: Iterable[tuple[str, ...]], wanted: Collection[Path], spec: Spec) -> tuple[str, ...]:
     """What to leave out at the beginning of names: with it most have a place."""
-    fitting = Counter({(): 0})
+    fitting: Counter[tuple[str, ...]] = Counter({(): 0})
     for parts in names:
         fitting.update(parts[:n] for n in range(min(_DEPTH + 1, len(parts))) if _path(parts[n:], spec) in wanted)
     return max(fitting, key=lambda start: (fitting[start], -len(start)))
