@@ -19,10 +19,9 @@ def methods(incomplete: str) -> list[str]:
 
 def metrics(incomplete: str) -> list[str]:
     """Complete the name of the last of several metrics, or families of them."""
-    from egcam_jax.metrics import METRICS
-    from egcam_jax.run import traits
+    from egcam_jax.metrics import FAMILIES, METRICS
 
-    return _several(incomplete, dict.fromkeys([*METRICS, *traits.FAMILIES]))
+    return _several(incomplete, dict.fromkeys([*METRICS, *FAMILIES]))
 
 
 def table(incomplete: str) -> list[str]:

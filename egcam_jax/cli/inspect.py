@@ -28,7 +28,7 @@ def layers(asked: Layers) -> None:
     from egcam_jax.output import console
 
     networks.check(asked.model, asked.weights)
-    default = networks.known(asked.model).layer
+    default = models.spec(asked.model).layer
     with console.bar(console.console()) as step:
         step(f"reading {asked.model}")
         if asked.weights is None:
@@ -45,11 +45,11 @@ def layers(asked: Layers) -> None:
 def models(asked: Options) -> None:
     """List the networks, with their default layers and where their weights come from."""
     from egcam_jax.cli import networks
-    from egcam_jax.models import names
+    from egcam_jax.models import names, spec
 
     rows = []
     for name in names():
-        known = networks.known(name)
+        known = spec(name)
         rows.append((name, known.classes, str(known.preprocess.size), known.layer, networks.source(name)))
     _table(("model", "classes", "pixels", "default layer", "weights"), rows)
 
@@ -66,17 +66,17 @@ def methods(asked: Options) -> None:
 
 def metrics(asked: Options) -> None:
     """List the metrics by what they measure; below each what it takes, and its options with their defaults."""
-    from egcam_jax.metrics import METRICS
-    from egcam_jax.run import asking, traits
+    from egcam_jax.metrics import FAMILIES, METRICS
+    from egcam_jax.run import asking
 
     family = None
-    for metric in sorted(METRICS.values(), key=lambda metric: traits.FAMILIES.index(metric.family)):
+    for metric in sorted(METRICS.values(), key=lambda metric: FAMILIES.index(metric.family)):
         if metric.family != family:
             family = metric.family
             typer.echo(family)
         better = "higher" if metric.higher_is_better else "lower"
         typer.echo(f"  {metric.name}  ({better} is better; {metric.source})")
-        typer.echo(f"    takes {traits.taken(metric)}")
+        typer.echo(f"    takes {asking.taken(metric)}")
         if given := asking.options(metric):
             typer.echo(f"    options {', '.join(f'{name}={_written(value)}' for name, value in given.items())}")
     typer.echo("\nScore a map with `egcam explain --metrics NAME:OPTION=VALUE,...`, a data set with `egcam evaluate`.")

@@ -96,11 +96,11 @@ class Drawing(Options):
 class Explaining(Drawing):
     """What `explain`, `compare` and `evaluate` share."""
 
-    model: Annotated[
-        str, flag("A network; `egcam models` lists them.", metavar="NAME", autocompletion=completion.model)
-    ] = "efficientnet_lite0"
-    weights: Annotated[
-        Path | None, flag("Its weights: .safetensors, .pth or .npz. Default: published.", metavar="FILE")
+    model: Model = "efficientnet_lite0"
+    weights: Weights = None
+    class_names: Annotated[
+        Path | None,
+        flag("Names of the classes: a file with a name in each line, or index,name.", metavar="FILE", rare=True),
     ] = None
     layer: Annotated[
         list[str] | None,

@@ -45,7 +45,7 @@ def begin(asked: Any, *, metrics: str, one_method: bool = False) -> Run:
     paths = [*source.paths, *(path for path, _ in failures), *([asked.weights] if asked.weights else [])]
     kept = names.identities([*paths, *_references(asked.refs)])
     if places:
-        plan = dataclasses.replace(plan, model=networks.early(asked.model, asked.weights))
+        plan = dataclasses.replace(plan, model=networks.early(asked.model, asked.weights, asked.class_names))
     return Run(plan, places, failures, kept)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from rich.console import Console
 
 from egcam_jax.output import words
-from egcam_jax.report import counted
+from egcam_jax.report import counted, timed
 from egcam_jax.report.text import printable
-from egcam_jax.run import Process, references, store, traits
+from egcam_jax.run import Process, references, store
 
 _NAME = 24
 _SEVERAL = 5
@@ -44,9 +44,8 @@ def evaluation(out: Console, path: Path, process: Process) -> None:
     run = store.read(path)
     session = run.sessions[-1] if run.sessions else {}
     methods, metrics = (len({kind[i] for kind in run.values}) for i in (0, 1))
-    timed = {label for label, known in run.asked["metrics"].items() if traits.is_cost_of(known["metric"])}
     undefined = sum(int((there & np.isnan(run.values[kind])).sum()) for kind, there in run.computed.items())
-    missing = sum(int((~there).sum()) for (_, label), there in run.computed.items() if label not in timed)
+    missing = sum(int((~there).sum()) for (_, label), there in run.computed.items() if not timed(run, label))
     counts = [f"{undefined} values undefined", f"{len(run.unreadable)} unreadable"]
     counts = [f"{missing} values missing"] * bool(missing) + [*counts, counted(len(run.failures), "failure")]
     wanted, there = run.asked["data"]["count"], len(run.images)

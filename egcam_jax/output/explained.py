@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from egcam_jax import render
-from egcam_jax.models._files import digest
+from egcam_jax.models import digest
 from egcam_jax.output import batches, files, names, records, words
 from egcam_jax.report.text import printable
 from egcam_jax.run import identity, runner

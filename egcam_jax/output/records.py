@@ -10,7 +10,7 @@ import numpy as np
 from egcam_jax import kernel
 from egcam_jax.metrics import METRICS, Score
 from egcam_jax.output.words import wide
-from egcam_jax.run import identity, provenance, references, traits
+from egcam_jax.run import identity, provenance, references
 from egcam_jax.run.asking import AskedMethod
 from egcam_jax.run.session import Session
 
@@ -138,7 +138,7 @@ def _score(metric: Any, score: Score) -> dict[str, Any]:
     value = float(score.value)
     return {
         "value": value,
-        "unit": traits.unit(metric),
+        "unit": metric.unit or None,
         "higher_is_better": metric.higher_is_better,
         "evaluations": score.evaluations or None,
         "of": "explanation" if "explain" in metric.needs else "model run",
@@ -217,7 +217,7 @@ def _references(session: Session) -> dict[str, Any]:
     known: Mapping[str, Any] = session.known or {}
     count, own = known["count"], known["source"] == references.DEMO
     few = f"{count} reference{'s' * (count > 1)}; {_FEW} or more make a distribution"
-    left_out = [f"left out: {said}" for said in known.get("unreadable", {}).values()]
+    left_out = [f"left out: {said}" for said in known.get("passed_over", ())]
     return {
         "source": "scikit-image's photographs (--refs for your own)" if own else known["source"],
         "count": count,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from egcam_jax.report._cells import LEGEND, TESTED
     from egcam_jax.report._compare import Map, Row, compare_page
     from egcam_jax.report._evaluation import evaluation_page
-    from egcam_jax.report._facts import counted, explained, failures
+    from egcam_jax.report._facts import counted, explained, failures, timed
     from egcam_jax.report._formats import comma_separated, grid, latex, markdown
     from egcam_jax.report._numbers import decimals, number
     from egcam_jax.report._statistics import BEST, LEVEL, TIED_BEST, Interval
@@ -21,7 +21,7 @@ _HOMES = {
     "_cells": ("LEGEND", "TESTED"),
     "_compare": ("Map", "Row", "compare_page"),
     "_evaluation": ("evaluation_page",),
-    "_facts": ("counted", "explained", "failures"),
+    "_facts": ("counted", "explained", "failures", "timed"),
     "_formats": ("comma_separated", "grid", "latex", "markdown"),
     "_numbers": ("decimals", "number"),
     "_statistics": ("BEST", "LEVEL", "TIED_BEST", "Interval"),

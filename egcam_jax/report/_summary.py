@@ -6,12 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from egcam_jax.metrics import METRICS, Metric
+from egcam_jax.metrics import FAMILIES, METRICS, Metric
 from egcam_jax.report import _facts, _statistics
 from egcam_jax.report._statistics import Interval
-from egcam_jax.run import traits
 from egcam_jax.run.store import ResultsError, Run
-from egcam_jax.run.traits import FAMILIES
 
 
 class Cell(NamedTuple):
@@ -160,7 +158,7 @@ def _columns(run: Run, seed: int) -> list[Column]:
 
 
 def _column(label: str, metric: Metric, scores: np.ndarray, computed: np.ndarray, means: Sequence[Interval]) -> Column:
-    better, timed = metric.higher_is_better, traits.is_cost(metric)  # which is taken of the first batch alone
+    better, timed = metric.higher_is_better, metric.family == "cost"  # which is taken of the first batch alone
     verdicts = _statistics.verdicts(scores, higher_is_better=better)
     ranks, ranked = _statistics.mean_ranks(scores, higher_is_better=better)
     cells = [

@@ -3,18 +3,33 @@
 import contextlib
 import inspect
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from egcam_jax import _checks
 from egcam_jax.methods import METHODS, Method, find
-from egcam_jax.metrics import METRICS, Metric
-from egcam_jax.run import traits
+from egcam_jax.metrics import FAMILIES, METRICS, Metric
 
 _WORDS = {"true": True, "false": False, "none": None}
-_MADE_HERE = ("chunk_size", "index", "key", "perturbations", "segments", "num_segments", "target", "predict", "layers")
+_ALWAYS = frozenset({"saliency", "predict", "explain", "key"})
+"""What every picture and network give to metrics."""
+_IN_WORDS = {
+    "saliency": "a map",
+    "predict": "the network",
+    "explain": "the method itself",
+    "params": "the network's parameters",
+    "mask": "masks of the objects",
+    "key": "a seed",
+    "batch": "several images to compare",
+    "mosaic": "mosaics",
+}
+_ABSENT = {"mask": "the data has no masks", "mosaic": "the data is no mosaic"}
+_MADE_HERE = (
+    *("chunk_size", "context", "index", "key", "perturbations", "probability", "segments", "num_segments", "target"),
+    *("predict", "layers"),
+)
 """Options of metrics that the runner gives, or that no text can give."""
 
 
@@ -91,15 +106,12 @@ def methods(names: str | Iterable[str], *, samples: int | None = None, refs: Any
     return asked
 
 
-def metrics(
-    names: str | Iterable[str], *, has: Iterable[str] = (), mosaics: bool = False
-) -> tuple[list[AskedMetric], dict[str, str]]:
+def metrics(names: str | Iterable[str], *, has: Iterable[str] = ()) -> tuple[list[AskedMetric], dict[str, str]]:
     """Read metrics; ``all`` and the families' names stand for every metric that the data allows.
 
     Args:
         names: ``NAME[:OPTION=VALUE...]``; ``_auc`` may be left out of a name.
-        has: What the data gives beside pictures, of ``metrics.NEEDS``: ``"mask"``, ``"batch"``.
-        mosaics: Whether the pictures are mosaics.
+        has: What the data gives beside pictures: ``"mask"``, ``"mosaic"``, ``"batch"``.
 
     Returns:
         The metrics, and why others of a group were left out, by name.
@@ -107,16 +119,16 @@ def metrics(
     Raises:
         ValueError: A metric or an option is unknown, comes twice, or needs what the data does not have.
     """
-    there = traits.ALWAYS | frozenset(has)
+    there = _ALWAYS | frozenset(has)
     asked: list[AskedMetric] = []
     left_out: dict[str, str] = {}
     for text in texts(names):
-        if text in METRICS or text not in ("all", *traits.FAMILIES):  # complexity is a metric, and a family
+        if text in METRICS or text not in ("all", *FAMILIES):  # complexity is a metric, and a family
             asked.append(_metric(text, there))
             continue
         for name, metric in METRICS.items():
             if text in ("all", metric.family):
-                if reason := traits.unfit(metric, there, mosaics=mosaics):
+                if reason := _unfit(metric, there):
                     left_out[name] = reason
                 else:
                     asked.append(AskedMetric(name, metric, {}))
@@ -202,10 +214,10 @@ def _metric(label: str, has: frozenset[str]) -> AskedMetric:
     name, given = _pairs(label, "metrics")
     full = next((known for known in (name, f"{name}_auc") if known in METRICS), None)
     if full is None:
-        known = [*METRICS, "all", *traits.FAMILIES]
+        known = [*METRICS, "all", *FAMILIES]
         raise ValueError(f"metrics must name known metrics; got {name!r}. {_checks.nearest(name, known)}")
     metric = METRICS[full]
-    if lacking := traits.lacking(metric, has):
+    if lacking := _lacking(metric, has):
         raise ValueError(f"metrics must be of what the data gives; got {full}, which needs {lacking}. Leave it out.")
     takes, read = options(metric), {option: value(text) for option, text in given.items()}
     for option, number in read.items():
@@ -224,6 +236,19 @@ def _check_kind(metric: str, option: str, given: Any, default: Any) -> None:
         raise ValueError(f"metrics: {metric}: {option} must be {wanted}, as {default} is; got {given!r}.")
 
 
-def columns(names: Sequence[Any]) -> list[str]:
-    """The labels of methods or metrics."""
-    return [one.label for one in names]
+def taken(metric: Metric) -> str:
+    """What a metric takes, in words."""
+    return ", ".join(words for need, words in _IN_WORDS.items() if need in metric.needs)
+
+
+def _lacking(metric: Metric, has: frozenset[str]) -> str:
+    """What a metric needs and the data does not give, in words; "" where nothing is missing."""
+    needs = " and ".join(words for need, words in _IN_WORDS.items() if need in metric.needs - has)
+    return f"{needs}; use egcam_jax.metrics.{metric.name} from Python" if "params" in metric.needs - has else needs
+
+
+def _unfit(metric: Metric, has: frozenset[str]) -> str:
+    """Why a group of metrics leaves this one out; "" where it does not."""
+    absent = [words for need, words in _ABSENT.items() if need in metric.needs - has]
+    needs = _lacking(metric, has)
+    return metric.left_out or (absent[0] if absent else f"it needs {needs}" if needs else "")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from egcam_jax.run.targets import Target
@@ -15,13 +16,14 @@ class Batch(NamedTuple):
         number: Of the batch in the run.
         images: The examples that could be read.
         unreadable: Index, name and reason of all others.
-        arrays: With ``size`` rows each: ``x``, ``allowed`` classes, ``index``, and ``mask`` where the data has masks.
+        arrays: With ``size`` rows each: ``x``, ``allowed`` classes, ``index``, and ``mask`` and ``context``
+            where the data has any.
     """
 
     number: int
     images: Sequence[Any]
     unreadable: Sequence[tuple[int, str, str]]
-    arrays: dict[str, np.ndarray]
+    arrays: dict[str, Any]
 
 
 def cut(indices: np.ndarray, size: int) -> list[np.ndarray]:
@@ -49,11 +51,13 @@ def gather(
     filled = [images[min(i, len(images) - 1)] for i in range(size)] if images else []
     if not filled:
         return Batch(number, images, unreadable, {})
-    arrays = {
+    arrays: dict[str, Any] = {
         "x": np.stack([one.x for one in filled]),
         "allowed": np.stack([target.allowed(one.labels, classes) for one in filled]),
         "index": np.asarray([one.index for one in filled], np.int32),
     }
+    if (context := [getattr(one, "context", None) for one in filled])[0] is not None:
+        arrays["context"] = jax.tree.map(lambda *leaves: np.stack(leaves), *context)
     if masks:
         nothing = np.zeros(arrays["x"].shape[1:3], bool)
         arrays["mask"] = np.stack([nothing if one.mask is None else one.mask for one in filled])

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
+from egcam_jax.models import params_digest
 from egcam_jax.run.asking import AskedMethod
 
 
@@ -24,7 +24,7 @@ def document(session: Any) -> dict[str, Any]:
         "model": {
             "name": model.name,
             "digest": model.digest,
-            "parameters": parameters(model.params),
+            "parameters": params_digest(model.params)[:16],
             "layer": list(plan.layer) or [model.layer],
             "dtype": plan.dtype,
             "preprocessing": dataclasses.asdict(model.preprocess),
@@ -65,18 +65,9 @@ def digest(ids: Sequence[str], labels: Sequence[Sequence[int]]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def parameters(params: Any) -> str:
-    """A digest of a network's parameters: their names, shapes and values."""
-    known = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        known.update(f"{jax.tree_util.keystr(path)} {getattr(leaf, 'dtype', '')} {np.shape(leaf)}".encode())
-        known.update(_bytes(leaf))
-    return known.hexdigest()[:16]
-
-
 def array(values: Any) -> str:
     """A digest of an array's values."""
-    return hashlib.sha256(_bytes(values)).hexdigest()[:16]
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()[:16]
 
 
 def method(asked: AskedMethod, references: int) -> dict[str, Any]:
@@ -88,12 +79,6 @@ def method(asked: AskedMethod, references: int) -> dict[str, Any]:
         "samples": asked.samples or record.num_samples,
         "references": min(asked.refs or references, references) if record.needs_refs else None,
     }
-
-
-def _bytes(values: Any) -> bytes:
-    if hasattr(values, "dtype") and jax.dtypes.issubdtype(values.dtype, jax.dtypes.prng_key):
-        values = jax.random.key_data(values)
-    return np.ascontiguousarray(np.asarray(values)).tobytes()
 
 
 def _labels(source: Any, index: int) -> tuple[int, ...]:

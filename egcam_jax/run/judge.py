@@ -8,7 +8,7 @@ import numpy as np
 
 from egcam_jax.metrics import Score, running_time
 from egcam_jax.metrics.segments import slic
-from egcam_jax.run import programs, traits
+from egcam_jax.run import programs
 from egcam_jax.run.asking import AskedMethod, AskedMetric
 from egcam_jax.run.session import Session, program
 
@@ -35,14 +35,14 @@ def judge(
     label = f"{method.label} × {metric.label}"
     if (difference := _difference(metric, known)) is not None:
         return Score(difference)
-    if traits.of_batch(metric.metric):
+    if "batch" in metric.metric.needs:
         return _among(arrays, extra, metric)
     made = programs.explainer(session.plan, session.model, method)
     explainer = session.programs.setdefault(("explainer", method.label), made)
-    if traits.is_cost(metric.metric):
+    if metric.metric.family == "cost":
         return _time(session, arrays, extra, explainer, method, metric)
     room = None
-    if traits.takes_segments(metric.metric):
+    if metric.metric.segments:
         extra.setdefault("segments", slic(jax.device_get(arrays["x"])))
         room = programs.room(extra["segments"])
         arrays = {**arrays, "segments": programs.spread(extra["segments"], session.devices)}
@@ -62,9 +62,9 @@ def _among(arrays: dict[str, Any], extra: dict[str, Any], metric: AskedMetric) -
 
 def _difference(metric: AskedMetric, known: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """One metric less another, where both are there with the same options."""
-    if not (parts := traits.difference_of(metric.metric)):
+    if not metric.metric.difference:
         return None
-    one, other = (metric.label.replace(metric.metric.name, name, 1) for name in parts)
+    one, other = (metric.label.replace(metric.metric.name, name, 1) for name in metric.metric.difference)
     return known[one] - known[other] if one in known and other in known else None
 
 
@@ -78,7 +78,8 @@ def _time(
 ) -> Score:
     """Seconds of a method on single images, on one device; what fills the batch up is not timed."""
     alone = session.programs.setdefault(("alone", method.label), jax.jit(explainer))
-    images = (arrays["x"][: extra["count"]], arrays["target"][: extra["count"]])
-    shared, mine = jax.device_put((session.shared, images), session.devices.devices.flat[0])
+    mine = {name: arrays[name] for name in ("x", "target", "index", "context") if name in arrays}
+    mine = jax.tree.map(lambda leaf: leaf[: extra["count"]], mine)
+    shared, mine = jax.device_put((session.shared, mine), session.devices.devices.flat[0])
     bound = jax.tree_util.Partial(alone, shared["params"], shared["references"], shared["key"])
-    return running_time(bound, mine[0], target=mine[1], **metric.options)
+    return running_time(bound, mine.pop("x"), **mine, **metric.options)

@@ -1,6 +1,7 @@
 """The compiled programs of a run, one for each method and metric, their batches spread over this host's devices."""
 
 import functools
+import inspect
 from collections.abc import Callable, MutableMapping
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from egcam_jax import compilation
 from egcam_jax.methods import explain
+from egcam_jax.metrics import in_dtype
 from egcam_jax.models import Model
 from egcam_jax.run.asking import AskedMethod, AskedMetric
 from egcam_jax.run.plan import Plan
@@ -68,11 +70,11 @@ def over_images(
     return compilation.jit(mapped, static_argnames=())
 
 
-def look(model: Model, k: int) -> Callable[[Any, Any], Any]:
+def look(plan: Plan, model: Model, k: int) -> Callable[[Any, Any], Any]:
     """What the network says of images, and which classes are explained: of the allowed ones the ``k`` with most."""
 
     def function(shared: Any, images: Any) -> dict[str, Any]:
-        logits = model.apply_fn(shared["params"], images["x"]).astype(jnp.float32)
+        logits = _network(plan, model, shared)(images["x"], *_context(images).values()).astype(jnp.float32)
         allowed = jnp.where(images["allowed"], logits, -jnp.inf)
         target = jnp.argmax(allowed, axis=1) if k == 1 else jax.lax.top_k(allowed, k)[1]
         chosen = jnp.take_along_axis(jax.nn.softmax(logits), target.reshape(len(logits), -1), axis=1)
@@ -85,7 +87,7 @@ def explained(plan: Plan, model: Model, asked: AskedMethod, whole: bool) -> Call
     """A method's explanations of images; the maps alone unless they are wanted ``whole``."""
 
     def function(shared: Any, images: Any) -> Any:
-        call = functools.partial(_explain, plan, model, asked, index=images["index"])
+        call = functools.partial(_explain, plan, model, asked, index=images["index"], **_context(images))
         made = call(shared["params"], shared["references"], shared["key"], images["x"], images["target"])
         return made if whole else Maps(made.cam, made.saliency)
 
@@ -95,8 +97,11 @@ def explained(plan: Plan, model: Model, asked: AskedMethod, whole: bool) -> Call
 def explainer(plan: Plan, model: Model, asked: AskedMethod) -> Callable[..., Any]:
     """A method as metrics take it once parameters, references and key are bound: images and classes to maps."""
 
-    def saliency(params: Any, references: Any, key: Any, x: Any, target: Any) -> Any:
-        return _explain(plan, model, asked, params, references, key, x, target, index=0).saliency
+    def saliency(
+        params: Any, references: Any, key: Any, x: Any, target: Any, index: Any = 0, context: Any = None
+    ) -> Any:
+        given = {} if context is None else {"context": context}
+        return _explain(plan, model, asked, params, references, key, x, target, index=index, **given).saliency
 
     return saliency
 
@@ -113,23 +118,17 @@ def judged(
         saliency: The ``explainer`` of the method, for metrics that explain again.
         room: For segments, where the metric takes any.
     """
-    needs = metric.metric.needs
+    needs, takes = metric.metric.needs, inspect.signature(metric.metric.function).parameters
 
     def function(shared: Any, images: Any) -> dict[str, Any]:
-        params = shared["params"]
-        given: dict[str, Any] = {}
-        if needs & {"explain", "predict"}:
-            predict = jax.tree_util.Partial(model.apply_fn, params)
-            given |= {"predict": predict, "x": images["x"], "target": images["target"]}
-        if "explain" in needs:
-            given["explain"] = jax.tree_util.Partial(saliency, params, shared["references"], shared["key"])
-        if "key" in needs:
-            given |= {"key": shared["metrics_key"], "index": images["index"]}
-        given |= {name: images[name] for name in ("saliency", "mask") if name in needs}
-        if room is not None:
-            given |= {"segments": images["segments"], "num_segments": room}
-        if plan.chunk is not None and needs & {"predict", "explain"}:
-            given["chunk_size"] = plan.chunk
+        known = {name: images[name] for name in ("x", "saliency", "mask", "target", "index") if name in images}
+        known |= {"predict": _network(plan, model, shared), "key": shared["metrics_key"], **_context(images)}
+        known["explain"] = jax.tree_util.Partial(saliency, shared["params"], shared["references"], shared["key"])
+        known |= {} if plan.chunk is None else {"chunk_size": plan.chunk}
+        known |= {} if room is None else {"segments": images["segments"], "num_segments": room}
+        given = {name: value for name, value in known.items() if name in takes and name not in metric.options}
+        if not needs & {"predict", "explain"}:
+            given = {name: value for name, value in given.items() if name in needs}
         score = metric.metric.function(**given, **metric.options)
         passes = jnp.full(score.value.shape, score.evaluations, jnp.int32)
         return {"value": score.value, "passes": passes} | ({} if score.curve is None else {"curve": score.curve})
@@ -140,6 +139,20 @@ def judged(
 def room(segments: np.ndarray) -> int:
     """How many segments a program must have room for."""
     return -(-(int(segments.max()) + 1) // _ROOM) * _ROOM
+
+
+def _context(images: Any) -> dict[str, Any]:
+    """What the network takes beside the images, where it takes anything."""
+    return {"context": images["context"]} if "context" in images else {}
+
+
+def _network(plan: Plan, model: Model, shared: Any) -> Any:
+    """The network as a function of images, in the arithmetic that is asked for."""
+    return in_dtype(jax.tree_util.Partial(model.apply_fn, shared["params"]), _dtype(plan))
+
+
+def _dtype(plan: Plan) -> Any:
+    return jnp.bfloat16 if plan.dtype == "bfloat16" else None
 
 
 def _explain(
@@ -158,7 +171,7 @@ def _explain(
         negative=plan.negative,
         num_samples=asked.samples,
         chunk_size=plan.chunk,
-        compute_dtype=jnp.bfloat16 if plan.dtype == "bfloat16" else None,
+        compute_dtype=_dtype(plan),
         **at,
         **asked.arguments,
     )

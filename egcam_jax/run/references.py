@@ -1,16 +1,13 @@
 """What images are compared with: drawn from where it was asked for, and never what is explained."""
 
-import dataclasses
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from egcam_jax import data
-from egcam_jax.data._demo import VIEWS
-from egcam_jax.data._example import Records, place
 from egcam_jax.run.sources import Pictures, open_source
 
 DEMO = "photographs that come with scikit-image"
@@ -46,18 +43,21 @@ def draw(
     Raises:
         ValueError, OSError: As ``data.open_source`` and ``data.pick_references``.
     """
-    pick = functools.partial(data.pick_references, settings=preprocess, seed=seed)
+    pick = functools.partial(data.draw_references, settings=preprocess, seed=seed, workers=0)
     avoid: dict[str, Any] = {} if isinstance(source, Pictures) else {"avoid": ids, "explained": source}
     if refs is not None:
-        return _elsewhere(refs, functools.partial(pick, count=count, **avoid))
+        try:
+            other = open_source(refs) if isinstance(refs, str) else refs
+            return _known(other.name, pick(other, count=count, **avoid))
+        except (OSError, ValueError) as error:
+            raise type(error)(f"refs: {str(error).removeprefix('data: ')}") from error
     left = len(source) - len(ids)
     if left >= min(count, _FEWEST) and not mosaics(source):  # of which each shows what others show too
-        images, names = pick(source, count=min(count, left), **avoid)
-        return images, _known(f"{source.name}, {LEFT}", images, names)
+        return _known(f"{source.name}, {LEFT}", pick(source, count=min(count, left), **avoid))
     images = data.demo_references(preprocess)[:count]
-    names = data.DEMO_REFERENCES[: -(-len(images) // VIEWS)]
-    both = {*names} & {*ids} if place(source) == place(data.open_source("demo")) else ()  # others may have their names
-    return images, _known(DEMO, images, names) | {"explained": len(both)}
+    names = data.DEMO_REFERENCES[: -(-len(images) // data.VIEWS)]
+    both = {*names} & {*ids} if data.place(source) == data.place(data.open_source("demo")) else ()  # not others' names
+    return images, _known(DEMO, data.References(images, names, (), ""))[1] | {"explained": len(both)}
 
 
 def mosaics(source: data.Source) -> bool:
@@ -65,37 +65,10 @@ def mosaics(source: data.Source) -> bool:
     return source.name.startswith("mosaic:")
 
 
-def _known(source: str, images: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    return {"source": source, "ids": list(names), "count": len(images), "explained": 0}
-
-
-def _elsewhere(refs: str | data.Source, pick: Callable[..., Any]) -> tuple[np.ndarray, dict[str, Any]]:
-    """References from a source of their own."""
-    try:
-        given = open_source(refs) if isinstance(refs, str) else refs
-    except (OSError, ValueError) as error:
-        raise type(error)(f"refs: {str(error).removeprefix('data: ')}") from error
-    source, unreadable = _noting(given)
-    try:
-        images, names = pick(source)
-    except ValueError as error:
-        first = next(iter(unreadable.values()), error)
-        raise ValueError(f"refs must hold a picture that can be read and is not explained itself: {first}") from error
-    return images, _known(source.name, images, names) | ({"unreadable": unreadable} if unreadable else {})
-
-
-def _noting(source: Any) -> tuple[Any, dict[str, str]]:
-    """A source that notes which of its examples could not be read, and why."""
-    unreadable: dict[str, str] = {}
-
-    def read(index: int) -> data.Example:
-        try:
-            return source[index]
-        except OSError as error:
-            unreadable[source.ids[index]] = str(error)
-            raise
-
-    return (dataclasses.replace(source, read=read) if isinstance(source, Records) else source), unreadable
+def _known(source: str, drawn: data.References) -> tuple[np.ndarray, dict[str, Any]]:
+    """References, and what is known of them."""
+    known = {"source": source, "ids": list(drawn.ids), "count": len(drawn.x), "explained": 0}
+    return drawn.x, known | ({"passed_over": [": ".join(one) for one in drawn.passed]} if drawn.passed else {})
 
 
 def files(refs: Any, ids: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from egcam_jax.metrics import Score
-from egcam_jax.run import batch, programs, sources, traits
+from egcam_jax.run import batch, programs, sources
 from egcam_jax.run.asking import AskedMethod, AskedMetric
 from egcam_jax.run.judge import judge
 from egcam_jax.run.progress import Clock, Progress
@@ -58,8 +58,8 @@ def everything(session: Session, batches: Sequence[Any]) -> dict[int, dict[str, 
 
 def ordered(session: Session, number: int) -> list[AskedMetric]:
     """The metrics of a batch: times of the first batch alone, and differences of others after them."""
-    asked = [one for one in session.metrics if number == 0 or session.whole or not traits.is_cost(one.metric)]
-    return sorted(asked, key=lambda one: traits.difference_of(one.metric) is not None)
+    asked = [one for one in session.metrics if number == 0 or session.whole or one.metric.family != "cost"]
+    return sorted(asked, key=lambda one: bool(one.metric.difference))
 
 
 def results(
@@ -110,7 +110,7 @@ def _one_batch(
         yield Seen(one, {})
         return
     arrays = programs.spread(one.arrays, session.devices)
-    look = program(session, "look", lambda: programs.look(session.model, session.target.k))
+    look = program(session, "look", lambda: programs.look(session.plan, session.model, session.target.k))
     seen = jax.device_get(look(session.shared, arrays))
     yield Seen(one, seen)
     arrays = {name: value for name, value in arrays.items() if name != "allowed"}

@@ -59,7 +59,7 @@ class Session(NamedTuple):
         return identity.document(self)
 
 
-def read(asked: Plan, *, has: Sequence[str] = ("mask", "batch")) -> list[asking.AskedMethod]:
+def read(asked: Plan, *, has: Sequence[str] = ("mask", "mosaic", "batch")) -> list[asking.AskedMethod]:
     """Refuse what makes no sense before anything is loaded, and return the methods.
 
     Args:
@@ -70,7 +70,7 @@ def read(asked: Plan, *, has: Sequence[str] = ("mask", "batch")) -> list[asking.
         ValueError, TypeError: It names the argument.
     """
     plan.check(asked)
-    wanted, _ = asking.metrics(asked.metrics, has=has, mosaics=True)
+    wanted, _ = asking.metrics(asked.metrics, has=has)
     judge_one_side = [one.metric.name for one in wanted if one.metric.family == "faithfulness"]
     if asked.negative and judge_one_side:
         raise ValueError(
@@ -100,7 +100,7 @@ def prepare(
         ValueError, TypeError: The plan asks for what there is not, or what makes no sense.
         OSError: Files that cannot be read, or none.
     """
-    methods = read(asked, has=("mask", *has))
+    methods = read(asked, has=("mask", "mosaic", *has))
     tell(f"loading {getattr(asked.model, 'name', asked.model)}")
     model = models.load(asked.model, weights=asked.weights) if isinstance(asked.model, str) else asked.model
     source: Any = asked.data
@@ -109,8 +109,8 @@ def prepare(
     classes = number_of_classes(model)
     target = targets.parse(asked.target, model.class_names, classes)
     _check_layers(asked, model)
-    masks = ("mask",) if source.has_masks else ()
-    metrics, left_out = asking.metrics(asked.metrics, has=(*masks, *has), mosaics=references.mosaics(source))
+    given = [*["mask"] * source.has_masks, *["mosaic"] * references.mosaics(source), *has]
+    metrics, left_out = asking.metrics(asked.metrics, has=given)
     chosen = choose(len(source), asked.limit, asked.seed)
     drawn, known = None, None
     if any(one.method.needs_refs for one in methods):

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from egcam_jax import data
-from egcam_jax.data._example import Records
-from egcam_jax.models._files import digest
+from egcam_jax.models import digest
 
 TROUBLE = (OSError, ValueError, RuntimeError, MemoryError, FloatingPointError)
 """What may go wrong with one picture, and must not stop the others."""
@@ -25,6 +24,7 @@ class Loaded(NamedTuple):
         labels: The classes that name it; none where unknown.
         mask: ``(H, W)``, true on the object; ``None`` where there is none.
         error: What is wrong with an example that cannot be read.
+        context: What the network takes beside the picture.
         shape: ``(H, W)`` of the picture's file, where it is one.
         digest: SHA-256 of that file.
     """
@@ -36,12 +36,13 @@ class Loaded(NamedTuple):
     labels: tuple[int, ...]
     mask: Any
     error: str | None
+    context: Any = None
     shape: tuple[int, int] = (0, 0)
     digest: str = ""
 
 
 @dataclass(frozen=True)
-class Pictures(Records):
+class Pictures(data.Records):
     """Pictures by their files: a source whose examples have neither labels nor masks."""
 
     paths: tuple[Path, ...] = ()
@@ -110,4 +111,4 @@ def _load(source: Pictures, preprocess: data.Preprocess, index: int) -> Loaded:
         x = data.normalise(crop, preprocess)
     except TROUBLE as error:
         return Loaded(index, str(path), None, None, (), None, reason(path, error))
-    return Loaded(index, str(path), crop, x, (), None, None, image.shape[:2], sha256)
+    return Loaded(index, str(path), crop, x, (), None, None, None, image.shape[:2], sha256)

@@ -9,7 +9,7 @@ from tiny_network import document, pictures
 
 import egcam_jax
 from egcam_jax import metrics
-from egcam_jax.run.traits import FAMILIES
+from egcam_jax.metrics import FAMILIES
 
 
 def scores(result):

@@ -229,7 +229,7 @@ def test_a_finished_run_does_nothing_again(folder, tmp_path):
             {"model": dataclasses.replace(tiny_model(), preprocess=dataclasses.replace(PREPROCESS, scale=2.0))},
             r"model\.preprocessing\.scale was 1\.0, now 2\.0",
         ),
-        ({"model": tiny_model(scale=2.0)}, "model.parameters was [0-9a-f]+, now [0-9a-f]+"),
+        ({"model": tiny_model(scale=2.0)}, "content of the model's parameters was [0-9a-f]+, now [0-9a-f]+"),
     ],
 )
 def test_a_changed_option_is_refused_with_the_difference(folder, tmp_path, change, said):
@@ -247,7 +247,7 @@ def test_labels_that_have_changed_are_another_run(tmp_path):
     evaluate.run(asked)
     table = [f"crane/0{i}.png,catamaran" if i % 2 else f"catamaran/0{i}.png,crane" for i in range(5)]
     (folder / "labels.csv").write_text("\n".join(["file,label", *table]))
-    with pytest.raises(evaluate.ResultsError, match=r"data\.digest was"):
+    with pytest.raises(evaluate.ResultsError, match=r"data\.digest .* was"):
         evaluate.run(asked)
 
 

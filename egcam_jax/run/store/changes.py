@@ -9,6 +9,12 @@ _NAMES_ONLY = ("data.source", "references.source", "model.digest", "model.weight
 """Names of what the digests stand for: a folder that was moved, or is called otherwise, is the same run."""
 _CONSEQUENCES = ("data.digest", "references.ids", "references.count", "references.explained", "references.content")
 """What follows from other parts of the document: told only where nothing else has changed."""
+_CONTENTS = {
+    "model.parameters": "the content of the model's parameters",
+    "references.content": "the content of the references",
+    "data.digest": "data.digest (the images' names and labels)",
+}
+"""What digests are of, in words."""
 _NAMES = 4
 
 
@@ -41,7 +47,7 @@ def _changes(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     elif changed and "references.source" in names:
         told = ["references.source", *told]
     short = lambda document, name: _short(document.get(name, "not given"))
-    values = [f"{name} was {short(before, name)}, now {short(now, name)}" for name in told]
+    values = [f"{_CONTENTS.get(name, name)} was {short(before, name)}, now {short(now, name)}" for name in told]
     return [f"{name} now {words}" for name, words in groups.items() if words] + values
 
 

@@ -24,6 +24,7 @@ CREATE TABLE maps (image INTEGER, method TEXT, height INTEGER NOT NULL, width IN
     PRIMARY KEY (image, method)) WITHOUT ROWID;
 CREATE TABLE scores (image INTEGER, method TEXT, metric TEXT, value REAL, curve BLOB,
     PRIMARY KEY (method, metric, image)) WITHOUT ROWID;
+CREATE TABLE contents (image INTEGER PRIMARY KEY, digest TEXT NOT NULL);
 CREATE TABLE failures (session INTEGER, batch INTEGER, method TEXT, metric TEXT, reason TEXT NOT NULL);
 """
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from egcam_jax.run.store.changes import ResultsError, check
 from egcam_jax.run.store.file import asked_of, create, opened, writing
 
-_TABLES = ("images", "unreadable", "maps", "scores")
+_TABLES = ("images", "contents", "unreadable", "maps", "scores")
 
 
 def merge(files: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from egcam_jax.run import provenance, runner, sources, traits
+from egcam_jax.run import provenance, runner, sources
 from egcam_jax.run.batch import cut
 from egcam_jax.run.plan import Plan
 from egcam_jax.run.processes import ALONE, Process
 from egcam_jax.run.progress import Progress
 from egcam_jax.run.session import Session, prepare
-from egcam_jax.run.store import file
+from egcam_jax.run.store import content, file
 from egcam_jax.run.store import writing as write
 from egcam_jax.run.store.rows import Failure, ImageRow, Outcome
 
@@ -43,22 +43,24 @@ def run(plan: Plan, *, process: Process = ALONE, report: Callable[[Progress], No
         raise ValueError(f"target must be one class of each image in an evaluation; got {plan.target}. Take top.")
     path = Path(plan.out) / file.name(*process)
     with closing(file.create(path, session.asked)) as store:
-        _fill(session, store, process, report)
+        _fill(session, store, path, process, report)
     return path
 
 
-def _fill(session: Session, store: Any, process: Process, report: Callable[[Progress], None]) -> None:
+def _fill(session: Session, store: Any, path: Path, process: Process, report: Callable[[Progress], None]) -> None:
     """Compute and write what is pending."""
+    fingerprint = content.check(session, store, path)
     _look_again(session, store)
     batches = cut(session.chosen, session.plan.batch)
     todo = _pending(session, store, batches, process)
-    known = provenance.of_session(session) | {"process": list(process)}
+    known = provenance.of_session(session) | {"process": list(process), "fingerprint": fingerprint}
     number = write.begin(store, known)
     clock, kept = runner.clock(session, todo, report), _kept(session)
     for result in runner.results(session, batches, todo, clock=clock):
         if isinstance(result, runner.Seen):
             write.settle(store)
-            write.put_images(store, _rows(session, result, kept), result.batch.unreadable)
+            contents = [(one.index, content.digest(one)) for one in result.batch.images]
+            write.put_images(store, _rows(session, result, kept), result.batch.unreadable, contents)
         else:
             write.put(store, _outcome(result), _failures(result, number))
     write.settle(store)
@@ -116,7 +118,7 @@ def _outcome(result: runner.Made) -> Outcome:
     if result.metric is None:
         return nothing._replace(cams=result.value.cam)
     label = result.metric.label
-    curves = {label: result.value.curve} if traits.keeps_curve(result.metric.metric) else {}
+    curves = {label: result.value.curve} if result.metric.metric.curve else {}
     return nothing._replace(values={label: result.value.value}, curves=curves)
 
 

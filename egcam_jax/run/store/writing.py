@@ -26,12 +26,16 @@ def end(store: sqlite3.Connection, session: int, provenance: Mapping[str, Any]) 
 
 
 def put_images(
-    store: sqlite3.Connection, images: Iterable[ImageRow], unreadable: Iterable[tuple[int, str, str]]
+    store: sqlite3.Connection,
+    images: Iterable[ImageRow],
+    unreadable: Iterable[tuple[int, str, str]],
+    contents: Iterable[tuple[int, str]] = (),
 ) -> None:
     """Write what is known of a batch's images, in one transaction; what is there already stays."""
     with writing(store):
         store.executemany("INSERT OR IGNORE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)", images)
         store.executemany("INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?)", unreadable)
+        store.executemany("INSERT OR IGNORE INTO contents VALUES (?, ?)", contents)
 
 
 def readable(store: sqlite3.Connection, images: Iterable[int]) -> None:
