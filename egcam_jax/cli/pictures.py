@@ -44,6 +44,8 @@ def begin(asked: Any, *, metrics: str, one_method: bool = False) -> Run:
     files.prepare(asked.out)
     paths = [*source.paths, *(path for path, _ in failures), *([asked.weights] if asked.weights else [])]
     kept = names.identities([*paths, *_references(asked.refs)])
+    if said := data.told(source.passed):
+        console.line(console.console(stderr=True), said)
     if places:
         plan = dataclasses.replace(plan, model=networks.early(asked.model, asked.weights, asked.class_names))
     return Run(plan, places, failures, kept)

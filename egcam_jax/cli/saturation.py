@@ -50,10 +50,10 @@ def saturation(asked: Saturation) -> None:
     """
     from egcam_jax.cli import several
     from egcam_jax.output import console, files, saturated
-    from egcam_jax.run import asking
+    from egcam_jax.run import asking, grammar
 
     wanted = saturated.Asked(asked.steps, asked.space, _scalings(asked.at), asked.pictures, asked.patches)
-    methods = asking.texts(asked.methods)
+    methods = grammar.texts(asked.methods)
     asking.methods(methods, samples=asked.samples, refs=asked.refs)
     networks = several.networks(asked.model or ["efficientnet_lite0"], asked.weights or [])
     files.prepare(asked.out)

@@ -68,6 +68,7 @@ def _notes(run: store.Run, session: Mapping[str, Any]) -> list[str]:
     if len(judged) >= _SEVERAL and not any(judged) and not run.asked["data"]["source"].startswith("mosaic:"):
         notes.append(f"note: the top class is none of the labels for all {len(judged)} images: are these its classes?")
     notes += [f"without {name}: {reason}" for name, reason in session.get("left_out", {}).items()]
+    notes += filter(None, [session.get("passed_over")])
     notes += [f"unreadable: {name}: {reason}" for name, reason in run.unreadable[:_SHOWN]]
     if traces := session.get("traces"):
         again = [name for name, times in traces.items() if times > 1]

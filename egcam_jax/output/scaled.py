@@ -88,6 +88,7 @@ def shown(x: Any, preprocess: Any) -> np.ndarray:
     """A preprocessed image as a picture, red first."""
     pixels = (np.asarray(x) * np.asarray(preprocess.std) + np.asarray(preprocess.mean)) * (255 / preprocess.scale)
     pixels = pixels[..., ::-1] if preprocess.bgr else pixels
+    pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))  # of a network of grey pictures, in grey
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 

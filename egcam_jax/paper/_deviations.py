@@ -77,7 +77,8 @@ def _data(table: Table, run: Run) -> Iterator[str]:
 def _size(table: Table, run: Run) -> Iterator[str]:
     size, wanted = run.asked["model"]["preprocessing"]["size"], table.size or _presets.SIZE
     if size != wanted:
-        yield f"Pictures of {size} × {size} pixels, where the paper's have {wanted} × {wanted}."
+        height, width = size if isinstance(size, list | tuple) else (size, size)
+        yield f"Pictures of {height} × {width} pixels, where the paper's have {wanted} × {wanted}."
 
 
 def _metrics(table: Table, run: Run) -> Iterator[str]:

@@ -1,8 +1,6 @@
 """Methods and metrics as people name them, ``NAME:OPTION=VALUE:...``, in every command and in Python."""
 
-import contextlib
 import inspect
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -11,8 +9,8 @@ import numpy as np
 from egcam_jax import _checks
 from egcam_jax.methods import METHODS, Method, find
 from egcam_jax.metrics import FAMILIES, METRICS, Metric
+from egcam_jax.run import grammar
 
-_WORDS = {"true": True, "false": False, "none": None}
 _ALWAYS = frozenset({"saliency", "predict", "explain", "key"})
 """What every picture and network give to metrics."""
 _IN_WORDS = {
@@ -71,16 +69,6 @@ class AskedMetric(NamedTuple):
     options: Mapping[str, Any]
 
 
-def split(text: str) -> list[str]:
-    """Cut a text at its commas; a comma before a digit or a sign belongs to a list of numbers."""
-    return [part.strip() for part in re.split(r",(?!\s*[-+.\d])", text) if part.strip()]
-
-
-def texts(value: str | Iterable[str]) -> list[str]:
-    """The names in a text, or in several."""
-    return split(value) if isinstance(value, str) else [part for text in value for part in split(text)]
-
-
 def methods(names: str | Iterable[str], *, samples: int | None = None, refs: Any = None) -> list[AskedMethod]:
     """Read methods; ``all`` stands for every method.
 
@@ -94,7 +82,7 @@ def methods(names: str | Iterable[str], *, samples: int | None = None, refs: Any
         ValueError: A method or an option is unknown, comes twice, or is used by no method.
         TypeError: A method does not have an option.
     """
-    labels = [label for text in texts(names) for label in (METHODS if text == "all" else [text])]
+    labels = [label for text in grammar.texts(names) for label in (METHODS if text == "all" else [text])]
     asked = _distinct([_method(label, samples) for label in labels], "methods")
     users = {
         "samples": (samples, [one.method.num_samples for one in asked]),
@@ -122,7 +110,7 @@ def metrics(names: str | Iterable[str], *, has: Iterable[str] = ()) -> tuple[lis
     there = _ALWAYS | frozenset(has)
     asked: list[AskedMetric] = []
     left_out: dict[str, str] = {}
-    for text in texts(names):
+    for text in grammar.texts(names):
         if text in METRICS or text not in ("all", *FAMILIES):  # complexity is a metric, and a family
             asked.append(_metric(text, there))
             continue
@@ -144,16 +132,6 @@ def options(metric: Metric) -> dict[str, Any]:
     return {one.name: one.default for one in takes if one.kind == one.KEYWORD_ONLY and one.name not in _MADE_HERE}
 
 
-def value(text: str) -> Any:
-    """A whole number, a number or several, true, false, none, or the word itself."""
-    if text.lower() in _WORDS:
-        return _WORDS[text.lower()]
-    for read in (int, float, lambda numbers: [float(part) for part in numbers.split(",")]):
-        with contextlib.suppress(ValueError):
-            return read(text)
-    return text
-
-
 def _distinct(asked: list[Any], argument: str) -> list[Any]:
     labels = [one.label for one in asked]
     twice = sorted({label for label in labels if labels.count(label) > 1})
@@ -162,21 +140,8 @@ def _distinct(asked: list[Any], argument: str) -> list[Any]:
     return asked
 
 
-def _pairs(label: str, argument: str) -> tuple[str, dict[str, str]]:
-    """The name before the first colon, and the options after it."""
-    name, *rest = label.split(":")
-    given: dict[str, str] = {}
-    for text in rest:
-        option, _, written = (part.strip() for part in text.partition("="))
-        option = option.replace("-", "_")
-        if not option or not written or option in given:
-            raise ValueError(f"{argument} must be NAME:OPTION=VALUE:..., each option once; got {label!r}.")
-        given[option] = written
-    return name, given
-
-
 def _method(label: str, samples: int | None) -> AskedMethod:
-    name, given = _pairs(label, "methods")
+    name, given = grammar.pairs(label, "methods")
     if name not in METHODS:
         raise ValueError(f"methods must name known methods; got {name!r}. {_checks.nearest(name, METHODS)}")
     method = find(name, given.pop("gradients", None))
@@ -200,7 +165,7 @@ def _option(method: Method, name: str, text: str) -> Any:
     option = method.schema.get(name)
     if option is None or hasattr(option, "words"):
         return text
-    read = value(text)
+    read = grammar.value(text)
     return float(read) if type(read) is int and not option.static else read
 
 
@@ -211,7 +176,7 @@ def _count(label: str, name: str, text: str) -> int:
 
 
 def _metric(label: str, has: frozenset[str]) -> AskedMetric:
-    name, given = _pairs(label, "metrics")
+    name, given = grammar.pairs(label, "metrics")
     full = next((known for known in (name, f"{name}_auc") if known in METRICS), None)
     if full is None:
         known = [*METRICS, "all", *FAMILIES]
@@ -219,7 +184,7 @@ def _metric(label: str, has: frozenset[str]) -> AskedMetric:
     metric = METRICS[full]
     if lacking := _lacking(metric, has):
         raise ValueError(f"metrics must be of what the data gives; got {full}, which needs {lacking}. Leave it out.")
-    takes, read = options(metric), {option: value(text) for option, text in given.items()}
+    takes, read = options(metric), {option: grammar.value(text) for option, text in given.items()}
     for option, number in read.items():
         if option not in takes:
             raise ValueError(f"metrics: {full} has no option {option!r} here; it has {', '.join(takes) or 'none'}.")

@@ -9,7 +9,7 @@ from typing import Any
 from egcam_jax import _checks
 from egcam_jax.data import Source
 from egcam_jax.models import Model
-from egcam_jax.run.asking import texts
+from egcam_jax.run.grammar import texts
 
 
 @dataclasses.dataclass(frozen=True)

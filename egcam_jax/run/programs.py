@@ -1,6 +1,5 @@
 """The compiled programs of a run, one for each method and metric, their batches spread over this host's devices."""
 
-import functools
 import inspect
 from collections.abc import Callable, MutableMapping
 from typing import Any, NamedTuple
@@ -87,8 +86,8 @@ def explained(plan: Plan, model: Model, asked: AskedMethod, whole: bool) -> Call
     """A method's explanations of images; the maps alone unless they are wanted ``whole``."""
 
     def function(shared: Any, images: Any) -> Any:
-        call = functools.partial(_explain, plan, model, asked, index=images["index"], **_context(images))
-        made = call(shared["params"], shared["references"], shared["key"], images["x"], images["target"])
+        bound = (shared["params"], shared["references"], shared["key"], images["x"], images["target"])
+        made = _explain(plan, model, asked, *bound, index=images["index"], **_context(images))
         return made if whole else Maps(made.cam, made.saliency)
 
     return function

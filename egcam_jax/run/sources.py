@@ -48,11 +48,13 @@ class Pictures(data.Records):
     paths: tuple[Path, ...] = ()
 
 
-def pictures(paths: Sequence[Path], name: str) -> Pictures:
-    """Make a source of files."""
+def pictures(paths: Sequence[Path], name: str, passed: Sequence[data.PassedOver] = ()) -> Pictures:
+    """Make a source of files; ``passed`` are those of their folders that no reader takes."""
     read = lambda i: data.Example(str(paths[i]), data.read(paths[i]), (), None)
     ids = tuple(map(str, paths))
-    return Pictures(name, ids, False, read, lambda i: (), place="", paths=tuple(paths))
+    content = lambda i: (paths[i],)
+    files, gone = tuple(paths), tuple(passed)
+    return Pictures(name, ids, False, read, lambda i: (), place="", content=content, passed=gone, paths=files)
 
 
 def find(arguments: Sequence[str]) -> tuple[Pictures, list[int], list[tuple[str, str]]]:
@@ -65,13 +67,16 @@ def find(arguments: Sequence[str]) -> tuple[Pictures, list[int], list[tuple[str,
     """
     found: dict[str, Path] = {}
     failures = []
+    passed: list[data.PassedOver] = []
     for argument in arguments:
         try:
-            for path in data.expand(argument):
+            listed = data.files(argument)
+            passed += listed.passed
+            for path in listed.files:
                 found.setdefault(os.path.realpath(path), path)  # unlike Path.resolve, leaves loops alone
         except TROUBLE as error:
             failures.append((str(argument), reason(argument, error)))
-    source, readable = pictures(list(found.values()), "pictures"), []
+    source, readable = pictures(list(found.values()), "pictures", passed), []
     for i, path in enumerate(source.paths):
         try:
             data.probe(path)

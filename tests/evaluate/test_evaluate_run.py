@@ -499,3 +499,59 @@ def test_time_left_counts_each_kind_of_work_for_itself():
     assert _progress.left(times, {"c": 2}) == 2 * 2.5
     assert _progress.left({}, {"a": 1}) is None
     assert math.isclose(_progress.typical([7.0]), 7.0)
+
+
+def test_one_name_is_one_method_and_one_layer_and_a_path_is_a_folder(folder, tmp_path):
+    one = evaluate.Plan(data=folder, out=tmp_path, layer="features", methods="gradcam", metrics="sparseness,complexity")
+    assert (one.data, one.layer, one.methods) == (str(folder), ("features",), ("gradcam",))
+    assert one.metrics == ("sparseness", "complexity")
+
+
+def test_a_folder_that_was_moved_or_is_called_otherwise_is_the_same_run(tmp_path, monkeypatch):
+    folder = write_pictures(tmp_path / "pictures", 5)
+    asked = plan(folder, tmp_path / "run", limit=None, num_refs=2, **QUICK)
+    evaluate.run(asked)
+    monkeypatch.chdir(tmp_path)
+    names = ["pictures", "./pictures", "pictures/", "folder:pictures", "folder:./pictures/"]
+    folder.rename(tmp_path / "moved")
+    for name in [*(name.replace("pictures", "moved") for name in names), f"folder:{tmp_path}/moved"]:
+        seen = []
+        evaluate.run(dataclasses.replace(asked, data=name), report=seen.append)
+        assert seen == []
+
+
+def test_other_pixels_under_the_same_names_are_another_run(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", 5)
+    asked = plan(folder, tmp_path / "run", limit=None, num_refs=2, **QUICK)
+    evaluate.run(asked)
+    path = folder / "crane" / "01.png"
+    Image.open(path).transpose(Image.Transpose.ROTATE_180).save(path)
+    with pytest.raises(evaluate.ResultsError, match=r"crane/01\.png has changed since \(its content is another\)"):
+        evaluate.run(asked)
+
+
+def test_other_references_under_the_same_names_are_another_run(folder, tmp_path):
+    refs = write_pictures(tmp_path / "refs", 4)
+    asked = plan(folder, tmp_path / "run", refs=f"folder:{refs}", **QUICK)
+    evaluate.run(asked)
+    for path in refs.rglob("*.png"):
+        Image.open(path).transpose(Image.Transpose.ROTATE_180).save(path)
+    with pytest.raises(evaluate.ResultsError, match="the content of the references was"):
+        evaluate.run(asked)
+
+
+def test_a_network_of_other_parameters_is_another_run_though_its_file_is_called_the_same(folder, tmp_path):
+    asked = plan(folder, tmp_path, limit=2, methods=("gradcam",), metrics=("sparseness",))
+    evaluate.run(asked)
+    evaluate.run(dataclasses.replace(asked, model=dataclasses.replace(asked.model, digest="1" * 64)))
+    other = dataclasses.replace(asked.model, params=jax.tree.map(lambda leaf: leaf * 1.5, asked.model.params))
+    with pytest.raises(evaluate.ResultsError, match="the content of the model's parameters was"):
+        evaluate.run(dataclasses.replace(asked, model=other))
+
+
+def test_a_method_records_the_references_that_it_had(folder, tmp_path):
+    methods = ("expected_gradcam:samples=2", "expected_gradcam:samples=2:refs=2")
+    known = _asked(plan(folder, tmp_path, methods=methods))["methods"]
+    assert [known[method]["references"] for method in methods] == [3, 2]
+    with pytest.raises(ValueError, match="num_refs must be at least 64, which 'expected_gradcam:refs=64' takes; got 3"):
+        _asked(plan(folder, tmp_path, methods=("expected_gradcam:refs=64",)))
