@@ -61,7 +61,7 @@ def saturation(asked: Saturation) -> None:
     with console.bar(console.console(stderr=True)) as step:
         for i, network in enumerate(networks):
             own: dict[str, Any] = {"model": network.name, "weights": network.weights, "layer": network.layer or ()}
-            own |= {"methods": methods if asked.pictures else ["gradcam"], "metrics": ()}
+            own |= {"methods": methods if asked.pictures else ["gradcam"], "metrics": (), "target": "top"}
             own |= {} if asked.pictures else {"samples": None, "refs": None}
             plan = options.plan(asked, **own)
             tell = lambda doing, i=i: step(doing, i / len(networks))

@@ -1,6 +1,6 @@
 """What `egcam saturation` computes and writes: curves batch by batch for each network, maps of a few images, files."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from egcam_jax.output import files, names, scaled
 from egcam_jax.report import tables
 from egcam_jax.report.text import printable
 from egcam_jax.run import Plan, prepare, provenance, sources
+from egcam_jax.run.batch import Batch, cut, gather
 from egcam_jax.run.session import Session
 
 NAME = "saturation"
@@ -70,13 +71,15 @@ def saturate(plan: Plan, name: str, asked: Asked, step: Callable[[str], None]) -
     ids: list[str] = []
     images: list[Any] = []
     parts, unreadable = [], []
-    loaded = sources.stream(session.source, session.model.preprocess, session.chosen.tolist())
-    for some, bad in _batches(loaded, session.size):
-        unreadable += bad
-        if some:
-            parts.append(_curves(session, some, alphas(asked), black))
-            ids += [one.id for one in some]
-            images += some[: max(asked.pictures - len(images), 0)]  # all others are done with
+    stream = sources.stream(session.source, session.model.preprocess, session.chosen.tolist())
+    known: dict[str, Any] = {"target": session.target, "classes": session.classes, "masks": False}
+    for number, indices in enumerate(cut(session.chosen, session.size)):
+        batch = gather(stream, number, len(indices), session.size, **known)
+        unreadable += [(name, reason) for _, name, reason in batch.unreadable]
+        if batch.images:
+            parts.append(_curves(session, batch, alphas(asked), black))
+            ids += [one.id for one in batch.images]
+            images += batch.images[: max(asked.pictures - len(images), 0)]  # all others are done with
     if not ids:
         raise OSError(f"data: none of {len(unreadable)} images can be read; the first: {unreadable[0][1]}")
     curves = {curve: np.concatenate([getattr(part, curve) for part in parts]) for curve in CURVES}
@@ -122,36 +125,19 @@ def said(found: Found, at: np.ndarray) -> list[str]:
     return [text, *(f"  unreadable: {name}: {reason}" for name, reason in found.unreadable)]
 
 
-def _curves(session: Session, images: Sequence[Any], at: np.ndarray, black: np.ndarray) -> Any:
-    """The curves of a batch, filled up so that all batches share a program."""
-    filled = [images[min(i, len(images) - 1)] for i in range(session.size)]
+def _curves(session: Session, batch: Batch, at: np.ndarray, black: np.ndarray) -> Any:
+    """The curves of a batch."""
     found = _core.saturation(
         session.model.params,
         session.model.apply_fn,
-        jnp.asarray(np.stack([np.asarray(one.x) for one in filled])),
+        jnp.asarray(batch.arrays["x"]),
         alphas=at,
         baseline=black,
         layer=session.plan.layers or session.model.layer,
         chunk_size=session.plan.chunk,
     )
     own = jax.device_get(found)._replace(alphas=np.zeros(session.size))
-    return jax.tree.map(lambda leaf: leaf[: len(images)], own)
-
-
-def _batches(loaded: Iterator[Any], size: int) -> Iterator[tuple[list[Any], list[tuple[str, str]]]]:
-    """Images that can be read, some at a time, and what cannot be read among them."""
-    images: list[Any] = []
-    bad: list[tuple[str, str]] = []
-    for one in loaded:
-        if one.error is None:
-            images.append(one)
-        else:
-            bad.append((one.id, one.error))
-        if len(images) == size:
-            yield images, bad
-            images, bad = [], []
-    if images or bad:
-        yield images, bad
+    return jax.tree.map(lambda leaf: leaf[: len(batch.images)], own)
 
 
 def _table(found: Sequence[Found], at: np.ndarray) -> str:

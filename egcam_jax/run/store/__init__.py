@@ -1,4 +1,5 @@
 """Results in one SQLite file: killed, a run has lost no more than the batch that it was at."""
+# ruff: noqa: F401
 
 from egcam_jax.run.store.changes import ResultsError
 from egcam_jax.run.store.file import RESULTS, create, file_of, name, opened, parts
@@ -7,30 +8,3 @@ from egcam_jax.run.store.reading import cam, curves, picture, read
 from egcam_jax.run.store.rows import Failure, ImageRow, Outcome, Run
 from egcam_jax.run.store.sink import run
 from egcam_jax.run.store.writing import begin, done, end, put, put_images, readable, settle
-
-__all__ = [
-    "RESULTS",
-    "Failure",
-    "ImageRow",
-    "Outcome",
-    "ResultsError",
-    "Run",
-    "begin",
-    "cam",
-    "create",
-    "curves",
-    "done",
-    "end",
-    "file_of",
-    "merge",
-    "name",
-    "opened",
-    "parts",
-    "picture",
-    "put",
-    "put_images",
-    "read",
-    "readable",
-    "run",
-    "settle",
-]
