@@ -6,16 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from jaxtyping import Bool
-
 from egcam_jax.data._classes import plain, split
 from egcam_jax.data._coco_classes import labels_of
 from egcam_jax.data._coco_file import parsed
 from egcam_jax.data._example import Example, PassedOver, Records
-from egcam_jax.data._extras import filtered, need
+from egcam_jax.data._extras import need
 from egcam_jax.data._metadata import turn
 from egcam_jax.data._names import finder
+from egcam_jax.data._outlines import rasterise
 from egcam_jax.data._read import ImageFileError, read_picture
 
 _PREFIX = "instances_"
@@ -79,50 +77,6 @@ def open_coco(text: str, name: str, class_names: Sequence[str] | None, classes: 
     )
 
 
-def rasterise(outlines: Sequence[Any], size: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
-    """The union of outlines, each polygons or a run-length code, of a picture of ``size`` (height, width).
-
-    Args:
-        outlines: ``segmentation`` of annotations: lists of ``[x0, y0, x1, y1, ...]``, or ``{"size", "counts"}`` with
-            the counts compressed or not.
-        size: Height and width.
-
-    Returns:
-        ``(H, W)`` mask.
-
-    Raises:
-        ImageFileError: An outline that is none of these, or of another size.
-    """
-    mask = need("pycocotools.mask", "coco: for its masks", "coco")
-    try:
-        codes = [code for outline in outlines for code in _codes(mask, outline, size)]
-        with filtered("ignore", DeprecationWarning, "__array__ implementation"):  # pycocotools' own, with NumPy 2
-            return np.asarray(mask.decode(mask.merge(codes)), bool).reshape(size)
-    except Exception as error:  # pycocotools raises bare Exception on what it does not know
-        raise ImageFileError(f"an outline cannot be drawn ({error}); check the annotations") from error
-
-
-def _codes(mask: Any, outline: Any, size: tuple[int, int]) -> list[Any]:
-    if isinstance(outline, list):
-        if any(len(polygon) % 2 or not np.isfinite(polygon).all() for polygon in outline):
-            raise ValueError("a polygon that is not pairs of finite numbers x and y")
-        polygons = [polygon for polygon in outline if len(polygon) >= 6]
-        if not polygons:
-            raise ValueError("none of its polygons has the three corners, x and y, that enclose anything")
-        return mask.frPyObjects(polygons, *size)
-    if not isinstance(outline, dict):
-        raise ValueError(f"a {type(outline).__name__} in the place of polygons or a run-length code")
-    if missing := [key for key in ("size", "counts") if key not in outline]:
-        raise ValueError(f"a run-length code without {' and '.join(missing)}")
-    if tuple(outline["size"]) != size:
-        raise ValueError(f"its size is {outline['size']}, the picture's {list(size)}")
-    if not isinstance(outline["counts"], list):
-        return [outline]
-    if sum(outline["counts"]) != size[0] * size[1]:
-        raise ValueError(f"its counts are of {sum(outline['counts'])} pixels, the picture's {size[0] * size[1]}")
-    return [mask.frPyObjects(outline, *size)]
-
-
 def _example(path: Path, one: _Object) -> Example:
     picture = read_picture(path)
     if one.size not in (picture.stored, picture.size):
@@ -174,9 +128,9 @@ def _annotations(folder: Path, part: str | None) -> Path:
     fitting = [path for path in files if part in (None, path.stem.removeprefix(_PREFIX), path.stem)]
     listed = ", ".join(path.stem.removeprefix(_PREFIX) for path in files)
     if not files or (part and not fitting):
-        found = f"there are {listed}" if files else "there are none"
+        inside = f"there are {listed}" if files else "there are none"
         raise FileNotFoundError(
-            f"{folder}: no annotations {part or ''} in annotations/{_PREFIX}*.json; {found}; unpack COCO's annotations"
+            f"{folder}: no annotations {part or ''} in annotations/{_PREFIX}*.json; {inside}; unpack COCO's annotations"
         )
     if len(fitting) > 1:
         raise ValueError(
@@ -236,8 +190,8 @@ def _object(image: Mapping[str, Any], name: str, labels: tuple[int, ...], outlin
 
 def _images(folder: Path, part: str, file: str) -> Path:
     places = (folder / part, folder / "images" / part, folder / "images", folder / "data", folder)
-    found = next((place for place in places if (place / _located(finder(place), file)).is_file()), None)
-    if found is None:
+    images = next((place for place in places if (place / _located(finder(place), file)).is_file()), None)
+    if images is None:
         named = next((place for place in places[:2] if place.is_dir()), None)
         if named is not None:  # the first photograph is missing, not the folder
             return named
@@ -245,4 +199,4 @@ def _images(folder: Path, part: str, file: str) -> Path:
             f"{folder}: {file} is in none of {part}/, images/{part}/, images/, data/ or the folder itself; unpack the "
             "photographs there"
         )
-    return found
+    return images

@@ -150,6 +150,7 @@ def told(passed: Sequence[PassedOver]) -> str:
         One line.
 
     Example:
+        >>> from egcam_jax.data import PassedOver, told
         >>> told([PassedOver("dog/1.heic", "no reader for .heic"), PassedOver("dog/2.heic", "no reader for .heic")])
         '2 files were passed over: 2 in dog (no reader for .heic)'
     """

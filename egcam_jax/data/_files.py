@@ -87,6 +87,11 @@ def open_files(arguments: Sequence[str | os.PathLike[str]]) -> Records:
 
     Raises:
         FileNotFoundError, ValueError: As ``expand``.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> data.open_files([data.demo_path()])[0].image.shape
+        (300, 451, 3)
     """
     listed = [files(argument) for argument in arguments]
     paths = list(dict.fromkeys(path for one in listed for path in one.files))

@@ -127,8 +127,15 @@ def draw_references(
         The references.
 
     Raises:
-        ModuleNotFoundError: grain is not installed.
+        ModuleNotFoundError: grain is not installed, and ``workers`` is not 0.
         ValueError: ``count`` is less than 1, or nothing can be drawn.
+
+    Example:
+        >>> from egcam_jax import data, models
+        >>> settings = models.Preprocess(size=32, resize=32)
+        >>> drawn = data.draw_references(data.open_source("demo"), settings, count=4, seed=0, workers=0)
+        >>> drawn.x.shape, len(drawn.ids), drawn.passed
+        ((4, 32, 32, 3), 4, ())
     """
     if count < 1:
         raise ValueError(f"count: {count} came, at least 1 wanted")

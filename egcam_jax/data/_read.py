@@ -218,5 +218,5 @@ def _damaged(path: str | os.PathLike[str], error: Exception) -> ImageFileError:
 
 def _pixels(error: Exception) -> str:
     """The count in Pillow's message: the only place where it can be had."""
-    found = re.search(r"\d+ pixels", str(error))
-    return found[0] if found else "too many pixels"
+    match = re.search(r"\d+ pixels", str(error))
+    return match[0] if match else "too many pixels"

@@ -69,6 +69,7 @@ def params_digest(params: Params) -> str:
 
     Example:
         >>> import jax.numpy as jnp
+        >>> from egcam_jax.models import params_digest
         >>> params_digest({"w": jnp.ones(3)}) == params_digest({"w": jnp.ones(3)})
         True
         >>> params_digest({"w": jnp.ones(3)}) == params_digest({"w": jnp.zeros(3)})

@@ -72,15 +72,12 @@ def load(
         raise ValueError(f"weights: {path} does not fit {name}: {error}") from error
     if fold_batch_norm and spec.eps is not None:
         variables = fold(variables, spec.eps)
-    return Model(
-        name=name,
-        apply_fn=_apply(spec, size, folded=fold_batch_norm),
-        params=jax.tree.map(jnp.asarray, variables),
+    params = jax.tree.map(jnp.asarray, variables)
+    origin = f"{origin} ({entry})" if entry else origin
+    return dataclasses.replace(
+        _model(name, spec, size, fold_batch_norm, params, digest(path), origin),
         preprocess=(seen := _preprocess(spec, preprocess, size.channels, path)),
         class_names=_classes.names_for(spec.classes, size.classes, class_names),
-        layer=spec.layer,
-        digest=digest(path),
-        weights=f"{origin} ({entry})" if entry else origin,
         input_shape=_input(seen, size),
     )
 
@@ -105,19 +102,10 @@ def init(name: str, key: Array, *, num_classes: int | None = None) -> Model:
     classes = len(_classes.class_names(spec.classes)) if num_classes is None else num_classes
     if classes < 1:
         raise ValueError(f"num_classes: {num_classes} came, at least 1 wanted")
-    apply, shape = _apply(spec, Sizes(classes), folded=True), _input(spec.preprocess, Sizes(classes))
+    size = Sizes(classes)
+    params = jax.jit(_apply(spec, size, folded=True).module.init)(key, jnp.zeros((1, *_input(spec.preprocess, size))))
     seed = jax.random.key_data(key).tolist() if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key.tolist()
-    return Model(
-        name=name,
-        apply_fn=apply,
-        params=jax.jit(apply.module.init)(key, jnp.zeros((1, *shape))),
-        preprocess=spec.preprocess,
-        class_names=_classes.names_for(spec.classes, classes),
-        layer=spec.layer,
-        digest="",
-        weights=f"random, key {seed}",
-        input_shape=shape,
-    )
+    return _model(name, spec, size, True, params, "", f"random, key {seed}")
 
 
 def shapes(spec: Spec, num_classes: int, *, folded: bool) -> Any:
@@ -132,6 +120,13 @@ def _shapes(spec: Spec, size: Sizes, *, folded: bool) -> Any:
 
 def _apply(spec: Spec, size: Sizes, *, folded: bool) -> Apply:
     return Apply(spec.module(num_classes=size.classes, folded=folded, hidden=size.hidden), size.channels)
+
+
+def _model(name: str, spec: Spec, size: Sizes, folded: bool, params: Any, sha256: str, origin: str) -> Model:
+    """The model with the published preprocessing and names."""
+    names, apply = _classes.names_for(spec.classes, size.classes), _apply(spec, size, folded=folded)
+    shape = _input(spec.preprocess, size)
+    return Model(name, apply, params, spec.preprocess, names, spec.layer, sha256, origin, shape)
 
 
 def _input(preprocess: Preprocess, size: Sizes) -> tuple[int, int, int]:

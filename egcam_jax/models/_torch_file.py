@@ -53,24 +53,15 @@ class _Tensor(Fixed):
 
 
 _REBUILD = Function(lambda storage, offset, size, stride, *_: _Tensor(storage, offset, size, stride))
-_STORAGES = {
-    "DoubleStorage": np.float64,
-    "FloatStorage": np.float32,
-    "HalfStorage": np.float16,
-    "BFloat16Storage": jnp.bfloat16,
-    "LongStorage": np.int64,
-    "IntStorage": np.int32,
-    "ShortStorage": np.int16,
-    "CharStorage": np.int8,
-    "ByteStorage": np.uint8,
-    "BoolStorage": np.bool_,
-}
+_FLOATS = {"Double": np.float64, "Float": np.float32, "Half": np.float16, "BFloat16": jnp.bfloat16}
+_WHOLE = {"Long": np.int64, "Int": np.int32, "Short": np.int16, "Char": np.int8, "Byte": np.uint8, "Bool": np.bool_}
 _ADMITTED: Mapping[tuple[str, str], Fixed] = {
     ("collections", "OrderedDict"): Function(ordered_dict),
     ("torch._utils", "_rebuild_tensor"): _REBUILD,
     ("torch._utils", "_rebuild_tensor_v2"): _REBUILD,
     ("torch._utils", "_rebuild_parameter"): Function(lambda data, *_: data),
-    **{("torch", name): _StorageType(np.dtype(dtype)) for name, dtype in _STORAGES.items()},
+    ("torch._utils", "_rebuild_parameter_with_state"): Function(lambda data, *_: data),
+    **{("torch", f"{name}Storage"): _StorageType(np.dtype(kind)) for name, kind in (_FLOATS | _WHOLE).items()},
 }
 
 

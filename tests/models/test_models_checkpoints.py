@@ -255,6 +255,30 @@ def test_a_digest_of_parameters_tells_weights_from_others() -> None:
     )
 
 
+def test_a_preprocessing_as_text() -> None:
+    caffe = models.parse_preprocess("scale=255, mean=104 117 123, std=1 1 1, bgr=true", models.Preprocess())
+    assert caffe == models.Preprocess(scale=255.0, mean=(104, 117, 123), std=(1, 1, 1), bgr=True)
+    oblong = models.parse_preprocess("size=64 128,resize=64,interpolation=bicubic", caffe)
+    assert (oblong.size, oblong.resize, oblong.interpolation, oblong.bgr) == ((64, 128), 64, "bicubic", True)
+    assert models.parse_preprocess("resnet50_v1", models.Preprocess()).mean == (103.939, 116.779, 123.68)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("resnet5", "network's name or FIELD=VALUE; got 'resnet5'. Did you mean 'resnet50'"),
+        ("means=1", "got 'means'. Did you mean 'mean'"),
+        ("size=1 2 3", "give size a value of its kind; got '1 2 3'"),
+        ("mean=a", "give mean a value"),
+        ("bgr=yes", "give bgr a value"),
+        ("interpolation=area", "give interpolation a value"),
+    ],
+)
+def test_a_preprocessing_that_is_none_says_so(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said.replace(".", r"\.")):
+        models.parse_preprocess(text, models.Preprocess())
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason="the optional folder ../shared/data is missing")
 def test_a_fine_tuned_vgg16_of_16_classes() -> None:
     """Of the photographs 93 % are right, with the preprocessing of its convolutions."""
