@@ -13,6 +13,7 @@ from egcam_jax.cli.command import Options, flag
 _METHOD, _RUN, _DATA = "Method", "Running", "Data"
 
 Dtype = StrEnum("Dtype", ["float32", "bfloat16"])
+Probability = StrEnum("Probability", ["softmax", "sigmoid"])
 
 Images = Annotated[
     list[str] | None,
@@ -106,6 +107,9 @@ class Explaining(Drawing):
         list[str] | None,
         flag("Target layer (`egcam layers`); several: one fused map.", metavar="NAME", panel=_METHOD),
     ] = None
+    probability: Annotated[
+        Probability, flag("Sigmoid where each class is a question of its own.", panel=_RUN, rare=True)
+    ] = Probability.softmax
     negative: Annotated[bool, flag("Show what speaks against the class instead.", "--negative")] = False
 
 

@@ -95,8 +95,7 @@ def figure(rows: Sequence[Row], where: str) -> np.ndarray:
 
 def _row(session: Session, picture: Any, cells: Mapping[str, batches.Cell], shared: Mapping[str, Any]) -> Row:
     first = next(cell.explanation for cell in cells.values() if cell.explanation is not None)
-    logits = np.asarray(first.logits, np.float64)
-    target = records.of_class(int(first.target), logits, session.model.class_names)
+    target = records.of_class(session, int(first.target), first.logits)
     maps = {name: _record(session, shared["methods"][name], cell) for name, cell in cells.items()}
     record = {**records.of_picture(session, picture, first.logits), "target": target, "maps": maps}
     shown = words.explained_text(target, session.plan.negative)
@@ -109,7 +108,7 @@ def _record(session: Session, method: Mapping[str, Any], cell: batches.Cell) -> 
     known: dict[str, Any] = {"failure": failure, "note": f"failed: {failure}" if failure else None}
     if cell.explanation is not None:
         shared = {**method, "negative": session.plan.negative}
-        of_map = records.of_map(cell.explanation, session.model.class_names, shared)
+        of_map = records.of_map(session, cell.explanation, shared)
         known = {**of_map, **known, "note": known["note"] or of_map["note"]}
     return {**known, "scores": _scores(cell)}
 

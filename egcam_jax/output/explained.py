@@ -98,10 +98,9 @@ def _write(
     slugs: Sequence[str],
 ) -> dict[str, Any]:
     """Write the files of a picture's maps, all or, where one cannot be written, none; and return its record."""
-    class_names = session.model.class_names
     record = records.of_picture(session, picture, cells[0].explanation.logits)
     maps = [
-        {**records.of_map(cell.explanation, class_names, shared), "scores": records.of_scores(cell.scores)}
+        {**records.of_map(session, cell.explanation, shared), "scores": records.of_scores(cell.scores)}
         for cell in cells
     ]
     start = f"{wanted.folder / stem}."

@@ -1,13 +1,14 @@
 """From an explanation to plain numbers and words: what is printed, and what goes into the JSON."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import kernel
+from egcam_jax import answers, kernel
 from egcam_jax.metrics import METRICS, Score
 from egcam_jax.output.words import wide
 from egcam_jax.run import identity, provenance, references
@@ -59,10 +60,9 @@ def of_method(session: Session, asked: AskedMethod) -> dict[str, Any]:
 
 def of_picture(session: Session, example: Any, logits: np.ndarray) -> dict[str, Any]:
     """What is known of a picture, whatever is explained about it, and whether it is among its own references."""
-    logits = logits.astype(np.float64)
-    names = session.model.class_names
     height, width = example.shape
     others = () if session.references is None else session.references
+    order = np.argsort(-np.asarray(answers.by_class(jnp.asarray(logits))), kind="stable")[:_TOP]
     return {
         "image": example.id,
         "sha256": example.digest,
@@ -70,28 +70,27 @@ def of_picture(session: Session, example: Any, logits: np.ndarray) -> dict[str, 
         "height": height,
         "index": example.index,
         "among_references": any(np.array_equal(example.x, one) for one in others),
-        "top_classes": [of_class(int(i), logits, names) for i in np.argsort(-logits, kind="stable")[:_TOP]],
+        "top_classes": [of_class(session, int(i), logits) for i in order],
     }
 
 
-def of_class(index: int, logits: np.ndarray, class_names: Sequence[str] | None) -> dict[str, Any]:
+def of_class(session: Session, index: int, logits: np.ndarray) -> dict[str, Any]:
     """A class with its name, logit and probability."""
-    probabilities = np.exp(logits - logits.max())
-    probabilities /= probabilities.sum()
+    names, given = session.model.class_names, jnp.asarray(logits, jnp.float32)
     return {
         "index": index,
-        "name": class_names[index] if class_names else None,
-        "probability": float(probabilities[index]),
-        "logit": float(logits[index]),
+        "name": names[index] if names else None,
+        "probability": float(answers.by_class(given, session.plan.probability)[index]),
+        "logit": float(answers.by_class(given)[index]),
     }
 
 
-def of_map(explanation: Any, class_names: Sequence[str] | None, shared: Mapping[str, Any]) -> dict[str, Any]:
+def of_map(session: Session, explanation: Any, shared: Mapping[str, Any]) -> dict[str, Any]:
     """What is known of one map.
 
     Args:
+        session: The run.
         explanation: Of one image, with NumPy's arrays.
-        class_names: By index, or ``None``.
         shared: What the run's pictures share: ``of_method`` of the method, and ``negative``.
 
     Returns:
@@ -99,7 +98,7 @@ def of_map(explanation: Any, class_names: Sequence[str] | None, shared: Mapping[
         ``completeness_remedy``, what narrows it where it is wide; ``stderr_relative``, the mean standard error over
         the map's maximum; ``note``, what must be said of the map, if anything, and ``advice``, what to do about it.
     """
-    target = of_class(int(explanation.target), np.asarray(explanation.logits, np.float64), class_names)
+    target = of_class(session, int(explanation.target), explanation.logits)
     peak = float(explanation.cam.max())
     constant, empty = bool(explanation.cam.min() == peak), peak <= 0
     gap, difference = (_number(it) for it in (explanation.completeness_gap, explanation.score_difference))

@@ -134,6 +134,7 @@ def _curves(session: Session, batch: Batch, at: np.ndarray, black: np.ndarray) -
         alphas=at,
         baseline=black,
         layer=session.plan.layers or session.model.layer,
+        probability=session.plan.probability,
         chunk_size=session.plan.chunk,
     )
     own = jax.device_get(found)._replace(alphas=np.zeros(session.size))

@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import data, render
+from egcam_jax import answers, data, render
 from egcam_jax import saturation as _core
 from egcam_jax.output import batches
 from egcam_jax.run import runner
 from egcam_jax.run.batch import cut
+from egcam_jax.run.programs import by_class
 from egcam_jax.run.session import Session
 from egcam_jax.run.sources import Loaded
 from egcam_jax.run.targets import Target
@@ -111,7 +111,7 @@ def _row(
 ) -> tuple[list[np.ndarray], list[str]]:
     """The scaled picture and its maps."""
     first = next(iter(made.values()))
-    probability = float(jax.nn.softmax(first.logits)[target])
+    probability = float(answers.by_class(jnp.asarray(first.logits), session.plan.probability)[target])
     named = session.model.class_names[target]
     overlays = [render.overlay(picture.crop, np.asarray(it.saliency, np.float32)) for it in made.values()]
     return [picture.crop, *overlays], [f"α = {alpha:g}\n{named}: {100 * probability:.1f} %", *made]
@@ -124,7 +124,7 @@ def _patches(
     model, preprocess = session.model, session.model.preprocess
     insert = lambda cam: _core.insert_patches(jnp.asarray(whole.x), cam, count=count, baseline=black)
     pictures = jnp.stack([insert(jnp.asarray(it.cam)) for it in made.values()])
-    scores = np.asarray(jax.nn.softmax(model.apply_fn(model.params, pictures))[:, target])
+    scores = np.asarray(by_class(model.apply_fn(model.params, pictures), session.plan.probability)[:, target])
     said = [f"{100 * score:.1f} %" if score >= 0.0005 else "< 0.1 %" for score in scores]
     texts = [f"its {count} strongest patches: {text}" for text in said]
     return [whole.crop, *(shown(it, preprocess) for it in pictures)], ["whole", *texts]

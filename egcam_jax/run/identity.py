@@ -34,7 +34,13 @@ def document(session: Any) -> dict[str, Any]:
         "metrics": {one.label: {"metric": one.metric.name, "options": dict(one.options)} for one in session.metrics},
         "seed": plan.seed,
         "batch": plan.batch,
-    } | ({"negative": True} if plan.negative else {})
+    } | others(plan)
+
+
+def others(plan: Any) -> dict[str, Any]:
+    """What few runs ask for: maps of the other side, and another rule for probabilities."""
+    rule = getattr(plan.probability, "__qualname__", plan.probability)
+    return ({"negative": True} if plan.negative else {}) | ({"probability": rule} if rule != "softmax" else {})
 
 
 def of_map(session: Any) -> str:
@@ -42,7 +48,7 @@ def of_map(session: Any) -> str:
     whole = document(session)
     wanted = {name: whole[name] for name in ("model", "references", "metrics", "seed")}
     wanted |= {"methods": list(whole["methods"].values()), "target": session.plan.target}
-    wanted |= {"negative": session.plan.negative}
+    wanted |= others(session.plan)
     known = json.dumps(wanted, sort_keys=True, default=str)
     return hashlib.sha256(known.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

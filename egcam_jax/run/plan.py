@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from egcam_jax import _checks
+from egcam_jax import _checks, answers
 from egcam_jax.data import Source
 from egcam_jax.models import Model
 from egcam_jax.run.grammar import texts
@@ -36,6 +36,8 @@ class Plan:
         seed: Seed of all that is drawn.
         batch: Images in a batch; ``sufficiency`` compares the images of a batch.
         dtype: ``"float32"`` or ``"bfloat16"``: the network's arithmetic.
+        probability: ``"softmax"``, ``"sigmoid"`` where each class is a question of its own, or a function from logits
+            to probabilities.
         chunk: Images times samples in one pass of a device; changes the memory and not the results.
         pictures: How many pictures are kept with the results, for the gallery.
     """
@@ -57,6 +59,7 @@ class Plan:
     seed: int = 0
     batch: int = 16
     dtype: str = "float32"
+    probability: answers.Probability = "softmax"
     chunk: int | None = None
     pictures: int = 256
 
@@ -87,6 +90,7 @@ def check(plan: Plan) -> None:
     for name in ("batch", "num_refs", "limit", "samples", "chunk"):
         if getattr(plan, name) is not None:
             _checks.count(name, getattr(plan, name))
+    answers.checked(plan.probability)
     _checks.one_of("dtype", plan.dtype, ("float32", "bfloat16"))
     if not plan.methods:
         raise ValueError("methods must name at least one method; got none. Name some, or all.")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from egcam_jax import compilation
+from egcam_jax import answers, compilation
 from egcam_jax.methods import explain
 from egcam_jax.metrics import in_dtype
 from egcam_jax.models import Model
@@ -74,12 +74,18 @@ def look(plan: Plan, model: Model, k: int) -> Callable[[Any, Any], Any]:
 
     def function(shared: Any, images: Any) -> dict[str, Any]:
         logits = _network(plan, model, shared)(images["x"], *_context(images).values()).astype(jnp.float32)
-        allowed = jnp.where(images["allowed"], logits, -jnp.inf)
+        ranked = by_class(logits, plan.probability if callable(plan.probability) else None)
+        allowed = jnp.where(images["allowed"], ranked, -jnp.inf)
         target = jnp.argmax(allowed, axis=1) if k == 1 else jax.lax.top_k(allowed, k)[1]
-        chosen = jnp.take_along_axis(jax.nn.softmax(logits), target.reshape(len(logits), -1), axis=1)
-        return {"target": target, "probability": chosen.reshape(target.shape), "top": jnp.argmax(logits, axis=1)}
+        chosen = jnp.take_along_axis(by_class(logits, plan.probability), target.reshape(len(logits), -1), axis=1)
+        return {"target": target, "probability": chosen.reshape(target.shape), "top": jnp.argmax(ranked, axis=1)}
 
     return function
+
+
+def by_class(logits: Any, probability: Any) -> Any:
+    """The scores of the classes of a batch, ``(b, classes)``: logits, or probabilities."""
+    return jax.vmap(lambda one: answers.by_class(one, probability))(logits)
 
 
 def explained(plan: Plan, model: Model, asked: AskedMethod, whole: bool) -> Callable[[Any, Any], Any]:
@@ -123,6 +129,7 @@ def judged(
         known = {name: images[name] for name in ("x", "saliency", "mask", "target", "index") if name in images}
         known |= {"predict": _network(plan, model, shared), "key": shared["metrics_key"], **_context(images)}
         known["explain"] = jax.tree_util.Partial(saliency, shared["params"], shared["references"], shared["key"])
+        known["probability"] = plan.probability
         known |= {} if plan.chunk is None else {"chunk_size": plan.chunk}
         known |= {} if room is None else {"segments": images["segments"], "num_segments": room}
         given = {name: value for name, value in known.items() if name in takes and name not in metric.options}

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from egcam_jax import models, splitting
+from egcam_jax import answers, models, splitting
 from egcam_jax.models import Model
 from egcam_jax.run import asking, identity, plan, programs, references, sources, targets
 from egcam_jax.run.plan import Plan
@@ -141,7 +141,7 @@ def number_of_classes(model: Model) -> int:
         ValueError: Its names are fewer or more.
     """
     image = jax.ShapeDtypeStruct((1, *model.input_shape), np.float32)
-    classes = int(jax.eval_shape(model.apply_fn, model.params, image).shape[1])
+    classes = answers.count(jax.eval_shape(model.apply_fn, model.params, image).shape[1])
     if model.class_names and len(model.class_names) != classes:
         raise ValueError(
             f"class_names must hold one name for each of the model's {classes} classes; got {len(model.class_names)}."

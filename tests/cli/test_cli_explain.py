@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -542,13 +543,14 @@ def test_whether_the_gap_vanishes_with_more_samples_is_known(egcam, tiny, photog
 
 @pytest.mark.parametrize(("relative", "remedy"), [(1e-6, None), (0.09, None), (-0.2, {"path": "latent"}), (None, None)])
 def test_a_remedy_is_named_where_the_gap_is_wide_and_only_there(tiny, photographs, relative, remedy):
+    session = SimpleNamespace(model=tiny, plan=SimpleNamespace(probability="softmax"))
     it = by_hand(tiny, [photographs / "0.png"], num_samples=1)
     one = jax.tree.map(lambda leaf: np.asarray(leaf)[0], it)
     gap = None if relative is None else np.float32(4 * relative)
     one = dataclasses.replace(one, completeness_gap=gap, score_difference=np.float32(4))
     options = METHODS["expected_gradcam"].options
     shared = {"samples": 1, "draws": True, "against": "references", "options": options, "negative": False}
-    record = records.of_map(one, NAMES, shared)
+    record = records.of_map(session, one, shared)
     assert record["completeness_remedy"] == remedy
     assert ("with path=latent it does" in words.completeness(record)) == (remedy is not None)
 
