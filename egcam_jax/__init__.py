@@ -35,28 +35,66 @@ _HOMES = {
 }
 """The module that each public name lives in."""
 
-_MODULES = ("data", "evaluate", "metrics", "models", "paper", "render", "report", "saturation")
+_MODULES = (
+    "adapters",
+    "affine",
+    "answers",
+    "compilation",
+    "data",
+    "evaluate",
+    "explanation",
+    "fusion",
+    "kernel",
+    "maps",
+    "methods",
+    "metrics",
+    "models",
+    "paper",
+    "perturb",
+    "render",
+    "report",
+    "saturation",
+    "sharding",
+    "splitting",
+    "tokens",
+    "uncertainty",
+)
+"""The modules that ``import egcam_jax`` alone gives, each imported when it is first named."""
 
 __all__ = [
     "METHODS",
     "METRICS",
     "Explanation",
     "Split",
+    "adapters",
+    "affine",
+    "answers",
+    "compilation",
     "data",
     "evaluate",
     "explain",
+    "explanation",
     "from_equinox",
     "from_haiku",
     "from_linen",
     "from_nnx",
+    "fusion",
+    "kernel",
     "layers",
+    "maps",
+    "methods",
     "metrics",
     "models",
     "paper",
+    "perturb",
     "render",
     "report",
     "saturation",
+    "sharding",
     "split",
+    "splitting",
+    "tokens",
+    "uncertainty",
 ]
 
 

@@ -222,6 +222,8 @@ def scalar_score(function: Any, logits: Any) -> Any:
 
 def rank(part: str, value: Any, wanted: str, ndim: int) -> None:
     """Check how many axes a part of a split network returns for one image."""
+    if not hasattr(value, "shape"):
+        raise TypeError(f"{part} must return {wanted} for one image; it returned {_describe(value)}.")
     if len(value.shape) != ndim or value.shape[0] != 1:
         raise ValueError(f"{part} must return {wanted} for one image; it returned shape {value.shape}.")
 

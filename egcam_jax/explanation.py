@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float, Int
         "stderr",
         "completeness_gap",
         "score_difference",
+        "reached",
         "by_layer",
     ],
     meta_fields=["method", "layer", "passes"],
@@ -48,6 +49,8 @@ class Explanation:
         completeness_gap: ``(b,)`` for path methods: what the map's gradients attribute in all, less the
             difference of the scores that they should account for, in logits; ``None`` where undefined.
         score_difference: ``(b,)`` that difference: the mean score at the paths' ends, less that at their starts.
+        reached: ``(b,)`` whether a gradient that made the map is other than 0 at any position of the layer; for
+            ``ablationcam``, whether a channel matters; ``None`` for ``scorecam``. True for several layers if for one.
         by_layer: For several layers, the explanation of each; else empty.
         method: Name in ``egcam_jax.METHODS``, or that of the pair that was asked for.
         layer: Name of the target layer; of several, joined by ``" + "``.
@@ -65,6 +68,7 @@ class Explanation:
     stderr: Float[Array, "..."] | None
     completeness_gap: Float[Array, "*b"] | None
     score_difference: Float[Array, "*b"] | None
+    reached: Bool[Array, "*b"] | None
     by_layer: tuple["Explanation", ...]
     method: str
     layer: str
@@ -80,5 +84,8 @@ class Explanation:
 
     @property
     def empty(self) -> Bool[Array, "*b"]:
-        """``(b,)`` whether a map is all zeros: no position speaks for the target, though many may speak against."""
+        """``(b,)`` whether a map is all zeros: no position speaks for the target, though many may speak against.
+
+        Where ``reached`` is false too, the layer says nothing of the target, neither for nor against.
+        """
         return (self.cam == 0).all(axis=tuple(range(self.target.ndim, self.cam.ndim)))

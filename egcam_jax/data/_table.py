@@ -36,7 +36,8 @@ def read_table(folder: Path, class_names: Sequence[str] | None) -> list[Row]:
 
     Its first line names the columns: ``file``; ``class_index`` (or ``imagenet_class_indices``: indices between blanks,
     all of which fit), or ``class`` (a name); and, if there is one, ``mask``; or ``boxes`` (``x0 y0 x1 y1``, several
-    between semicolons). Other columns are left alone.
+    between semicolons), in pixels of the picture as it is stored. Other columns are left alone. Names of files may
+    have backslashes, ``%20``, other case or other accents, where that means one file.
 
     Args:
         folder: With a ``labels.csv``.

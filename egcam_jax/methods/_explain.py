@@ -1,19 +1,16 @@
 """The one call that matters: from a model, images and references to an explanation."""
 
 import functools
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from egcam_jax import _checks, _context
+from egcam_jax import _checks, _context, answers
 from egcam_jax import fusion as _fusion
 from egcam_jax._types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
-from egcam_jax.methods import _options, _program
+from egcam_jax.methods import _notices, _options, _program
 from egcam_jax.methods._registry import find
 
 
@@ -54,7 +51,8 @@ def explain(
         refs: ``(R, H, W, C)`` images from the reference distribution, preprocessed alike; ``None`` for methods that
             need none.
         key: PRNG key; each image's own key is folded from it by the image's index.
-        target: What to explain: ``None`` each image's top class, a class, ``(B,)`` classes, ``(B, T)`` several classes
+        target: What to explain: ``None`` each image's top class, a class (of a model with one logit, 1 that logit and 0
+            its negative), ``(B,)`` classes, ``(B, T)`` several classes
             of each image (``(T,)`` for a single image), or a function from one image's logits ``(classes,)`` to a
             scalar; keep one function object here too.
         method: Name in ``METHODS``.
@@ -70,8 +68,8 @@ def explain(
             same draws, and so the same map, in any batch if it has the same index. Map it too under ``vmap``.
         negative: Explain what speaks against the target: the score ``-y`` in place of y.
         fusion: How maps of several layers become one: ``"mean"`` or ``"max"``, see ``fusion.fuse``.
-        grid: ``(h, w)`` of a layer that is a list of tokens, which come row by row after those without a place;
-            ``None`` a square, after one class token where the count asks for it.
+        grid: ``(h, w)`` of a layer that is a list of tokens, which come row by row after those without a place, such as
+            class and register tokens; ``None`` the one that image and network agree on. ``(w,)`` for signals.
         spatial_dims: 1 for signals ``(B, L, C)``, 3 for volumes ``(B, D, H, W, C)``.
         compute_dtype: Dtype of the network's arithmetic, such as ``jnp.bfloat16``; sums are float32 all the same.
             ``None`` leaves ``params``, ``x`` and ``context`` as they are.
@@ -89,8 +87,9 @@ def explain(
             does not have. Raised before anything is computed.
 
     Warns:
-        RuntimeWarning: Where logits are NaN or infinite; the saliency of these images is NaN. Looking for them waits
-            for the result; call ``explain`` under ``jit`` to dispatch asynchronously.
+        RuntimeWarning: Where logits are NaN or infinite, and the saliency of these images NaN; where no gradient
+            reaches any position of the layer; where the model's outputs are probabilities already. Looking waits for
+            the result; call ``explain`` under ``jit`` to dispatch asynchronously.
 
     Example:
         >>> explanation = egcam_jax.explain(params, model.apply, x, refs, jax.random.key(0))
@@ -138,10 +137,10 @@ def explain(
         compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
         static=static,
     )
-    shapes = jax.eval_shape(functools.partial(_program.run, settings=settings), *arguments)
-    _checks.classes(target, shapes.logits.shape[-1])
-    explanation = _program.run(*arguments, settings=settings)
-    _warn_of_nonfinite(explanation)
+    shapes, _ = jax.eval_shape(functools.partial(_program.run, settings=settings), *arguments)
+    _checks.classes(target, answers.count(shapes.logits.shape[-1]))
+    explanation, seen = _program.run(*arguments, settings=settings)
+    _notices.give(explanation, seen, arguments, settings)
     return jax.tree.map(lambda leaf: leaf[0], explanation) if single else explanation
 
 
@@ -189,19 +188,3 @@ def _hashable(function: Any, argument: str = "apply_fn") -> None:
             f"{type(function).__name__}. Pass a plain function, or wrap a model with from_equinox, from_nnx, "
             f"from_linen or from_haiku."
         ) from error
-
-
-def _warn_of_nonfinite(explanation: Explanation) -> None:
-    """Report images whose maps are NaN, which they are where the logits are not finite; waits for the result."""
-    if not _checks.concrete(explanation.saliency):
-        return
-    with jax.ensure_compile_time_eval():
-        images = explanation.saliency.reshape(len(explanation.logits), -1)
-        bad = np.flatnonzero(np.asarray(jnp.isnan(images).any(axis=1)))
-    if len(bad):
-        warnings.warn(
-            f"the logits of image(s) {bad[:10].tolist()} are NaN or infinite, or overflow on the way from the "
-            f"references, so their saliency is NaN: look at params, the preprocessing, or compute_dtype.",
-            RuntimeWarning,
-            stacklevel=3,
-        )

@@ -38,7 +38,8 @@ class Problem(NamedTuple):
         network: The model, cut at the target layer.
         x: ``(H, W, C)`` image.
         code: The image, encoded.
-        score: Logits to the scalar y that is explained.
+        score: Logits to the scalar y that is explained; with a rule of ``answers`` as second argument, the same of the
+            probabilities that the rule makes of them.
         weigh: Gradients and activations ``(h, w, K)``, and perhaps ``Moments``, to weights; ``None`` for methods
             that have their own.
         linear: Whether the weights are linear in the gradients.
@@ -76,6 +77,7 @@ class Estimate(NamedTuple):
         stderr: ``(h, w)`` standard error of ``signed``, where it was sampled.
         completeness_gap: For path methods.
         score_difference: What it is the gap to: the score at the paths' ends less that at their starts.
+        reached: Whether any of the gradients that made the map ``reaches`` a position of the layer.
     """
 
     signed: Any
@@ -84,6 +86,7 @@ class Estimate(NamedTuple):
     stderr: Any = None
     completeness_gap: Any = None
     score_difference: Any = None
+    reached: Any = None
 
 
 class Sampling(NamedTuple):
@@ -102,6 +105,11 @@ class Sampling(NamedTuple):
     finish: Callable[[Any, Any], Estimate]
     origins: Any
     needed: Any = None
+
+
+def reaches(gradient: Activation) -> Any:
+    """Whether a gradient is other than 0 at any position of the layer."""
+    return (gradient != 0).any()
 
 
 def combine(problem: Problem, weights: Any, **rest: Any) -> Estimate:

@@ -8,7 +8,19 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _context, _numerics, compilation, fusion, kernel, maps, perturb, sharding
+from egcam_jax import (
+    _bounds,
+    _checks,
+    _context,
+    _numerics,
+    answers,
+    compilation,
+    fusion,
+    kernel,
+    maps,
+    perturb,
+    sharding,
+)
 from egcam_jax._types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods._problem import Estimate, Problem, Sampling
@@ -46,8 +58,8 @@ def run(
     context: Context,
     *,
     settings: Settings,
-) -> Explanation:
-    """Explain a checked batch."""
+) -> tuple[Explanation, _bounds.Outputs]:
+    """Explain a checked batch; and what tracing says of the model's outputs."""
     explain = functools.partial(_explain_batch, settings=settings)
     return sharding.automatic(explain, x, params, refs, key, target, index, traced, context)
 
@@ -63,7 +75,7 @@ def _explain_batch(
     context: Context,
     *,
     settings: Settings,
-) -> Explanation:
+) -> tuple[Explanation, _bounds.Outputs]:
     method = find(settings.method, settings.gradients)
     options = dict(settings.static) | traced | {"context": context is not None}
     params, context = (_numerics.cast_floating(tree, settings.compute_dtype) for tree in (params, context))
@@ -82,7 +94,7 @@ def _explain_batch(
         _problem, method=method, options=options, block=lambda count: kernel.plan(len(x), count, chunk).samples
     )
 
-    def one(image: tuple[Any, Any, Any, Context]) -> Explanation:
+    def one(image: tuple[Any, Any, Any, Context]) -> tuple[Explanation, _bounds.Outputs]:
         x, index, target, context = image
         x = _numerics.accumulate(x)
         mine = [network.under(context) for network in networks]
@@ -106,22 +118,27 @@ def _explain_batch(
         if settings.score is not None or target is None:
             target = _explained(logits, settings.score)
         explanation = jax.vmap(explain)(target) if several else explain(target)
-        return _with_logits(explanation, logits)
+        return _with_logits(explanation, logits), _bounds.of(jax.make_jaxpr(mine[0].decode)(codes[0]))
 
     return kernel.map_images(one, (x, index, target, context), blocks.images)
 
 
 def _explained(logits: Any, score: Any) -> Any:
     """The class explained, fixed once from the clean image; -1 for a callable."""
-    return jnp.argmax(logits).astype(jnp.int32) if score is None else jnp.asarray(-1, jnp.int32)
+    return answers.top(logits) if score is None else jnp.asarray(-1, jnp.int32)
 
 
 def _score(settings: Settings, target: Any) -> Callable[[Any], Any]:
-    """Logits to the scalar that is explained."""
+    """Logits to the scalar that is explained; with a rule, the same of the probabilities that the rule makes."""
     sign = -1 if settings.negative else 1
-    if settings.score is None:
-        return lambda logits: sign * logits[target]
-    return lambda logits: sign * _checks.scalar_score(settings.score, logits)
+
+    def score(logits: Any, rule: answers.Probability = None) -> Any:
+        values = answers.by_class(logits, rule)
+        if settings.score is None:
+            return sign * values[target]
+        return sign * _checks.scalar_score(settings.score, values[-logits.size :])  # one value for one logit
+
+    return score
 
 
 def _problem(
@@ -194,7 +211,7 @@ def _explanation(
     channels = problem.code.activation.shape[-1]
     return Explanation(
         cam=estimate.cam,
-        saliency=jnp.where(jnp.isfinite(logits).all() & (target < logits.size), saliency, jnp.nan),
+        saliency=jnp.where(jnp.isfinite(logits).all() & (target < answers.count(logits.size)), saliency, jnp.nan),
         signed=estimate.signed,
         weights=estimate.weights if estimate.weights is not None and estimate.weights.ndim == 1 else None,
         logits=logits,
@@ -202,6 +219,7 @@ def _explanation(
         stderr=estimate.stderr,
         completeness_gap=estimate.completeness_gap,
         score_difference=estimate.score_difference,
+        reached=estimate.reached,
         by_layer=(),
         method=method.name,
         layer=piece.layer,
@@ -222,6 +240,9 @@ def _fused(parts: Sequence[Explanation], how: str, size: tuple[int, ...]) -> Exp
         stderr=None,
         completeness_gap=None,
         score_difference=None,
+        reached=None
+        if parts[0].reached is None
+        else jnp.stack([jnp.asarray(part.reached) for part in parts]).any(axis=0),
         by_layer=tuple(parts),
         layer=" + ".join(part.layer for part in parts),
         passes=max(part.passes for part in parts),

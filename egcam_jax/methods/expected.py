@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from egcam_jax import _numerics, kernel, perturb, uncertainty
 from egcam_jax._types import Activation, Image, References
 from egcam_jax.methods._options import Choice, Number, Positions
-from egcam_jax.methods._problem import EncodedReferences, Estimate, Problem, Sampling, combine
+from egcam_jax.methods._problem import EncodedReferences, Estimate, Problem, Sampling, combine, reaches
 from egcam_jax.methods._registry import estimator
 
 FLOOR = 1e-3
@@ -28,6 +28,7 @@ class Sample(NamedTuple):
 
     field: Field
     deviations: Any
+    reached: Any
     score_end: Any = None
     score_start: Any = None
 
@@ -155,11 +156,12 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)
         magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else jnp.ones(())
         field = Field(delta * gradient, magnitude)
+        deviations, kept = None, None
         if spread is None:
-            averaged, kept = Sample(field, None), (problem.signed(field.product * elementwise), magnitude)
+            kept = problem.signed(field.product * elementwise), magnitude
         else:
             deviations = jax.tree.map(lambda leaf: kernel.Outer(spread[:, s], leaf), field)
-            averaged, kept = Sample(field, deviations), None
+        averaged = Sample(field, deviations, reaches(gradient).astype(jnp.float32))
         if complete:
             scores = problem.score(problem.network.decode(code_end)), problem.score(reference.logits)
             averaged = averaged._replace(score_end=scores[0], score_start=scores[1])
@@ -176,7 +178,7 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
 
     def finish(mean: Sample, kept: Any) -> Estimate:
         weights = problem.weigh(gradients(mean.field), problem.code.activation)
-        estimate = combine(problem, weights, stderr=stderr(mean, kept))
+        estimate = combine(problem, weights, stderr=stderr(mean, kept), reached=mean.reached > 0)
         if not complete:
             return estimate
         difference = mean.score_end - mean.score_start

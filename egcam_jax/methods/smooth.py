@@ -7,7 +7,7 @@ import jax
 
 from egcam_jax import kernel, perturb, uncertainty
 from egcam_jax.methods._options import Number
-from egcam_jax.methods._problem import Estimate, Moments, Problem, Sampling, combine
+from egcam_jax.methods._problem import Estimate, Moments, Problem, Sampling, combine, reaches
 from egcam_jax.methods._registry import estimator
 
 
@@ -52,6 +52,11 @@ def smooth(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         else:
             signed = lambda field: problem.signed(*field)
             stderr = uncertainty.replicated_standard_error(signed, field, deviations)
-        return combine(problem, problem.weigh(field[0], problem.code.activation, field[1]), stderr=stderr)
+        return combine(
+            problem,
+            problem.weigh(field[0], problem.code.activation, field[1]),
+            stderr=stderr,
+            reached=reaches(field[0]),
+        )
 
     return Sampling(problem.num_samples, sample, finish, (problem.code.activation, problem.x))

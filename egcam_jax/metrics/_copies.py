@@ -47,16 +47,12 @@ def run(one: Callable[..., Score], metric: str, explain: Any, x: Any, key: Any, 
     Raises:
         ValueError: There is neither a class nor a model to find it with, or no model where its outputs count.
     """
-    if asked.target is None and asked.predict is None:
-        raise ValueError(
-            "target is None, and so is predict: pass the class of each image, or the model to take its top class."
-        )
+    checked = images(x, asked.target, asked.predict, asked.context)
     if _checks.flag("nan_on_change", asked.nan_on_change) and asked.predict is None:
         raise ValueError(
             "predict is None, but copies that change the model's answer are to count as undefined: pass the model, or "
             "nan_on_change=False."
         )
-    checked = _inputs.images(x, asked.target, asked.context)
     checked = _inputs.drawn(checked, metric, key, asked.index, asked.perturbations, asked.num_samples)
     count = _inputs.samples(checked, asked.num_samples)
     return _program.run(
@@ -70,6 +66,19 @@ def run(one: Callable[..., Score], metric: str, explain: Any, x: Any, key: Any, 
         nan_on_change=bool(asked.nan_on_change),
         **options,
     )
+
+
+def images(x: Any, target: Any, predict: Any, context: Context) -> _inputs.Checked:
+    """Check images that are explained again, and that the class of each is known or can be found.
+
+    Raises:
+        ValueError: There is neither a class nor a model to find it with.
+    """
+    if target is None and predict is None:
+        raise ValueError(
+            "target is None, and so is predict: pass the class of each image, or the model to take its top class."
+        )
+    return _inputs.images(x, target, context)
 
 
 def over(

@@ -12,17 +12,16 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from egcam_jax import _calls, _context, _numerics, affine
+from egcam_jax import _calls, _context, _jaxprs, _numerics, _returned
 from egcam_jax._types import Image, Map
 from egcam_jax.metrics._inputs import Subject
 
 _DRAWS = frozenset({"random_bits", "random_gamma", "rng_bit_generator", "rng_uniform", "threefry2x32"})
 """The operations of JAX that make random numbers."""
-_DIFFERS = "What differs from image to image is passed as context"
 
 
 def predictor(predict: Any, subject: Subject) -> Any:
-    """The model under an image's own context, handed images in the dtype of those that came."""
+    """The model under an image's own context, handed images in the dtype of those that came; logits come back."""
     if predict is None:
         return None
     dtype, context = subject.x.dtype, _context.arguments(_context.row(subject.context))
@@ -33,7 +32,7 @@ def predictor(predict: Any, subject: Subject) -> Any:
         except Exception:
             _calls.context_taken("predict", predict, (images,), context)
             raise
-        return _one_row("predict", "(1, classes)", 2, logits, "predict(x, context)")
+        return _returned.logits("predict(x, context)" if context else "predict(x)", logits)
 
     return ask
 
@@ -72,8 +71,7 @@ def _explained(explain: Any, image: Image, target: Any, given: dict[str, Any]) -
             f"explain must be a function of x and target, and may have arguments named index and context; got one of "
             f"{_calls.signature(explain)}. Name its arguments so, and bind all others."
         ) from error
-    maps = _one_row("explain", "(1, h, w)", 3, maps, "explain(x, target, context=context)")
-    return _numerics.accumulate(maps[0])
+    return _numerics.accumulate(_one_map(maps)[0])
 
 
 def named(explain: Any, subject: Subject) -> dict[str, Any]:
@@ -92,7 +90,7 @@ def named(explain: Any, subject: Subject) -> dict[str, Any]:
 
 def _draws(traced: core.ClosedJaxpr) -> bool:
     """Whether a traced function makes random numbers."""
-    return any(inner.primitive.name in _DRAWS for equation in traced.eqns for inner in affine.nested(equation))
+    return any(inner.primitive.name in _DRAWS for equation in traced.eqns for inner in _jaxprs.nested(equation))
 
 
 def _uses_last(traced: core.ClosedJaxpr) -> bool:
@@ -101,13 +99,15 @@ def _uses_last(traced: core.ClosedJaxpr) -> bool:
     return any(atom is index for equation in traced.eqns for atom in equation.invars)
 
 
-def _one_row(name: str, wanted: str, ndim: int, value: Any, remedy: str) -> Any:
-    """Refuse what a function returns for one image, unless it is one row."""
-    shape = getattr(value, "shape", None)
-    if shape is None or len(shape) != ndim or shape[0] != 1:
-        came = type(value).__name__ if shape is None else f"shape {tuple(shape)}"
-        remedy = "Return its saliency" if hasattr(value, "saliency") else f"{_DIFFERS}: {remedy}"
+def _one_map(maps: Any) -> Any:
+    """Refuse what an explainer returns for one image, unless it is one map."""
+    shape = getattr(maps, "shape", None)
+    if shape is None or len(shape) != 3 or shape[0] != 1:
+        came = type(maps).__name__ if shape is None else f"shape {tuple(shape)}"
+        remedy = "What differs from image to image is passed as context: explain(x, target, context=context)"
+        remedy = "Return its saliency" if hasattr(maps, "saliency") else remedy
         raise ValueError(
-            f"{name} must return {wanted} for one image, one row for each image that it is given; got {came}. {remedy}."
+            f"explain must return (1, h, w) for one image, one row for each image that it is given; got {came}. "
+            f"{remedy}."
         )
-    return value
+    return maps

@@ -20,6 +20,7 @@ from egcam_jax.metrics._score import Score
     higher_is_better=False,
     needs=("explain", "params", "key"),
     undefined="the image's own map, or every map with lost weights, is constant or not finite",
+    left_out="the layers that lose their weights must be named in order",
     source="Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018",
 )
 def mprt(

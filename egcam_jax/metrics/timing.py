@@ -21,6 +21,7 @@ from egcam_jax.metrics._score import Score
     higher_is_better=False,
     needs=("explain",),
     paper={"repeats": 100},
+    unit="seconds",
     source="Expected Grad-CAM, section 4: 100 explanations of single CIFAR-10 images",
 )
 def running_time(

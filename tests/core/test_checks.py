@@ -86,7 +86,11 @@ NAN[1, 2, 2, 0] = np.nan
         ({"target": np.array([2**32 + 1] * 3)}, ValueError, ["target 4294967297 is out of range"]),
         ({"target": 2**40}, ValueError, ["target 1099511627776 is out of range"]),
         ({"target": lambda logits: logits}, TypeError, ["target", "floating scalar", "(4,)"]),
-        ({"apply_fn": Split(networks.features, lambda params, a: a)}, ValueError, ["head must return (1, classes)"]),
+        (
+            {"apply_fn": Split(networks.features, lambda params, a: a)},
+            ValueError,
+            ["head must return logits of shape (b, classes)", "got shape (1, 3, 3, 3)"],
+        ),
         ({"apply_fn": Split(lambda params, x: x[0], networks.head)}, ValueError, ["features must return (1, h, w, K)"]),
         (
             {"apply_fn": networks.SPLIT, "params": {k: v for k, v in PARAMS.items() if k != "out"}},

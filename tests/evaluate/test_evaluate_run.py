@@ -406,7 +406,7 @@ def test_what_fills_a_batch_up_is_not_timed(folder, tmp_path, monkeypatch):
         ({"metrics": ("spareness",)}, "sparseness"),
         ({"metrics": ("insertion:stepp=3",)}, "it has step"),
         ({"metrics": ("insertion:step=abc",)}, "insertion_auc: step must be a whole number, as 224 is; got 'abc'"),
-        ({"metrics": ("pixel_flipping:softmax=3",)}, "softmax must be True or False"),
+        ({"metrics": ("pixel_flipping:normalize=3",)}, "normalize must be True or False"),
         ({"metrics": ("infidelity:noise_std=much",)}, "noise_std must be a number"),
         ({"model": lambda params, x: x}, r"model must be a network's name or a models\.Model"),
         ({"metrics": ("mprt",)}, "from Python"),
