@@ -7,8 +7,9 @@ import jax
 from .._types import ApplyFn, Params
 from ._channels import layout, token_layout
 from ._cut import bypass, cut, features, head
+from ._flatten import flatten, trail_of
 from ._names import named, shapes
-from ._program import Program, flatten
+from ._program import Program
 from ._resolve import resolve
 from ._split import Split
 from ._trace import Traced, trace
@@ -44,7 +45,7 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
     if isinstance(apply_fn, Split):
         return _by_hand(apply_fn, layer)
     traced = _traced(apply_fn, params, x)
-    program = flatten(traced.closed, through_checkpoints=True)
+    program = flatten(traced.closed)
     name, slot = resolve(program, layer)
     axes = layout(program, slot) or token_layout(program, slot)
     if axes is None:
@@ -67,7 +68,7 @@ def layers(apply_fn: ApplyFn | Split, params: Params, x: Any) -> dict[str, tuple
     if isinstance(apply_fn, Split):
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
         return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image).shape[1:]}
-    program = flatten(_traced(apply_fn, params, x).closed, through_checkpoints=True)
+    program = flatten(_traced(apply_fn, params, x).closed)
     return shapes(program, named(program))
 
 
@@ -97,9 +98,8 @@ def _traced(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
 
 
 def _lean(traced: Traced, program: Program, slot: int) -> tuple[Program, Any, int]:
-    """The program with checkpointed parts left whole where the layer can be seen so: they save memory."""
-    lean = flatten(traced.closed, through_checkpoints=False)
-    for variable in (key for key, value in program.where.items() if value == slot):
-        if variable in lean.where:
-            return lean, traced.spec, lean.where[variable]
-    return program, traced.spec, slot
+    """The program with only that opened which the layer is inside of."""
+    trail = trail_of(program, slot)
+    lean = flatten(traced.closed, trail)
+    variable = next(var for (at, var), other in program.where.items() if other == slot and at == trail)
+    return lean, traced.spec, lean.where[trail, variable]

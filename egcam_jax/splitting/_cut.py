@@ -35,7 +35,7 @@ def cut(program: Program, spec: Spec, slot: int, axes: Layout) -> Cut:
     """Find what goes around an activation."""
     after = reached(program.steps, {slot})
     later = [step for step in program.steps if after.intersection(step.inputs)]
-    used = {s for step in later for s in step.inputs if s is not None}
+    used = {slot for step in later for slot in step.inputs}
     return Cut(program, spec, slot, axes, tuple(sorted((used & program.varying) - after)))
 
 
@@ -121,9 +121,7 @@ def evaluate(steps: Iterable[Step], known: dict[int, Any]) -> dict[int, Any]:
     """Return the value of every slot that the steps make, and of those known before."""
     values = dict(known)
     for step in steps:
-        atoms: Any = zip(step.equation.invars, step.inputs)
-        operands = [atom.val if slot is None else values[slot] for atom, slot in atoms]
-        values.update(zip(step.outputs, apply(step, operands)))
+        values.update(zip(step.outputs, apply(step, [values[slot] for slot in step.inputs])))
     return values
 
 

@@ -84,8 +84,7 @@ def _users(program: Program) -> dict[int, list[Path]]:
     users: dict[int, list[Path]] = {program.logits: [()]}
     for step in program.steps:
         for slot in step.inputs:
-            if slot is not None:
-                users.setdefault(slot, []).append(step.path)
+            users.setdefault(slot, []).append(step.path)
     return users
 
 
