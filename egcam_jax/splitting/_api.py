@@ -1,5 +1,6 @@
 """What users call: ``split`` and ``layers``."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from ._program import Program
 from ._resolve import resolve
 from ._split import Split
 from ._trace import Traced, trace
+from ._visits import numbered
 
 
 def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None = None) -> Split:
@@ -45,7 +47,7 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
     if isinstance(apply_fn, Split):
         return _by_hand(apply_fn, layer)
     traced = _traced(apply_fn, params, x)
-    program = flatten(traced.closed)
+    program = _named(traced)
     name, slot = resolve(program, layer)
     axes = layout(program, slot) or token_layout(program, slot)
     if axes is None:
@@ -68,7 +70,7 @@ def layers(apply_fn: ApplyFn | Split, params: Params, x: Any) -> dict[str, tuple
     if isinstance(apply_fn, Split):
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
         return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image).shape[1:]}
-    program = flatten(_traced(apply_fn, params, x).closed)
+    program = _named(_traced(apply_fn, params, x))
     return shapes(program, named(program))
 
 
@@ -95,6 +97,12 @@ def _traced(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
         if len(x.shape) != 3:
             raise
         raise ValueError(f"x: shape {x.shape} is signals (b, L, C). One image (H, W, C) is x[None]. {error}") from error
+
+
+def _named(traced: Traced) -> Program:
+    """The program with all opened and every name of one value."""
+    program = flatten(traced.closed)
+    return dataclasses.replace(program, steps=numbered(program))
 
 
 def _lean(traced: Traced, program: Program, slot: int) -> tuple[Program, Any, int]:

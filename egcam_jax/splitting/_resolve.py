@@ -11,6 +11,7 @@ from ._loops import LONGEST
 from ._names import name_of, named, pieces, root_of, shapes
 from ._program import Program
 from ._scopes import Path
+from ._visits import is_spelled
 
 LISTED = 6
 """How many names an error lists."""
@@ -38,13 +39,21 @@ def _wanted(program: Program, layers: dict[str, int], layer: str) -> tuple[str, 
 
 
 def matches(names: Iterable[str], layer: str, root: Path = ()) -> list[str]:
-    """The names that a spelling means: the one that it equals, else all that end with it."""
+    """The names that a spelling means: those that equal it, else all that end with it, else without loops' steps."""
     wanted = pieces(layer)
     spelled = {name: pieces(name) for name in names}
     for exact in (wanted, wanted[len(root) :] if wanted[: len(root)] == root else wanted):
-        if equal := [name for name, parts in spelled.items() if parts == exact]:
+        if equal := [name for name, parts in spelled.items() if len(parts) == len(exact) and _is_end(exact, parts)]:
             return equal
-    return [name for name, parts in spelled.items() if wanted and parts[-len(wanted) :] == wanted]
+    if ends := [name for name, parts in spelled.items() if wanted and _is_end(wanted, parts)]:
+        return ends
+    unnumbered = {name: tuple(part for part in parts if not part.isdigit()) for name, parts in spelled.items()}
+    return [name for name, parts in unnumbered.items() if wanted and _is_end(wanted, parts)]
+
+
+def _is_end(wanted: Path, parts: Path) -> bool:
+    """Whether a name ends with what is wanted, in which the numbers of blocks may be left out."""
+    return len(wanted) <= len(parts) and all(map(is_spelled, parts[len(parts) - len(wanted) :], wanted))
 
 
 def _automatic(program: Program, layers: dict[str, int]) -> tuple[str, int]:

@@ -84,8 +84,9 @@ def _window(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -
     windows = list(equation.params["window_dimensions"])
     spatial = [index for index, axis in enumerate(operands[0]) if axis.place is not None]
     axes = list(fitted(operands[0], shape))
-    picked = [[values[index] for index in spatial] for values in (operands[0], windows, shape)]
-    for index, axis in zip(spatial, _windowed(*picked)):
+    before = [operands[0][index] for index in spatial]
+    after = _windowed(before, [windows[index] for index in spatial], [shape[index] for index in spatial])
+    for index, axis in zip(spatial, after):
         axes[index] = axis
     return tuple(axes)
 
