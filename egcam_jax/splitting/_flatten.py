@@ -130,10 +130,11 @@ def _equation(
     tape: _Tape, equation: core.JaxprEqn, inputs: list[int], place: Place, trail: Trail | None
 ) -> Sequence[int]:
     """Append one equation, opened where it is to be."""
-    scope, name = place(scope_of(equation)), equation.primitive.name
+    around, name = scope_of(equation), equation.primitive.name
+    scope = place(around)
     if name in GROUPS or (name in CHECKPOINTS and trail is not None and tape.asked(trail)):
         body, consts = next(bodies(equation))
-        return _record(tape, body, consts, inputs, lambda own: scope + own, trail)
+        return _record(tape, body, consts, inputs, lambda own: place(around + own), trail)
     if trail is not None and _is_opened(tape, equation, inputs, trail):
         return _laid_out(tape, equation, inputs, scope, trail)
     return tape.step(equation, inputs, scope + loop_scope(equation), [var.aval for var in equation.outvars])

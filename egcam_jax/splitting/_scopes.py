@@ -46,8 +46,19 @@ def loop_scope(equation: core.JaxprEqn) -> Path:
     """The scope that all of a loop's body is in: it is around the loop as much as inside it."""
     if equation.primitive.name not in LOOPS:
         return ()
-    scopes = [path for body, _ in bodies(equation) for path in scopes_within(body, ())]
+    scopes = [path for body, _ in bodies(equation) for path in _leaves(body, ())]
     return functools.reduce(shared, scopes) if scopes else ()
+
+
+def _leaves(jaxpr: Any, path: Path) -> Iterator[Path]:
+    """The scopes of the equations in a jaxpr that call nothing."""
+    for equation in jaxpr.eqns:
+        inner = [body for body, _ in bodies(equation)]
+        scope = path + scope_of(equation)
+        for body in inner:
+            yield from _leaves(body, scope)
+        if not inner:
+            yield scope
 
 
 def equations(equation: core.JaxprEqn) -> Iterator[core.JaxprEqn]:
