@@ -23,7 +23,7 @@ def numbered(program: Program) -> tuple[Step, ...]:
     numbers = _Weights(program)
     for depth in range(max(map(len, paths), default=0)):
         for visits in _visits(program, paths, depth).values():
-            for indices, number in zip(visits, _blocks(visits, numbers)):
+            for indices, number in zip(visits, _blocks(visits, paths, numbers)):
                 for index in indices if number else ():
                     path = paths[index]
                     paths[index] = (*path[:depth], f"{path[depth]}{MARK}{number}", *path[depth + 1 :])
@@ -61,10 +61,11 @@ def _visits(program: Program, paths: Sequence[Path], depth: int) -> dict[Path, l
     return visits
 
 
-def _blocks(visits: Sequence[Sequence[int]], weights: "_Weights") -> list[int]:
-    """The number of each visit's block, from 1; 0 for all where there is one block."""
-    if len(visits) == 1:
-        return [0]
+def _blocks(visits: Sequence[Sequence[int]], paths: Sequence[Path], weights: "_Weights") -> list[int]:
+    """The number of each visit's block, from 1; 0 for all where no name in one block is a name in another."""
+    scopes = [{paths[index] for index in indices} for indices in visits]
+    if len(set().union(*scopes)) == sum(map(len, scopes)):
+        return [0] * len(visits)
     keys: list[Hashable] = [weights.used(indices) or index for index, indices in enumerate(visits)]
     order = list(dict.fromkeys(keys))
     return [order.index(key) + 1 if len(order) > 1 else 0 for key in keys]
