@@ -137,7 +137,7 @@ def _equation(
         return _record(tape, body, consts, inputs, lambda own: place(around + own), trail)
     if trail is not None and _is_opened(tape, equation, inputs, trail):
         return _laid_out(tape, equation, inputs, scope, trail)
-    return tape.step(equation, inputs, scope + loop_scope(equation), [var.aval for var in equation.outvars])
+    return tape.step(equation, inputs, scope, [var.aval for var in equation.outvars])
 
 
 def _is_opened(tape: _Tape, equation: core.JaxprEqn, inputs: list[int], trail: Trail) -> bool:
@@ -193,5 +193,4 @@ def hidden(steps: Iterable[Step]) -> Iterator[tuple[core.JaxprEqn, Path]]:
     """The scopes and tags that exist only inside equations that stay whole, each with its equation."""
     for step in steps:
         for body, _ in bodies(step.equation):
-            outside = step.path[: len(step.path) - len(loop_scope(step.equation))]
-            yield from ((step.equation, path) for path in scopes_within(body, outside))
+            yield from ((step.equation, path) for path in scopes_within(body, step.path))
