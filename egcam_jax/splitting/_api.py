@@ -107,6 +107,8 @@ def _named(traced: Traced) -> Program:
 
 def _lean(traced: Traced, program: Program, slot: int) -> tuple[Program, Any, int]:
     """The program with only that opened which the layer is inside of."""
+    if not program.opened:
+        return program, traced.spec, slot
     trail = trail_of(program, slot)
     lean = flatten(traced.closed, trail)
     variable = next(var for (at, var), other in program.where.items() if other == slot and at == trail)

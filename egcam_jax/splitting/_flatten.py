@@ -29,7 +29,8 @@ class _Tape:
     """What flattening writes on: used inside ``flatten`` only.
 
     Args:
-        target: the trail of the value that is asked for: nothing else is opened. None opens all.
+        target: the trail of the value that is asked for: nothing else is opened, and no axes are followed. None
+            opens all.
     """
 
     target: Trail | None
@@ -38,6 +39,7 @@ class _Tape:
     constants: dict[int, Any] = dataclasses.field(default_factory=dict)
     literals: set[int] = dataclasses.field(default_factory=set)
     axes: dict[int, Axes] = dataclasses.field(default_factory=dict)
+    opened: bool = False
     where: dict[tuple[Trail, Any], int] = dataclasses.field(default_factory=dict)
 
     def new(self, aval: Any) -> int:
@@ -58,8 +60,9 @@ class _Tape:
         """Append an equation as it is; return the slots of its results."""
         results = [self.new(aval) for aval in avals]
         self.steps.append(Step(equation, tuple(inputs), tuple(results), path))
-        known = follow(equation, [self.axes.get(slot) for slot in inputs])
-        self.axes.update((slot, axes) for slot, axes in zip(results, known) if axes is not None)
+        if self.target is None:
+            known = follow(equation, [self.axes.get(slot) for slot in inputs])
+            self.axes.update((slot, axes) for slot, axes in zip(results, known) if axes is not None)
         return results
 
     def asked(self, trail: Trail) -> bool:
@@ -97,6 +100,7 @@ def flatten(closed: core.ClosedJaxpr, target: Trail | None = None) -> Program:
         logits=outputs[0],
         varying=reached(steps, {inputs[-1]}),
         axes=tape.axes,
+        opened=tape.opened,
         where=tape.where,
         paths=frozenset(step.path for step in tape.steps),
     )
@@ -133,9 +137,11 @@ def _equation(
     around, name = scope_of(equation), equation.primitive.name
     scope = place(around)
     if name in GROUPS or (name in CHECKPOINTS and trail is not None and tape.asked(trail)):
+        tape.opened |= name in CHECKPOINTS
         body, consts = next(bodies(equation))
         return _record(tape, body, consts, inputs, lambda own: place(around + own), trail)
     if trail is not None and _is_opened(tape, equation, inputs, trail):
+        tape.opened = True
         return _laid_out(tape, equation, inputs, scope, trail)
     return tape.step(equation, inputs, scope, [var.aval for var in equation.outvars])
 

@@ -42,6 +42,7 @@ class Program:
         logits: the slot of the logits, ``(1, classes)``.
         varying: the slots that depend on the image.
         axes: which axes of the image each slot that depends on the image holds.
+        opened: whether a ``jax.checkpoint`` or a loop was opened.
         where: slot of each variable of the jaxpr, by the trail of calls that lead to it.
         paths: every scope that the untrimmed program enters, dead code included.
     """
@@ -55,6 +56,7 @@ class Program:
     logits: int
     varying: frozenset[int]
     axes: dict[int, Axes]
+    opened: bool
     where: dict[tuple[Trail, Any], int]
     paths: frozenset[Path]
 

@@ -110,7 +110,7 @@ def test_a_tag_used_twice_is_ambiguous_and_each_has_a_name():
 
     w = plain_params()["inner"]
     x = jnp.ones((2, 8, 8, 4))
-    with pytest.raises(ValueError, match="'act' is ambiguous: it could be 'block0/act' .* 'block1/act'"):
+    with pytest.raises(ValueError, match=r"'act' is ambiguous: it could be 'block0/act' .* 'block1/act'"):
         split(network, w, x, "act")
     np.testing.assert_allclose(split(network, w, x, "block0/act").features(w, x), jnp.tanh(conv(w, x)), rtol=1e-5)
 

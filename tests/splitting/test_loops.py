@@ -59,8 +59,9 @@ def test_each_step_has_its_values_and_the_gradient_by_hand(reverse, wrap):
         activation, carried = pieces.bypass(params, x)
         np.testing.assert_allclose(activation, norms[i], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(pieces.head(params, activation, carried), logits, rtol=1e-4, atol=1e-5)
-        gradient = jax.grad(lambda a: pieces.head(params, a, carried)[:, 2].sum())(activation)
-        by_hand = jax.grad(lambda a: written_out(params, x, reverse, a, i)[0][:, 2].sum())(norms[i])
+        head = lambda a, pieces=pieces, carried=carried: pieces.head(params, a, carried)[:, 2].sum()
+        rest = lambda a, i=i: written_out(params, x, reverse, a, i)[0][:, 2].sum()
+        gradient, by_hand = jax.grad(head)(activation), jax.grad(rest)(norms[i])
         # What goes around the layer is held constant: the block's skip is, by hand too, since y is made before n.
         np.testing.assert_allclose(gradient, by_hand, rtol=1e-3, atol=1e-5)
 
@@ -121,7 +122,7 @@ def test_a_loop_along_the_image_stays_whole():
     params = {**stacked(), "w": jnp.eye(4)}
     assert "act" in layers(rows, params, images())
     assert not any(name.startswith("rows/0") for name in layers(rows, params, images()))
-    with pytest.raises(ValueError, match="only inside a `scan` .*runs along the image"):
+    with pytest.raises(ValueError, match=r"only inside a `scan` .*runs along the image"):
         split(rows, params, images(), "cell")
 
 
@@ -166,7 +167,7 @@ def test_patches_are_not_the_default_where_the_blocks_are_in_a_loop():
             return nn.Dense(5, name="fc")(x.mean(1))
 
     params, apply_fn = from_linen(Vit(), Vit().init(jax.random.key(0), images()))
-    with pytest.raises(ValueError, match="after 'patches', .* works on tokens"):
+    with pytest.raises(ValueError, match=r"after 'patches', .* works on tokens"):
         split(apply_fn, params, images())
     assert layers(apply_fn, params, images())["layers/2/norm1"] == (16, 8)
 
