@@ -237,6 +237,12 @@ def call(name: str, function: Any, params: Any, x: Any) -> Any:
     try:
         return function(params, x)
     except Exception as error:
+        if "AxisType" in str(error) or "out_sharding" in str(error):
+            raise ValueError(
+                f"{name} must work on a mesh with automatic axes, since images are mapped over one by one; it asks for "
+                f"a sharding over explicit axes ({type(error).__name__}: {error}). Leave out_sharding= and "
+                f"jax.sharding.reshard out of the function that you pass: the shardings of params and x are followed."
+            ) from error
         raise ValueError(
             f"{name}(params, x) failed on x of shape {x.shape} and dtype {x.dtype} ({type(error).__name__}: {error}). "
             f"Does the tree of params fit the model, and x the size and channels that it takes? A model with batch "

@@ -144,7 +144,7 @@ def test_while_cond_and_very_long_loops_stay_closed_and_say_so():
     (w,) = weights((3, 3, 3, 3))
     with pytest.raises(ValueError, match="only inside a `while`"):
         split(lambda w, x: jax.lax.while_loop(lambda y: y.sum() > 1e9, body(w), x).mean((1, 2)), w, images(), "inner")
-    with pytest.raises(ValueError, match=r"only inside a `cond` \(in branch"):
+    with pytest.raises(ValueError, match="only inside a `cond`"):
         split(repeated, w, images(), "branch/inner")
     long = lambda w, x: jax.lax.scan(lambda y, _: (body(w)(y), None), x, None, length=300)[0].mean((1, 2))
     with pytest.raises(ValueError, match="of 300 steps, and a loop of more than 128 stays whole"):
