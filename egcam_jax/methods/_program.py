@@ -96,7 +96,8 @@ def _explain_batch(
         explanation = jax.vmap(explain)(target) if several else explain(target)
         return _with_logits(explanation, logits)
 
-    return kernel.map_images(one, (x, index, target), blocks.images)
+    screened = method.gradients is None  # the methods without gradients leave out samples that do not matter
+    return kernel.map_images(one, (x, index, target), blocks.images, named=screened)
 
 
 def _explained(logits: Any, score: Any) -> Any:
