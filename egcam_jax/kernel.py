@@ -181,8 +181,8 @@ def mean_over_samples(
         num_samples: n.
         block: How many samples are ``vmap``ped into one pass.
         origins: Floating arrays that ``sample`` computes from; the sums start out varying over devices as these do.
-        needed: ``(n,)`` which samples matter, inside ``map_images(..., named=True)`` only: a block in which none does, for any of the
-            images that go through together, is not run, and its samples count as zeros.
+        needed: ``(n,)`` which samples matter, inside ``map_images(..., named=True)`` only: a block in which none does,
+            for any of the images that go through together, is not run, and its samples count as zeros.
 
     Returns:
         The mean of ``averaged``, in float32, and ``kept`` for each sample, stacked.
