@@ -1,5 +1,6 @@
 """The one call that matters: from a model, images and references to an explanation."""
 
+import dataclasses
 import functools
 import warnings
 from collections.abc import Sequence
@@ -9,12 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _checks
+from egcam_jax import _checks, _functions
 from egcam_jax import fusion as _fusion
 from egcam_jax._types import ApplyFn, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _options, _program
 from egcam_jax.methods._registry import find
+from egcam_jax.splitting import Split
 
 
 def explain(
@@ -47,7 +49,8 @@ def explain(
     Args:
         params: The model's parameters: any pytree that ``apply_fn`` takes.
         apply_fn: ``(params, x (B, H, W, C)) -> logits (B, classes)``, a pure function in inference mode, or a
-            ``Split``. Keep one function object: a new one is a new compilation.
+            ``Split``. Keep one function object: a new one is a new compilation, except for equal
+            ``functools.partial`` objects and what the adapters make of one model.
         x: ``(B, H, W, C)`` images, preprocessed, or ``(H, W, C)`` for one, in which case nothing in the
             result has a batch axis.
         refs: ``(R, H, W, C)`` images from the reference distribution, preprocessed alike; ``None`` for methods that
@@ -105,9 +108,9 @@ def explain(
     setting = _options.Setting(num_samples or 1, batch.shape[1:])
     static, traced = _options.resolve(chosen.name, chosen.schema, options, setting)
     target = _checks.target(target, len(batch), single)
-    _hashable(apply_fn)
+    params, apply_fn = _function(params, apply_fn)
     if callable(target):
-        _hashable(target, "target")
+        target = _functions.static("target", target)
 
     arguments = (
         params,
@@ -164,25 +167,27 @@ def _layers(layer: Any) -> tuple[str | None, ...]:
     return names
 
 
-def _hashable(function: Any, argument: str = "apply_fn") -> None:
-    """Refuse what cannot be a static argument of ``jit``, with what to pass instead."""
-    if hasattr(function, "init") and hasattr(function, "apply"):
+def _function(params: Params, apply_fn: Any) -> tuple[Params, Any]:
+    """The model's function as a static argument; arrays that a ``jax.tree_util.Partial`` binds join the params."""
+    if isinstance(apply_fn, jax.tree_util.Partial):
+        bound, structure = jax.tree.flatten(apply_fn)
+
+        def apply(params: Params, x: Any) -> Any:
+            params, bound = params
+            return jax.tree.unflatten(structure, bound)(params, x)
+
+        what = ("partial", _functions.content(structure))
+        return (params, bound), _functions.Known(what, apply)
+    if isinstance(apply_fn, Split):
+        parts = {name: getattr(apply_fn, name) for name in ("features", "head", "bypass")}
+        known = {name: _functions.static(name, part) for name, part in parts.items() if part is not None}
+        return params, dataclasses.replace(apply_fn, **known)
+    if not callable(apply_fn):
         raise TypeError(
-            f"{argument} must be a function (params, x) -> logits; got the model {type(function).__name__} itself. "
-            f"Pass its apply function, model.apply, or what from_linen or from_haiku makes of it."
+            f"apply_fn must be a function (params, x) -> logits or a Split; got {type(apply_fn).__name__}. Pass the "
+            f"function that calls the model."
         )
-    if not callable(function) and not (hasattr(function, "features") and hasattr(function, "head")):
-        raise TypeError(
-            f"{argument} must be a function (params, x) -> logits or a Split; got {type(function).__name__}."
-        )
-    try:
-        hash(function)
-    except TypeError as error:
-        raise TypeError(
-            f"{argument} must be hashable, since it is a static argument of the compiled kernel; got "
-            f"{type(function).__name__}. Pass a plain function, or wrap a model with from_equinox, from_nnx, "
-            f"from_linen or from_haiku."
-        ) from error
+    return params, _functions.static("apply_fn", apply_fn)
 
 
 def _warn_of_nonfinite(explanation: Explanation) -> None:

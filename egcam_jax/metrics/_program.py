@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from egcam_jax import _checks, _numerics, compilation, kernel
+from egcam_jax._functions import static, warn_of_captured
 from egcam_jax._types import Image, Logits, Scalar
 from egcam_jax.metrics._inputs import Checked
 from egcam_jax.metrics._score import Score
@@ -67,14 +68,25 @@ def _as_given(function: Any, x: Any) -> Any:
     """A function that is handed images in the dtype of those that came, whatever was computed to make them."""
     if function is None:
         return None
-    return lambda images, *rest: function(images.astype(x.dtype), *rest)
+    seen: list[bool] = []  # one look for each trace
+
+    def as_given(images: Any, *rest: Any) -> Any:
+        images = images.astype(x.dtype)
+        if not seen:
+            seen.append(True)
+            warn_of_captured("predict", jax.make_jaxpr(function)(images, *rest))
+        return function(images, *rest)
+
+    return as_given
 
 
 def as_argument(function: Any) -> Any:
     """A function as an argument of ``jit``: its bound arrays traced where it is a ``jax.tree_util.Partial``."""
-    if function is None or isinstance(function, jax.tree_util.Partial):
-        return function
-    return jax.tree_util.Partial(function)
+    if function is None:
+        return None
+    if isinstance(function, jax.tree_util.Partial):
+        return jax.tree_util.Partial(static("predict", function.func), *function.args, **function.keywords)
+    return jax.tree_util.Partial(static("predict", function))
 
 
 def logits(predict: Any, image: Image) -> Logits:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from .. import _checks
+from .. import _checks, _functions
 from .._types import ApplyFn, Params
 from ._scopes import MARKER
 
@@ -41,6 +41,7 @@ def trace(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), specification(x).dtype)
     closed, returned = jax.make_jaxpr(marked, return_shape=True)(params, image)
     _check_logits(returned)
+    _functions.warn_of_captured("apply_fn", closed)
     return Traced(closed, Spec(tree, tuple(leaves), image))
 
 
