@@ -80,13 +80,13 @@ def _as_given(function: Any, x: Any) -> Any:
     return as_given
 
 
-def as_argument(function: Any) -> Any:
+def as_argument(function: Any, argument: str = "predict") -> Any:
     """A function as an argument of ``jit``: its bound arrays traced where it is a ``jax.tree_util.Partial``."""
     if function is None:
         return None
     if isinstance(function, jax.tree_util.Partial):
-        return jax.tree_util.Partial(static("predict", function.func), *function.args, **function.keywords)
-    return jax.tree_util.Partial(static("predict", function))
+        return jax.tree_util.Partial(static(argument, function.func), *function.args, **function.keywords)
+    return jax.tree_util.Partial(static(argument, function))
 
 
 def logits(predict: Any, image: Image) -> Logits:

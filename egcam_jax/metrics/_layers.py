@@ -1,0 +1,95 @@
+"""Which arrays of the parameters belong to which layer, by the names that ``egcam_jax.layers`` lists."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+
+from egcam_jax import _checks, _numerics
+from egcam_jax._types import Params
+from egcam_jax.splitting import Use, parameter_uses
+
+Path = tuple[str, ...]
+
+
+class Loss(NamedTuple):
+    """An array that loses its order.
+
+    Attributes:
+        number: Its place in ``jax.tree.leaves(params)``.
+        group: The place of its innermost scope among those of its layer, by first use.
+        axes: The order of its axes in which frameworks agree.
+    """
+
+    number: int
+    group: int
+    axes: tuple[int, ...]
+
+
+def losses(params: Params, layers: Sequence[str], function: Callable[[Params], Any]) -> list[list[Loss]]:
+    """Find the arrays of each layer by tracing a function of the parameters.
+
+    Args:
+        params: The model's parameters.
+        layers: Names.
+        function: What uses the parameters inside named scopes.
+
+    Raises:
+        ValueError: A name is no layer with parameters, or of several layers.
+    """
+    if isinstance(layers, str) or not layers:
+        raise ValueError(f"layers must be a sequence of names, the output's first; got {layers!r}.")
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    uses = parameter_uses(jax.make_jaxpr(function)(params), len(leaves))
+    floating = {number: path for number, (path, leaf) in enumerate(leaves) if _numerics.is_floating(leaf)}
+    keys = {number: _parts(map(_word, path)) for number, path in floating.items()}
+    scopes = {number: uses[number].path for number in keys if number in uses and uses[number].path}
+    last = Use(len(leaves))
+    groups = {number: scopes.get(number, path[:-1]) for number, path in keys.items()}
+    order = {number: uses.get(number, last).order for number in keys}
+
+    def lost(members: Iterable[int]) -> list[Loss]:
+        inside = sorted(members, key=lambda number: (order[number], number))
+        places = {group: place for place, group in enumerate(dict.fromkeys(groups[number] for number in inside))}
+        axes = lambda number: uses.get(number, last).axes or tuple(range(leaves[number][1].ndim))
+        return [Loss(number, places[groups[number]], axes(number)) for number in inside]
+
+    return [lost(_members(layer, _prefixes(scopes), _prefixes(keys))) for layer in layers]
+
+
+def _members(layer: str, scopes: Mapping[Path, frozenset[int]], keys: Mapping[Path, frozenset[int]]) -> frozenset[int]:
+    """The numbers of a layer's arrays: by its scope, or, where there is no such scope, by the keys of the tree."""
+    wanted = _parts([layer])
+    for named in (scopes, keys):
+        root = {path[0] for path in named}
+        exact = [path for path in named if wanted in (path, path[1:] if len(root) == 1 else path)]
+        paths = exact[:1] or [path for path in named if wanted and path[-len(wanted) :] == wanted]
+        # Collections, such as Flax's params and batch_stats, have the same layers: their first keys do not count.
+        ends = {path[1:] for path in paths} if named is keys else {named[path] for path in paths}
+        if len(ends) > 1:
+            several = ", ".join(repr("/".join(path)) for path in paths[:6])
+            raise ValueError(f"layers must name one layer each; got {layer!r}, which could be {several}. Give more of it.")
+        if paths:
+            return frozenset().union(*(named[path] for path in paths))
+    known = dict.fromkeys("/".join(path) for path in (*scopes, *keys))
+    raise ValueError(f"layers must be names of layers with parameters; got {layer!r}. {_checks.nearest(layer, known)}")
+
+
+def _prefixes(paths: Mapping[int, Path]) -> dict[Path, frozenset[int]]:
+    """The numbers below each beginning of the paths."""
+    below: dict[Path, set[int]] = {}
+    for number, path in paths.items():
+        for depth in range(1, len(path) + 1):
+            below.setdefault(path[:depth], set()).add(number)
+    return {path: frozenset(numbers) for path, numbers in below.items()}
+
+
+def _parts(words: Iterable[str]) -> Path:
+    """The parts of names: ``a.b`` and ``a/b`` are one, and Haiku's ``~``, which stands for a constructor, is none."""
+    return tuple(part for word in words for part in re.split(r"[./]", word) if part and part != "~")
+
+
+def _word(key: Any) -> str:
+    """A key of a path in a tree as it is written."""
+    return str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))))
