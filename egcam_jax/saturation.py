@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _checks, _numerics, compilation, kernel
+from egcam_jax import _checks, _functions, _numerics, compilation, kernel
 from egcam_jax._types import Activation, ApplyFn, Image, Map, Params, Scalar
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import explain
@@ -91,7 +91,16 @@ def saturation(
     if chunk_size is not None:
         _checks.count("chunk_size", chunk_size)
     baseline = _checks.pixels("baseline", baseline, x.shape[1:])
-    return _run(params, x, alphas, baseline, target, apply_fn=apply_fn, layer=layer, chunk_size=chunk_size)
+    return _run(
+        params,
+        x,
+        alphas,
+        baseline,
+        target,
+        apply_fn=_functions.static("apply_fn", apply_fn),
+        layer=layer,
+        chunk_size=chunk_size,
+    )
 
 
 def explanations(

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._functions import Known, content
+from .._content import content
+from .._functions import Known
 from .._types import ApplyFn, Params
 
 Call = Callable[[Params, Any, dict[str, Any]], Any]
@@ -15,7 +16,13 @@ Call = Callable[[Params, Any, dict[str, Any]], Any]
 
 
 def adapted(
-    adapter: str, params: Params, call: Call, known: Hashable, keywords: Mapping[str, Any], signature: Any
+    adapter: str,
+    params: Params,
+    call: Call,
+    known: Hashable,
+    keywords: Mapping[str, Any],
+    signature: Any,
+    inputs: int = 1,
 ) -> tuple[Params, ApplyFn]:
     """Bind the keywords of a model's call.
 
@@ -29,6 +36,7 @@ def adapted(
         known: The content that determines the call.
         keywords: A tree of arrays and other values for each name.
         signature: The function whose parameters are the keywords that the model takes.
+        inputs: How many of its first parameters are no keywords.
 
     Returns:
         The params, as a pair with the list of the keywords' arrays where there are any, and ``(params, x)`` to logits.
@@ -45,25 +53,27 @@ def adapted(
         return call(params, x, jax.tree.unflatten(tree, together))
 
     what = (adapter, known, content(tree), tuple(traced), content(rest))
-    return (params, arrays) if arrays else params, Known(what, apply, _advice(adapter, keywords, signature))
+    return (params, arrays) if arrays else params, Known(
+        what, apply, _advice(adapter, keywords, _optional(signature, inputs))
+    )
 
 
-def _advice(adapter: str, keywords: Mapping[str, Any], signature: Any) -> str:
+def _advice(adapter: str, keywords: Mapping[str, Any], optional: Mapping[str, bool]) -> str:
     """How to pass the keywords that the model's call takes beside its inputs, the required ones first."""
     bound = ", ".join(f"{name}=..." for name in keywords)
     start = f"{adapter} called the model with {bound or 'no keywords'}."
-    names = sorted(_optional(signature).items(), key=lambda item: item[1])
+    names = sorted(optional.items(), key=lambda item: item[1])
     missing = [f"{name}=..." for name, _ in names if name not in keywords]
     if not missing:
         return f"{start} A keyword that the model needs goes to {adapter} as a keyword."
     return f"{start} The model also takes {', '.join(missing)}: pass what it needs to {adapter} as a keyword."
 
 
-def _optional(signature: Any) -> dict[str, bool]:
-    """The parameters that can be keywords, after the first one, each with whether it has a default."""
+def _optional(signature: Any, inputs: int) -> dict[str, bool]:
+    """The parameters that can be keywords, after the inputs, each with whether it has a default."""
     try:
         parameters = [each for name, each in inspect.signature(signature).parameters.items() if name != "self"]
     except (TypeError, ValueError):
         return {}
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {each.name: each.default is not each.empty for each in parameters[1:] if each.kind in kinds}
+    return {each.name: each.default is not each.empty for each in parameters[inputs:] if each.kind in kinds}

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._functions import content
+from .._content import content
 from .._types import ApplyFn, Params
 from ._adapted import adapted
 from ._scopes import relative, scoped
@@ -58,11 +58,12 @@ def from_equinox(model: Any, state: Any = None, **keywords: Any) -> tuple[Params
         return jax.vmap(one, axis_name="batch")(x)
 
     leaves, tree = jax.tree.flatten(rest)
-    return adapted("from_equinox", params, call, (content(tree), content(leaves)), keywords, type(model).__call__)
+    known, inputs = (content(tree), content(leaves)), 1 if state is None else 2
+    return adapted("from_equinox", params, call, known, keywords, type(model).__call__, inputs)
 
 
 def _logits(returned: Any) -> Any:
-    """The logits of a model with a state, which must come as ``(logits, state)``: a guess would explain other values."""
+    """The logits of ``(logits, state)``, which a model with a state must return: nothing else is guessed at."""
     import equinox as eqx
 
     if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], eqx.nn.State):

@@ -3,7 +3,7 @@
 import inspect
 from typing import Any
 
-from .._functions import content
+from .._content import content
 from .._types import ApplyFn, Params
 from ._adapted import adapted
 

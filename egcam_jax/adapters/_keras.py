@@ -1,6 +1,7 @@
 """Keras 3 models on the JAX backend."""
 
 import json
+import re
 from collections.abc import Hashable, Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .._functions import Same, content
+from .._content import Same, content
 from .._types import ApplyFn, Params
 from ._adapted import adapted
 
@@ -63,8 +64,10 @@ def from_keras(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
         images = jnp.moveaxis(x, -1, 1) if first else x
         return model.stateless_call(*params, images, **{"training": False, **keywords})[0]
 
-    params = tuple([each.value for each in group] for group in (model.trainable_variables, model.non_trainable_variables))
-    return adapted("from_keras", params, call, (first, tuple(paths), _known(model)), keywords, model.call)
+    groups = (model.trainable_variables, model.non_trainable_variables)
+    params = tuple([variable.value for variable in group] for group in groups)
+    known = (first, tuple(map(_without_counts, paths)), _known(model))
+    return adapted("from_keras", params, call, known, keywords, model.call)
 
 
 def _layers(model: Any) -> Iterator[Any]:
@@ -92,7 +95,8 @@ def _known(model: Any) -> Hashable:
     """What determines the model's call: what each of its layers is and holds, but for the values of variables."""
     layers = list(_layers(model))
     places = {id(layer): number for number, layer in enumerate(layers)}
-    return tuple(_own(layer) if type(layer).__module__.startswith("keras.") else _custom(layer, places) for layer in layers)
+    own = lambda layer: type(layer).__module__.startswith("keras.")
+    return tuple(_own(layer) if own(layer) else _custom(layer, places) for layer in layers)
 
 
 def _own(layer: Any) -> Hashable:
@@ -104,7 +108,12 @@ def _own(layer: Any) -> Hashable:
         return Same(layer)
     # Keras writes a user's function by its name alone, which tells nothing about what it does.
     complete = '"class_name": "function"' not in text and "__lambda__" not in text
-    return (text, content(arrays)) if complete else Same(layer)
+    return (_without_counts(text), content(arrays)) if complete else Same(layer)
+
+
+def _without_counts(text: str) -> str:
+    """A text without the numbers that Keras gives to inputs and random streams, which name no layer that is seen."""
+    return re.sub(r"\b(input_layer|seed_generator)_\d+", r"\1", text)
 
 
 def _custom(layer: Any, places: dict[int, int]) -> Hashable:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .._functions import content
+from .._content import content
 from .._types import ApplyFn, Params
 from ._adapted import adapted
 

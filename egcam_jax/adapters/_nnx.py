@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from .._functions import content
+from .._content import content
 from .._types import ApplyFn, Params
 from ._adapted import adapted
 from ._scopes import relative, scoped

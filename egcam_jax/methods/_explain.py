@@ -12,6 +12,7 @@ import numpy as np
 
 from egcam_jax import _checks, _functions
 from egcam_jax import fusion as _fusion
+from egcam_jax._content import content
 from egcam_jax._types import ApplyFn, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _options, _program
@@ -176,18 +177,13 @@ def _function(params: Params, apply_fn: Any) -> tuple[Params, Any]:
             params, bound = params
             return jax.tree.unflatten(structure, bound)(params, x)
 
-        what = ("partial", _functions.content(structure))
+        what = ("partial", content(structure))
         return (params, bound), _functions.Known(what, apply)
     if isinstance(apply_fn, Split):
         parts = {name: getattr(apply_fn, name) for name in ("features", "head", "bypass")}
         known = {name: _functions.static(name, part) for name, part in parts.items() if part is not None}
         return params, dataclasses.replace(apply_fn, **known)
-    if not callable(apply_fn):
-        raise TypeError(
-            f"apply_fn must be a function (params, x) -> logits or a Split; got {type(apply_fn).__name__}. Pass the "
-            f"function that calls the model."
-        )
-    return params, _functions.static("apply_fn", apply_fn)
+    return params, _functions.static("apply_fn", apply_fn, "function (params, x) -> logits or a Split")
 
 
 def _warn_of_nonfinite(explanation: Explanation) -> None:

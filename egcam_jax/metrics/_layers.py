@@ -69,10 +69,13 @@ def _members(layer: str, scopes: Mapping[Path, frozenset[int]], keys: Mapping[Pa
         ends = {path[1:] for path in paths} if named is keys else {named[path] for path in paths}
         if len(ends) > 1:
             several = ", ".join(repr("/".join(path)) for path in paths[:6])
-            raise ValueError(f"layers must name one layer each; got {layer!r}, which could be {several}. Give more of it.")
+            raise ValueError(
+                f"layers must name one layer each; got {layer!r}, which could be {several}. Give more of it."
+            )
         if paths:
             return frozenset().union(*(named[path] for path in paths))
-    known = dict.fromkeys("/".join(path) for path in (*scopes, *keys))
+    outer = 1 if len({path[0] for path in scopes}) == 1 else 0
+    known = dict.fromkeys("/".join(path) for path in (*(path[outer:] for path in scopes if path[outer:]), *keys))
     raise ValueError(f"layers must be names of layers with parameters; got {layer!r}. {_checks.nearest(layer, known)}")
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from egcam_jax import _checks, _numerics, compilation, kernel
@@ -109,7 +108,9 @@ def mprt(
     return score._replace(evaluations=len(curve) + 1)
 
 
-def _randomized(params: Params, lost: Iterable[Sequence[_layers.Loss]], key: PRNGKey, cascading: bool) -> Iterator[Params]:
+def _randomized(
+    params: Params, lost: Iterable[Sequence[_layers.Loss]], key: PRNGKey, cascading: bool
+) -> Iterator[Params]:
     """The parameters after each layer lost its weights."""
     now = params
     for number, losses in enumerate(lost):
@@ -161,5 +162,5 @@ def _shuffled(params: Params, losses: Sequence[_layers.Loss], key: PRNGKey) -> P
         ordered = jnp.transpose(leaves[loss.number], loss.axes)
         own = jax.random.fold_in(jax.random.fold_in(key, loss.group), ordered.size)
         shuffled = jax.random.permutation(own, ordered.ravel()).reshape(ordered.shape)
-        leaves[loss.number] = jnp.transpose(shuffled, np.argsort(loss.axes))
+        leaves[loss.number] = jnp.transpose(shuffled, tuple(map(loss.axes.index, range(len(loss.axes)))))
     return jax.tree.unflatten(structure, leaves)

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 
+from .. import _functions
 from .._types import ApplyFn, Params
 from ._channels import layout, token_layout
 from ._cut import bypass, cut, features, head
@@ -81,6 +82,7 @@ def _by_hand(apply_fn: Split, layer: str | None) -> Split:
 
 
 def _traced(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
+    _functions.refuse_a_model("apply_fn", apply_fn)
     if not callable(apply_fn):
         raise TypeError(f"apply_fn must be a function (params, x) -> logits or a Split, got {type(apply_fn).__name__}.")
     if not hasattr(x, "shape") or len(x.shape) not in (3, 4, 5):

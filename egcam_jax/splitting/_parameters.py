@@ -51,9 +51,8 @@ def parameter_uses(closed: core.ClosedJaxpr, count: int) -> dict[int, Use]:
     return uses
 
 
-def _follow(jaxpr: Any, known: dict[Any, _Value | None], path: Path, uses: dict[int, Use]) -> None:
-    """Follow the parameters through one jaxpr; ``known`` has None for the values that depend on images too."""
-    known.update((var, _Value(frozenset())) for var in jaxpr.constvars)
+def _follow(jaxpr: Any, known: dict[Any, Any], path: Path, uses: dict[int, Use]) -> None:
+    """Follow the parameters through one jaxpr; values that are not known depend on images or constants too."""
     for equation in jaxpr.eqns:
         operands = [None if isinstance(atom, core.Literal) else known.get(atom) for atom in equation.invars]
         alone = all(isinstance(atom, core.Literal) or value for atom, value in zip(equation.invars, operands))

@@ -22,19 +22,19 @@ class Case(NamedTuple):
         make: builds what ``adapt`` takes; called once.
         adapt: the model to ``(params, apply_fn)``.
         size: height and width of the images.
-        default: the layer that is chosen automatically.
-        layer: the layer to explain at, where it is another one.
+        layer: the layer that is chosen automatically.
+        shape: its shape, ``(h, w, K)`` or ``(N, K)``.
     """
 
     package: str
     make: Callable[[], Any]
     adapt: Callable[[Any], Any]
     size: int
-    default: str | None
-    layer: str | None = None
+    layer: str
+    shape: tuple[int, ...]
 
 
-def keras(name: str, default: str, size: int = 32, **options: Any) -> Case:
+def keras(name: str, layer: str, shape: tuple[int, ...], size: int = 64, **options: Any) -> Case:
     """A model of ``keras.applications`` that returns logits."""
 
     def make() -> Any:
@@ -43,16 +43,18 @@ def keras(name: str, default: str, size: int = 32, **options: Any) -> Case:
         build = getattr(keras.applications, name)
         return build(weights=None, input_shape=(size, size, 3), classes=5, classifier_activation=None, **options)
 
-    return Case("keras", make, egcam_jax.from_keras, size, default)
+    return Case("keras", make, egcam_jax.from_keras, size, layer, shape)
 
 
 def image_models(**options: Any) -> Any:
     """A vision transformer of jax-image-models."""
     import jimm
     from flax import nnx
+    from jimm.common.sharding import NoSharding
 
     sizes = {"img_size": 32, "patch_size": 8, "num_layers": 3, "num_heads": 2, "mlp_dim": 32, "hidden_size": 16}
-    return jimm.VisionTransformer(num_classes=5, rngs=nnx.Rngs(0), **sizes, **options)
+    with nnx.use_eager_sharding(False):  # no mesh here
+        return jimm.VisionTransformer(num_classes=5, rngs=nnx.Rngs(0), sharding=NoSharding, **sizes, **options)
 
 
 def equimo_transformer() -> Any:
@@ -84,40 +86,70 @@ def jaxonmodels_resnet() -> Any:
     return eqx.nn.make_with_state(ResNet)(BasicBlock, [1, 1, 1, 1], 5, False, 1, 64, None, key=KEY)
 
 
-def jaxonmodels_convnext() -> Any:
-    """A ConvNeXt of jaxonmodels, with its state."""
-    import equinox as eqx
-    from jaxonmodels.models.convnext import CNBlockConfig, ConvNeXt
+def jaxonmodels_transformer() -> Any:
+    """A vision transformer of jaxonmodels, which returns its logits and a state even where it has none."""
+    from jaxonmodels.models.vit import VisionTransformer
 
-    blocks = [CNBlockConfig(8, 16, 1), CNBlockConfig(16, 24, 1), CNBlockConfig(24, 32, 2), CNBlockConfig(32, None, 1)]
-    return eqx.nn.make_with_state(ConvNeXt)(blocks, 0.1, 1e-6, 5, None, None, True, KEY, None)
+    return VisionTransformer(32, 8, 16, 3, 2, 5, key=KEY)
 
 
-def jaxonmodels_alexnet() -> Any:
-    """The AlexNet of jaxonmodels."""
-    from jaxonmodels.models.alexnet import AlexNet
+def jaxonmodels_efficientnet() -> Any:
+    """An EfficientNet of jaxonmodels, with its state; its call asks for a key."""
+    from jaxonmodels.models.efficientnet import _efficientnet_b0
 
-    return AlexNet(n_classes=5, key=KEY, inference=True)
+    return _efficientnet_b0(KEY, 5)
 
 
-def drawn(model: Any) -> Any:
-    """A model whose call asks for a key even in inference mode."""
-    return egcam_jax.from_equinox(*model, key=jax.random.key(1))
+def inference(model: Any) -> Any:
+    """A model of Equimo, whose call asks for a key or for inference mode."""
+    return egcam_jax.from_equinox(model, inference=True)
+
+
+class Logits(NamedTuple):
+    """The first member of what a function returns."""
+
+    function: Any
+
+    def __call__(self, params: Any, x: Any) -> Any:
+        """Return the logits alone."""
+        return self.function(params, x)[0]
+
+
+def first(model: Any) -> Any:
+    """A model that returns more than its logits."""
+    params, apply_fn = egcam_jax.from_equinox(model)
+    return params, Logits(apply_fn)
 
 
 CASES = {
-    "keras MobileNetV2": keras("MobileNetV2", "out_relu", alpha=0.35),
-    "keras MobileNetV3Small": keras("MobileNetV3Small", "?"),
-    "keras EfficientNetB0": keras("EfficientNetB0", "top_activation"),
-    "keras ResNet50V2": keras("ResNet50V2", "post_relu"),
-    "jax-image-models ViT": Case("jimm", image_models, egcam_jax.from_nnx, 32, None),
+    "keras MobileNetV2": keras("MobileNetV2", "out_relu", (2, 2, 1280), alpha=0.35),
+    "keras MobileNetV3Small": keras("MobileNetV3Small", "activation_17", (2, 2, 576)),
+    "keras EfficientNetB0": keras("EfficientNetB0", "top_activation", (2, 2, 1280)),
+    "keras ResNet50V2": keras("ResNet50V2", "post_relu", (2, 2, 2048)),
+    "jax-image-models ViT": Case("jimm", image_models, egcam_jax.from_nnx, 32, "layers/2/norm1", (17, 16)),
     "jax-image-models ViT, remat": Case(
-        "jimm", lambda: image_models(use_gradient_checkpointing=True), egcam_jax.from_nnx, 32, None
+        "jimm",
+        lambda: image_models(use_gradient_checkpointing=True),
+        egcam_jax.from_nnx,
+        32,
+        "layers/2/norm1",
+        (17, 16),
     ),
-    "equimo ViT": Case("equimo", equimo_transformer, egcam_jax.from_equinox, 32, None),
-    "equimo ConvNeXt": Case("equimo", equimo_convnext, egcam_jax.from_equinox, 32, "?"),
-    "equimo MobileNetV3": Case("equimo", equimo_mobilenet, egcam_jax.from_equinox, 32, "?"),
-    "jaxonmodels ResNet": Case("jaxonmodels", jaxonmodels_resnet, lambda made: egcam_jax.from_equinox(*made), 32, "?"),
-    "jaxonmodels ConvNeXt": Case("jaxonmodels", jaxonmodels_convnext, drawn, 32, "?"),
-    "jaxonmodels AlexNet": Case("jaxonmodels", jaxonmodels_alexnet, lambda m: egcam_jax.from_equinox(m, key=KEY), 64, "?"),
+    "equimo ViT": Case("equimo", equimo_transformer, inference, 32, "blocks/0/blocks/2/prenorm", (21, 16)),
+    "equimo ConvNeXt": Case("equimo", equimo_convnext, inference, 64, "blocks", (2, 2, 32)),
+    "equimo MobileNetV3": Case("equimo", equimo_mobilenet, inference, 64, "layers", (2, 2, 1280)),
+    "jaxonmodels ResNet": Case(
+        "jaxonmodels", jaxonmodels_resnet, lambda made: egcam_jax.from_equinox(*made), 64, "layer4", (2, 2, 512)
+    ),
+    "jaxonmodels EfficientNet": Case(
+        "jaxonmodels",
+        jaxonmodels_efficientnet,
+        lambda made: egcam_jax.from_equinox(*made, key=KEY),
+        64,
+        "features",
+        (2, 2, 1280),
+    ),
+    "jaxonmodels ViT": Case(
+        "jaxonmodels", jaxonmodels_transformer, first, 32, "transformer/resblocks/2/ln_1", (17, 16)
+    ),
 }
