@@ -62,6 +62,7 @@ def content(value: Any, inside: tuple[Any, ...] = ()) -> Hashable:
         return _array(value)
     if isinstance(value, jax.tree_util.PyTreeDef):
         return ("tree", part(value.node_data()), tuple(map(part, value.children())))
+    value = bound(value)
     if isinstance(value, functools.partial):
         return ("partial", part(value.func), part(value.args), part(value.keywords))
     if isinstance(value, types.FunctionType):
@@ -124,6 +125,12 @@ def _array(value: Any) -> Hashable:
     if array.dtype.hasobject:
         return Same(value)
     return ("array", type(value).__module__, kind, array.shape, hashlib.sha256(array.tobytes()).digest())
+
+
+def bound(function: Any) -> Any:
+    """The function itself, where ``jax.tree_util.Partial`` has put a ``functools.partial`` into a shell of its own."""
+    inner = getattr(function, "fun", None)
+    return inner if isinstance(inner, functools.partial) else function
 
 
 def is_array(value: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 from jax.extend import core
 
-from egcam_jax._content import content, is_array
+from egcam_jax._content import bound, content, is_array
 
 CAPTURED = 16 * 2**20
 """Bytes of captured arrays above which a function gets a warning."""
@@ -56,6 +56,7 @@ def static(argument: str, function: Any, wanted: str = "function") -> Any:
     Raises:
         TypeError: The argument is no function, or a framework's model instead of one.
     """
+    function = bound(function)
     refuse_a_model(argument, function)
     if not callable(function):
         raise TypeError(f"{argument} must be a {wanted}; got {type(function).__name__}. Pass what calls the model.")

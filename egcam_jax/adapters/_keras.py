@@ -56,18 +56,23 @@ def from_keras(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
             f"model(x)."
         )
     first = _channels_first(model)
-    paths = [variable.path for variable in model.variables]
+    paths = _paths(model)
 
     def call(params: Params, x: Any, keywords: dict[str, Any]) -> Any:
-        if [variable.path for variable in model.variables] != paths:
+        if _paths(model) != paths:
             raise ValueError("from_keras: the model's variables are others than before. Call from_keras again.")
         images = jnp.moveaxis(x, -1, 1) if first else x
         return model.stateless_call(*params, images, **{"training": False, **keywords})[0]
 
     groups = (model.trainable_variables, model.non_trainable_variables)
     params = tuple([variable.value for variable in group] for group in groups)
-    known = (first, tuple(map(_without_counts, paths)), _known(model))
+    known = (first, tuple(tuple(map(_without_counts, group)) for group in paths), _known(model))
     return adapted("from_keras", params, call, known, keywords, model.call)
+
+
+def _paths(model: Any) -> tuple[list[str], list[str]]:
+    """The names of the variables that can be trained and of the others, in the order of their values in the params."""
+    return [each.path for each in model.trainable_variables], [each.path for each in model.non_trainable_variables]
 
 
 def _layers(model: Any) -> Iterator[Any]:
