@@ -78,10 +78,11 @@ def refuse_a_model(argument: str, function: Any) -> None:
             continue
         if package == "equinox" and not any(map(is_array, jax.tree.leaves(function))):
             return  # Equinox wraps functions in modules too: only a module with arrays is a model.
+        wanted = "apply_fn" if argument == "apply_fn" else "jax.tree_util.Partial(apply_fn, params)"
         also = ", or its apply function, model.apply" if hasattr(function, "apply") else ""
         raise TypeError(
-            f"{argument} must be a function; got the model {type(function).__name__} itself. Pass the function from "
-            f"params, apply_fn = egcam_jax.{adapter}{also}."
+            f"{argument} must be a function; got the model {type(function).__name__} itself. Call params, apply_fn = "
+            f"egcam_jax.{adapter} and pass {wanted}{also}."
         )
 
 

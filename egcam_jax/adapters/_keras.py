@@ -36,10 +36,13 @@ def from_keras(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
             channels' axis.
 
     Example:
-        >>> import os; os.environ.setdefault("KERAS_BACKEND", "jax")  # doctest: +SKIP
-        >>> import keras, egcam_jax  # doctest: +SKIP
-        >>> model = keras.applications.MobileNetV2(weights=None, classifier_activation=None)  # doctest: +SKIP
-        >>> params, apply_fn = egcam_jax.from_keras(model)  # doctest: +SKIP
+        >>> import os
+        >>> os.environ["KERAS_BACKEND"] = "jax"
+        >>> import keras, numpy as np, egcam_jax
+        >>> layers = [keras.layers.Conv2D(4, 3), keras.layers.GlobalAveragePooling2D()]
+        >>> params, apply_fn = egcam_jax.from_keras(keras.Sequential([keras.Input((8, 8, 3)), *layers]))
+        >>> apply_fn(params, np.ones((1, 8, 8, 3), "float32")).shape
+        (1, 4)
     """
     import keras
 

@@ -74,7 +74,7 @@ def _as_given(function: Any, x: Any) -> Any:
         images = images.astype(x.dtype)
         if not seen:
             seen.append(True)
-            warn_of_captured("predict", jax.make_jaxpr(function)(images, *rest))
+            warn_of_captured("the function under judgement", jax.make_jaxpr(function)(images, *rest))
         return function(images, *rest)
 
     return as_given
