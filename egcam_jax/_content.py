@@ -64,7 +64,8 @@ def content(value: Any, inside: tuple[Any, ...] = ()) -> Hashable:
         return ("tree", part(value.node_data()), tuple(map(part, value.children())))
     value = bound(value)
     if isinstance(value, functools.partial):
-        return ("partial", part(value.func), part(value.args), frozenset(part(value.keywords)[1]))
+        keywords = frozenset((name, part(item)) for name, item in value.keywords.items())
+        return ("partial", part(value.func), part(value.args), keywords)
     if isinstance(value, types.FunctionType):
         closed = tuple(_enclosed(cell, part) for cell in value.__closure__ or ())
         return _Function(value, (part(value.__defaults__), part(value.__kwdefaults__), closed))

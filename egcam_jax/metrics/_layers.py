@@ -11,6 +11,7 @@ from egcam_jax._types import Params
 from egcam_jax.splitting import Use, parameter_uses
 
 Path = tuple[str, ...]
+Key = tuple[int, int | None]
 
 
 class Loss(NamedTuple):
@@ -18,11 +19,13 @@ class Loss(NamedTuple):
 
     Attributes:
         number: Its place in ``jax.tree.leaves(params)``.
+        step: The step of a loop over layers, where the leaf is a stack and the array is one part of it; else None.
         group: The place of its innermost scope among those of its layer, by first use.
         axes: The order of its axes in which frameworks agree.
     """
 
     number: int
+    step: int | None
     group: int
     axes: tuple[int, ...]
 
@@ -42,24 +45,34 @@ def losses(params: Params, layers: Sequence[str], function: Callable[[Params], A
         raise ValueError(f"layers must be a sequence of names, the output's first; got {layers!r}.")
     leaves = jax.tree_util.tree_leaves_with_path(params)
     uses = parameter_uses(jax.make_jaxpr(function)(params), len(leaves))
-    floating = {number: path for number, (path, leaf) in enumerate(leaves) if _numerics.is_floating(leaf)}
-    keys = {number: _parts(map(_word, path)) for number, path in floating.items()}
-    scopes = {number: uses[number].path for number in keys if number in uses and uses[number].path}
-    last = Use(len(leaves))
-    groups = {number: scopes.get(number, path[:-1]) for number, path in keys.items()}
-    order = {number: uses.get(number, last).order for number in keys}
+    uses = {key: use for key, use in uses.items() if _numerics.is_floating(leaves[key[0]][1])}
+    keys: dict[Key, Path]
+    keys = {(i, None): _parts(map(_word, path)) for i, (path, leaf) in enumerate(leaves) if _numerics.is_floating(leaf)}
+    scopes = {key: use.path for key, use in uses.items() if use.path}
+    below, under = _prefixes(scopes), _prefixes(keys)
 
-    def lost(members: Iterable[int]) -> list[Loss]:
-        inside = sorted(members, key=lambda number: (order[number], number))
-        places = {group: place for place, group in enumerate(dict.fromkeys(groups[number] for number in inside))}
-        axes = lambda number: uses.get(number, last).axes or tuple(range(leaves[number][1].ndim))
-        return [Loss(number, places[groups[number]], axes(number)) for number in inside]
+    def lost(layer: str) -> list[Loss]:
+        inside = [(key, uses.get(key, Use(len(uses)))) for key in _members(layer, below, under)]
+        inside.sort(key=lambda member: (member[1].order, member[0][0]))
+        groups = [scopes.get(key) or keys[key[0], None][:-1] for key, _ in inside]
+        places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
+        return [
+            Loss(number, step, places[group], _axes(use, leaves[number][1].ndim, step))
+            for ((number, step), use), group in zip(inside, groups)
+        ]
 
-    return [lost(_members(layer, _prefixes(scopes), _prefixes(keys))) for layer in layers]
+    return [lost(layer) for layer in layers]
 
 
-def _members(layer: str, scopes: Mapping[Path, frozenset[int]], keys: Mapping[Path, frozenset[int]]) -> frozenset[int]:
-    """The numbers of a layer's arrays: by its scope, or, where there is no such scope, by the keys of the tree."""
+def _axes(use: Use, rank: int, step: int | None) -> tuple[int, ...]:
+    """The order of the axes of a leaf, or of one part of it."""
+    if step is None:
+        return use.axes or tuple(range(rank))
+    return tuple(axis - 1 for axis in use.axes) if use.axes else tuple(range(rank - 1))
+
+
+def _members(layer: str, scopes: Mapping[Path, frozenset[Key]], keys: Mapping[Path, frozenset[Key]]) -> frozenset[Key]:
+    """The arrays of a layer: by its scope, or, where there is no such scope, by the keys of the tree."""
     wanted = _parts([layer])
     for named in (scopes, keys):
         root = {path[0] for path in named}
@@ -69,9 +82,8 @@ def _members(layer: str, scopes: Mapping[Path, frozenset[int]], keys: Mapping[Pa
         ends = {path[1:] for path in paths} if named is keys else {named[path] for path in paths}
         if len(ends) > 1:
             several = ", ".join(repr("/".join(path)) for path in paths[:6])
-            raise ValueError(
-                f"layers must name one layer each; got {layer!r}, which could be {several}. Give more of it."
-            )
+            fault = f"got {layer!r}, which could be {several}. Give more of the name."
+            raise ValueError(f"layers must name one layer each; {fault}")
         if paths:
             return frozenset().union(*(named[path] for path in paths))
     outer = 1 if len({path[0] for path in scopes}) == 1 else 0
@@ -79,13 +91,13 @@ def _members(layer: str, scopes: Mapping[Path, frozenset[int]], keys: Mapping[Pa
     raise ValueError(f"layers must be names of layers with parameters; got {layer!r}. {_checks.nearest(layer, known)}")
 
 
-def _prefixes(paths: Mapping[int, Path]) -> dict[Path, frozenset[int]]:
-    """The numbers below each beginning of the paths."""
-    below: dict[Path, set[int]] = {}
-    for number, path in paths.items():
+def _prefixes(paths: Mapping[Key, Path]) -> dict[Path, frozenset[Key]]:
+    """The arrays below each beginning of the paths."""
+    below: dict[Path, set[Key]] = {}
+    for key, path in paths.items():
         for depth in range(1, len(path) + 1):
-            below.setdefault(path[:depth], set()).add(number)
-    return {path: frozenset(numbers) for path, numbers in below.items()}
+            below.setdefault(path[:depth], set()).add(key)
+    return {path: frozenset(members) for path, members in below.items()}
 
 
 def _parts(words: Iterable[str]) -> Path:

@@ -159,8 +159,10 @@ def _shuffled(params: Params, losses: Sequence[_layers.Loss], key: PRNGKey) -> P
     """
     leaves, structure = jax.tree.flatten(params)
     for loss in losses:
-        ordered = jnp.transpose(leaves[loss.number], loss.axes)
+        leaf = jnp.asarray(leaves[loss.number])
+        ordered = jnp.transpose(leaf if loss.step is None else leaf[loss.step], loss.axes)
         own = jax.random.fold_in(jax.random.fold_in(key, loss.group), ordered.size)
         shuffled = jax.random.permutation(own, ordered.ravel()).reshape(ordered.shape)
-        leaves[loss.number] = jnp.transpose(shuffled, tuple(map(loss.axes.index, range(len(loss.axes)))))
+        shuffled = jnp.transpose(shuffled, tuple(map(loss.axes.index, range(len(loss.axes)))))
+        leaves[loss.number] = shuffled if loss.step is None else leaf.at[loss.step].set(shuffled)
     return jax.tree.unflatten(structure, leaves)

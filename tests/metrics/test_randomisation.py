@@ -1,5 +1,6 @@
 """MPRT: the layers that lose their weights, and what the similarity makes of it."""
 
+import functools
 import itertools
 
 import jax
@@ -87,8 +88,48 @@ def test_a_layer_is_the_arrays_that_its_scope_uses_first():
         lost(["again"], function, params)
 
 
+def stacked(params, x, target, unroll):
+    """Three blocks under a loop over stacked weights, or one by one: input times gradient."""
+
+    def block(x, weights):
+        with jax.named_scope("dense"):
+            y = jnp.tanh(x @ weights["kernel"] + weights["bias"])
+        with jax.named_scope("add"):
+            return x + y, None
+
+    def score(x):
+        h = x.reshape(len(x), -1)
+        with jax.named_scope("blocks"):
+            if unroll:
+                for number in range(3):
+                    with jax.named_scope(str(number)):
+                        h, _ = block(h, {key: leaf[number] for key, leaf in params.items()})
+            else:
+                h, _ = jax.lax.scan(block, h, params)
+        return h[:, target[0]].sum()
+
+    return (jax.grad(score)(x) * x).sum(axis=-1)
+
+
+def test_steps_of_a_loop_over_layers_lose_their_weights_one_by_one():
+    draw = np.random.default_rng(1)
+    params = {
+        "kernel": draw.standard_normal((3, 48, 48), np.float32) / 7,
+        "bias": draw.standard_normal((3, 48), np.float32),
+    }
+    ask = lambda unroll, layers: metrics.mprt(
+        functools.partial(stacked, unroll=unroll), params, images(), jax.random.key(0), layers=layers, target=1
+    )
+    layers = ("blocks/2", "blocks/1/dense", "blocks/0")
+    np.testing.assert_allclose(ask(False, layers).curve, ask(True, layers).curve, rtol=1e-3, atol=1e-4)
+    apart = [
+        loss[:2] for loss in losses(params, ["blocks/1"], lambda p: stacked(p, images(), jnp.array([1]), False))[0]
+    ]
+    assert sorted(apart) == [(0, 1), (1, 1)]
+
+
 def test_weights_are_lost_and_their_distribution_is_kept():
-    shuffled = _shuffled(PARAMS, [Loss(1, 0, (0, 1))], jax.random.key(0))
+    shuffled = _shuffled(PARAMS, [Loss(1, None, 0, (0, 1))], jax.random.key(0))
     before, after = (np.asarray(it["params"]["first"]["kernel"]) for it in (PARAMS, shuffled))
     assert (before != after).mean() > 0.8
     np.testing.assert_array_equal(np.sort(before.ravel()), np.sort(after.ravel()))
@@ -96,7 +137,7 @@ def test_weights_are_lost_and_their_distribution_is_kept():
     turned = {
         "params": {"first": {"kernel": PARAMS["params"]["first"]["kernel"].T, "bias": 0.0}, "out": {"kernel": 0.0}}
     }
-    other = _shuffled(turned, [Loss(1, 0, (1, 0))], jax.random.key(0))
+    other = _shuffled(turned, [Loss(1, None, 0, (1, 0))], jax.random.key(0))
     np.testing.assert_array_equal(other["params"]["first"]["kernel"].T, after)
 
 

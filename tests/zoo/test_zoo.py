@@ -1,5 +1,7 @@
 """The zoos of models that JAX users run: what is listed and chosen, Grad-CAM by hand, a metric, one compilation."""
 
+import contextlib
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -41,16 +43,26 @@ def by_hand(pieces, params, x, target):
 def test_a_model_of_a_zoo(name, compilations):
     case = CASES[name]
     pytest.importorskip(case.package)
+    mesh = jax.make_mesh((1,), ("images",), axis_types=(jax.sharding.AxisType.Auto,))
+    with jax.set_mesh(mesh) if case.meshed else contextlib.nullcontext():
+        judged(case, compilations)
+
+
+def judged(case, compilations):
     model = case.make()
     params, apply_fn = case.adapt(model)
     x = jax.random.normal(jax.random.key(1), (2, case.size, case.size, 3))
     target = jnp.array([1, 3])
     known = egcam_jax.layers(apply_fn, params, x)
-    chosen = egcam_jax.split(apply_fn, params, x).layer
-    assert chosen == case.layer
-    assert known[chosen] == case.shape
-    pieces = jax.jit(lambda params, x: by_hand(egcam_jax.split(apply_fn, params, x), params, x, target))
-    explain = lambda apply_fn: egcam_jax.explain(params, apply_fn, x, method="gradcam", target=target)
+    tokens = len(case.shape) == 2
+    if tokens:
+        with pytest.raises(ValueError, match="norm"):
+            egcam_jax.split(apply_fn, params, x)
+    layer = case.layer if tokens else None
+    assert egcam_jax.split(apply_fn, params, x, layer).layer.endswith(case.layer)
+    assert [shape for name, shape in known.items() if name.endswith(case.layer)] == [case.shape]
+    pieces = jax.jit(lambda params, x: by_hand(egcam_jax.split(apply_fn, params, x, layer), params, x, target))
+    explain = lambda apply_fn: egcam_jax.explain(params, apply_fn, x, method="gradcam", target=target, layer=layer)
     explanation = explain(apply_fn)
     wanted = pieces(params, x)
     assert wanted.max() > 0

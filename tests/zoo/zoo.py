@@ -22,8 +22,9 @@ class Case(NamedTuple):
         make: builds what ``adapt`` takes; called once.
         adapt: the model to ``(params, apply_fn)``.
         size: height and width of the images.
-        layer: the layer that is chosen automatically.
+        layer: the layer to explain at: the automatic choice, except for transformers, which need a name.
         shape: its shape, ``(h, w, K)`` or ``(N, K)``.
+        meshed: whether the package asks for a mesh, even of one device.
     """
 
     package: str
@@ -32,6 +33,7 @@ class Case(NamedTuple):
     size: int
     layer: str
     shape: tuple[int, ...]
+    meshed: bool = False
 
 
 def keras(name: str, layer: str, shape: tuple[int, ...], size: int = 64, **options: Any) -> Case:
@@ -53,8 +55,7 @@ def image_models(**options: Any) -> Any:
     from jimm.common.sharding import NoSharding
 
     sizes = {"img_size": 32, "patch_size": 8, "num_layers": 3, "num_heads": 2, "mlp_dim": 32, "hidden_size": 16}
-    with nnx.use_eager_sharding(False):  # no mesh here
-        return jimm.VisionTransformer(num_classes=5, rngs=nnx.Rngs(0), sharding=NoSharding, **sizes, **options)
+    return jimm.VisionTransformer(num_classes=5, rngs=nnx.Rngs(0), sharding=NoSharding, **sizes, **options)
 
 
 def equimo_transformer() -> Any:
@@ -126,7 +127,7 @@ CASES = {
     "keras MobileNetV3Small": keras("MobileNetV3Small", "activation_17", (2, 2, 576)),
     "keras EfficientNetB0": keras("EfficientNetB0", "top_activation", (2, 2, 1280)),
     "keras ResNet50V2": keras("ResNet50V2", "post_relu", (2, 2, 2048)),
-    "jax-image-models ViT": Case("jimm", image_models, egcam_jax.from_nnx, 32, "layers/2/norm1", (17, 16)),
+    "jax-image-models ViT": Case("jimm", image_models, egcam_jax.from_nnx, 32, "layers/2/norm1", (17, 16), meshed=True),
     "jax-image-models ViT, remat": Case(
         "jimm",
         lambda: image_models(use_gradient_checkpointing=True),
@@ -134,6 +135,7 @@ CASES = {
         32,
         "layers/2/norm1",
         (17, 16),
+        meshed=True,
     ),
     "equimo ViT": Case("equimo", equimo_transformer, inference, 32, "blocks/0/blocks/2/prenorm", (21, 16)),
     "equimo ConvNeXt": Case("equimo", equimo_convnext, inference, 64, "blocks", (2, 2, 32)),
