@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _numerics
+from egcam_jax import _calls, _numerics
 
 _CHANNELS = (1, 3, 4)
 
@@ -31,8 +31,14 @@ def one_of(argument: str, value: Any, words: Sequence[str]) -> str:
     return value
 
 
+def plain(value: Any) -> Any:
+    """A NumPy scalar as Python's number of the same kind; all else as it is."""
+    return value.item() if isinstance(value, np.bool_ | np.integer | np.floating) else value
+
+
 def number(argument: str, value: Any, *, low: float) -> Any:
-    """Check that ``value`` is a finite scalar of at least ``low``."""
+    """Check that ``value`` is a finite scalar of at least ``low``; a NumPy scalar comes back as Python's number."""
+    value = plain(value)
     if np.shape(value) != () or not jnp.issubdtype(_dtype(value), jnp.number):
         raise TypeError(f"{argument} must be a single number; got {_describe(value)}.")
     if concrete(value) and not (np.isfinite(value) and value >= low):
@@ -228,23 +234,27 @@ def floating_dtype(argument: str, value: Any) -> Any:
     return dtype
 
 
-def call(name: str, function: Any, params: Any, x: Any) -> Any:
+def call(name: str, function: Any, params: Any, x: Any, *context: Any) -> Any:
     """Call the model's function; where it fails on what it was given, say what that was.
 
     Raises:
+        TypeError: There is a context that it does not take, or none where it takes one.
         ValueError: From the function's own error, whatever that is.
     """
     try:
-        return function(params, x)
+        return function(params, x, *context)
     except Exception as error:
+        _calls.context_taken(name, function, (params, x), context)
+        words = "params, x, context" if context else "params, x"
         advice = getattr(function, "advice", "") or (
             "A model with batch statistics, dropout or random state needs its inference mode bound, as "
             "from_linen(module, variables, train=False), from_nnx(model), from_equinox(model), from_keras(model) and "
             "from_haiku(transformed, params, is_training=False) do."
         )
         raise ValueError(
-            f"{name}(params, x) failed on x of shape {x.shape} and dtype {x.dtype} ({type(error).__name__}: {error}). "
-            f"Does the tree of params fit the model, and x the size and channels that it takes? {advice}"
+            f"{name}({words}) failed on x of shape {x.shape} and dtype {x.dtype} ({type(error).__name__}: {error}). "
+            f"Does the tree of params fit the model, and x the size and channels that it takes? {advice} What a model "
+            f"takes beside the images, one row for each, is passed as context."
         ) from error
 
 

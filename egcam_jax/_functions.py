@@ -40,6 +40,11 @@ class Known:
     function: Callable[..., Any] = dataclasses.field(compare=False, repr=False)
     advice: str = dataclasses.field(default="", compare=False, repr=False)
 
+    @property
+    def __wrapped__(self) -> Callable[..., Any]:
+        """The function, for ``inspect.signature``: what the function takes, this takes."""
+        return self.function
+
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Call the function."""
         return self.function(*arguments, **keywords)

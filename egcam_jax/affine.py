@@ -26,7 +26,7 @@ def is_affine(function: Callable[[Any], Any], argument: Any) -> bool:
     """
     _, value = _dependent(jax.make_jaxpr(function)(argument).jaxpr)
     gradient, _ = _dependent(jax.make_jaxpr(jax.grad(function))(argument).jaxpr)
-    return not gradient and not any(_unseen(inner) for equation in value for inner in _nested(equation))
+    return not gradient and not any(_unseen(inner) for equation in value for inner in nested(equation))
 
 
 def _dependent(traced: core.Jaxpr) -> tuple[bool, list[core.JaxprEqn]]:
@@ -39,14 +39,14 @@ def _dependent(traced: core.Jaxpr) -> tuple[bool, list[core.JaxprEqn]]:
     return any(atom in reached for atom in traced.outvars if not isinstance(atom, core.Literal)), equations
 
 
-def _nested(equation: core.JaxprEqn) -> Iterator[core.JaxprEqn]:
+def nested(equation: core.JaxprEqn) -> Iterator[core.JaxprEqn]:
     """An equation and all those of the calls within it."""
     yield equation
     for leaf in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
         if _is_program(leaf):
             program: core.Jaxpr = leaf.jaxpr if isinstance(leaf, core.ClosedJaxpr) else leaf
             for inner in program.eqns:
-                yield from _nested(inner)
+                yield from nested(inner)
 
 
 def _is_program(leaf: Any) -> bool:

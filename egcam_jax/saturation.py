@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _checks, _functions, _numerics, compilation, kernel
-from egcam_jax._types import Activation, ApplyFn, Image, Map, Params, Scalar
+from egcam_jax import _checks, _context, _functions, _numerics, compilation, kernel
+from egcam_jax._types import Activation, ApplyFn, Context, Image, Map, Params, Scalar
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import explain
 from egcam_jax.splitting import split
@@ -53,6 +53,7 @@ def saturation(
     target: Any = None,
     layer: str | None = None,
     chunk_size: int | None = None,
+    context: Context = None,
 ) -> Saturation:
     """Compare images that are scaled down with the images themselves, at the target layer and at the output.
 
@@ -73,6 +74,7 @@ def saturation(
         target: ``(N,)`` classes or one; each image's top class by default.
         layer: Name of the target layer, as for ``explain``.
         chunk_size: Images times scalings in one pass through the network; 32 by default.
+        context: As for ``explain``; it is not scaled.
 
     Returns:
         ``Saturation``.
@@ -89,18 +91,11 @@ def saturation(
     if callable(target) or (target is not None and target.ndim != 1):
         raise ValueError("target must be None, one class, or one for each image.")
     if chunk_size is not None:
-        _checks.count("chunk_size", chunk_size)
+        chunk_size = _checks.count("chunk_size", chunk_size)
     baseline = _checks.pixels("baseline", baseline, x.shape[1:])
-    return _run(
-        params,
-        x,
-        alphas,
-        baseline,
-        target,
-        apply_fn=_functions.static("apply_fn", apply_fn),
-        layer=layer,
-        chunk_size=chunk_size,
-    )
+    context = _context.checked(context, len(x))
+    apply_fn = _functions.static("apply_fn", apply_fn)
+    return _run(params, x, alphas, baseline, target, context, apply_fn=apply_fn, layer=layer, chunk_size=chunk_size)
 
 
 def explanations(
@@ -114,6 +109,7 @@ def explanations(
     target: Any,
     baseline: Any = 0.0,
     index: Any = 0,
+    context: Context = None,
     **options: Any,
 ) -> Explanation:
     """Explain images that are scaled down, all for the same class and with the same draws.
@@ -128,6 +124,7 @@ def explanations(
         target: ``(N,)`` classes or one, explained whatever the network says of the scaled image.
         baseline: As for ``saturation``.
         index: As for ``explain``.
+        context: As for ``explain``.
         **options: Of ``explain``, such as ``method``, ``layer`` and ``num_samples``.
 
     Returns:
@@ -152,6 +149,7 @@ def explanations(
         key,
         target=repeat(targets),
         index=repeat(_checks.indices(index, len(x))),
+        context=jax.tree.map(repeat, _context.checked(context, len(x))),
         **options,
     )
     return jax.tree.map(lambda leaf: leaf.reshape(len(x), len(alphas), *leaf.shape[1:]), found)
@@ -209,20 +207,25 @@ def _run(
     alphas: Any,
     baseline: Any,
     target: Any,
+    context: Context,
     *,
     apply_fn: ApplyFn,
     layer: str | None,
     chunk_size: int | None,
 ) -> Saturation:
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
-    network = kernel.network(split(apply_fn, params, image, layer), params, image)
+    row = _context.shape_of_row(context)
+    network = kernel.network(split(apply_fn, params, image, layer, context=row), params, image, context=row)
     blocks = kernel.plan(len(x), len(alphas), chunk_size)
     one = functools.partial(_one, network=network, alphas=alphas, baseline=baseline, block=blocks.samples)
-    return kernel.map_images(lambda it: one(*it), (x, target), blocks.images)._replace(alphas=alphas)
+    return kernel.map_images(lambda it: one(*it), (x, target, context), blocks.images)._replace(alphas=alphas)
 
 
-def _one(x: Any, target: Any, *, network: kernel.Network, alphas: Any, baseline: Any, block: int) -> Any:
+def _one(
+    x: Any, target: Any, context: Context, *, network: kernel.Network, alphas: Any, baseline: Any, block: int
+) -> Any:
     """One image's curves."""
+    network = network.under(context)
     whole = network.encode(x)
     target = jnp.argmax(network.decode(whole)).astype(jnp.int32) if target is None else target
 

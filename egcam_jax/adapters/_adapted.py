@@ -11,8 +11,8 @@ from .._content import content
 from .._functions import Known
 from .._types import ApplyFn, Params
 
-Call = Callable[[Params, Any, dict[str, Any]], Any]
-"""``(params, x, keywords)`` to logits: a model's call in its framework's way."""
+Call = Callable[[Params, tuple[Any, ...], dict[str, Any]], Any]
+"""``(params, inputs, keywords)`` to logits, with inputs ``(x,)`` or ``(x, context)``: how a framework calls a model."""
 
 
 def adapted(
@@ -46,11 +46,11 @@ def adapted(
     arrays = [leaf for leaf, is_array in zip(leaves, traced) if is_array]
     rest = [None if is_array else leaf for leaf, is_array in zip(leaves, traced)]
 
-    def apply(params: Params, x: Any) -> Any:
+    def apply(params: Params, *inputs: Any) -> Any:
         params, given = params if arrays else (params, ())
         values = iter(given)
         together = [next(values) if is_array else leaf for leaf, is_array in zip(rest, traced)]
-        return call(params, x, jax.tree.unflatten(tree, together))
+        return call(params, inputs, jax.tree.unflatten(tree, together))
 
     what = (adapter, known, content(tree), tuple(traced), content(rest))
     return (params, arrays) if arrays else params, Known(

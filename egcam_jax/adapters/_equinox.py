@@ -47,15 +47,15 @@ def from_equinox(model: Any, state: Any = None, **keywords: Any) -> tuple[Params
         (eqx.nn.inference_mode(model), state), lambda leaf: isinstance(leaf, jax.Array | np.ndarray)
     )
 
-    def call(params: Params, x: Any, keywords: dict[str, Any]) -> Any:
+    def call(params: Params, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         model, state = eqx.combine(params, rest)
         named = _with_scopes(model)
 
-        def one(image: Any) -> Any:
-            image = jnp.moveaxis(image, -1, 0)
-            return named(image, **keywords) if state is None else _logits(named(image, state, **keywords))
+        def one(image: Any, *context: Any) -> Any:
+            given = (jnp.moveaxis(image, -1, 0), *context)
+            return named(*given, **keywords) if state is None else _logits(named(*given, state, **keywords))
 
-        return jax.vmap(one, axis_name="batch")(x)
+        return jax.vmap(one, axis_name="batch")(*inputs)
 
     leaves, tree = jax.tree.flatten(rest)
     known, inputs = (content(tree), content(leaves)), 1 if state is None else 2

@@ -53,9 +53,9 @@ def from_haiku(
     if rng is not None and not takes_rng:
         raise ValueError("from_haiku: rng: this function takes no key (hk.without_apply_rng), but one was given.")
 
-    def call(trees: Params, x: Any, keywords: dict[str, Any]) -> Any:
+    def call(trees: Params, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         key = (keywords.pop("rng", None),) if takes_rng else ()
-        logits = transformed.apply(*(trees if stateful else (trees,)), *key, x, **keywords)
+        logits = transformed.apply(*(trees if stateful else (trees,)), *key, *inputs, **keywords)
         return logits[0] if stateful else logits
 
     def takes(x: Any, rng: Any) -> None:

@@ -61,11 +61,14 @@ def from_keras(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
     first = _channels_first(model)
     paths = _paths(model)
 
-    def call(params: Params, x: Any, keywords: dict[str, Any]) -> Any:
+    def call(params: Params, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if _paths(model) != paths:
             raise ValueError("from_keras: the model's variables are others than before. Call from_keras again.")
-        images = jnp.moveaxis(x, -1, 1) if first else x
-        return model.stateless_call(*params, images, **{"training": False, **keywords})[0]
+        x, *context = inputs
+        given = [jnp.moveaxis(x, -1, 1) if first else x, *context]
+        # A functional model with several inputs takes them as one list, a call of the user's own one by one.
+        together = [given] if context and hasattr(model, "inputs") else given
+        return model.stateless_call(*params, *together, **{"training": False, **keywords})[0]
 
     groups = (model.trainable_variables, model.non_trainable_variables)
     params = tuple([variable.value for variable in group] for group in groups)

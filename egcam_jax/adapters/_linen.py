@@ -36,7 +36,7 @@ def from_linen(module: Any, variables: Params, **keywords: Any) -> tuple[Params,
     if not isinstance(module, linen.Module):
         raise TypeError(f"from_linen: module must be a flax.linen.Module; got {type(module).__name__}.")
 
-    def call(variables: Params, x: Any, keywords: dict[str, Any]) -> Any:
-        return module.apply(variables, x, mutable=False, **keywords)
+    def call(variables: Params, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        return module.apply(variables, *inputs, mutable=False, **keywords)
 
     return adapted("from_linen", variables, call, content(module), keywords, type(module).__call__)

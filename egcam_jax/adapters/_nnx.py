@@ -44,11 +44,11 @@ def from_nnx(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
     copy.eval()
     graph, state = nnx.split(copy)
 
-    def call(state: Params, x: Any, keywords: dict[str, Any]) -> Any:
+    def call(state: Params, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         # The state's variables belong to the trace that made them, and NNX refuses to change them in another one, as
         # under remat: the module is made of copies.
         copies = jax.tree.map(lambda leaf: leaf, state)
-        return _with_scopes(nnx.merge(graph, copies))(x, **keywords)
+        return _with_scopes(nnx.merge(graph, copies))(*inputs, **keywords)
 
     return adapted("from_nnx", state, call, content(graph), keywords, type(model).__call__)
 

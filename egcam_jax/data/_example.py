@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -16,12 +16,15 @@ class Example(NamedTuple):
         image: ``(H, W, 3)`` 8-bit RGB, as it is on disk.
         labels: The network's classes that name what is to be seen, one or several that all fit; none where unknown.
         mask: ``(H, W)``, true on the object; ``None`` where there is none.
+        context: What a network takes beside the picture, as ``explain`` takes it for a single image: a pytree of
+            arrays, of the same form for every example; ``None`` where there is none.
     """
 
     id: str
     image: UInt8[np.ndarray, "H W 3"]
     labels: tuple[int, ...]
     mask: Bool[np.ndarray, "H W"] | None
+    context: Any = None
 
 
 @runtime_checkable

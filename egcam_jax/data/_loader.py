@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -27,6 +27,7 @@ class Loaded(NamedTuple):
         labels: As of the example.
         mask: ``(s, s)``, cropped as the picture is; ``None`` where there is none.
         error: What is wrong with a corrupt record, whose other attributes from ``crop`` on are ``None``, or ``()``.
+        context: As of the example.
     """
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks of an example
@@ -36,6 +37,7 @@ class Loaded(NamedTuple):
     labels: tuple[int, ...]
     mask: Bool[np.ndarray, "s s"] | None
     error: str | None
+    context: Any = None
 
 
 def stream(source: Source, settings: Preprocess, indices: Sequence[int], *, workers: int = 8) -> Iterator[Loaded]:
@@ -123,7 +125,7 @@ def _load(source: Source, settings: Preprocess, index: int) -> Loaded:
 def _prepared(example: Example, settings: Preprocess, index: int) -> Loaded:
     seen = crop(example.image, settings)
     mask = None if example.mask is None else crop_mask(example.mask, settings)
-    return Loaded(index, example.id, seen, normalise(seen, settings), example.labels, mask, None)
+    return Loaded(index, example.id, seen, normalise(seen, settings), example.labels, mask, None, example.context)
 
 
 def _seen(source: Source, settings: Preprocess, ids: Collection[str]) -> frozenset[bytes]:

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _checks, _functions
+from egcam_jax import _checks, _context, _functions
 from egcam_jax import fusion as _fusion
 from egcam_jax._content import content
-from egcam_jax._types import ApplyFn, Params
+from egcam_jax._types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _options, _program
 from egcam_jax.methods._registry import find
@@ -39,6 +39,7 @@ def explain(
     grid: tuple[int, ...] | None = None,
     spatial_dims: int = 2,
     compute_dtype: Any = None,
+    context: Context = None,
     **options: Any,
 ) -> Explanation:
     """Explain which parts of each image made a classifier's score what it is.
@@ -77,7 +78,11 @@ def explain(
             ``None`` a square, after one class token where the count asks for it.
         spatial_dims: 1 for signals ``(B, L, C)``, 3 for volumes ``(B, D, H, W, C)``.
         compute_dtype: Dtype of the network's arithmetic, such as ``jnp.bfloat16``; sums are float32 all the same.
-            ``None`` leaves ``params`` and ``x`` as they are.
+            ``None`` leaves ``params``, ``x`` and ``context`` as they are.
+        context: What the model takes beside the images, such as metadata or the embedding of a text: a pytree of arrays
+            with leading axis B, handed on as ``apply_fn(params, x, context)``. For a single image the arrays have no
+            leading axis. Whatever an image is compared with, references too, goes through the network under the
+            image's own context; methods with references then encode one for each sample.
         **options: The method's own options, see ``METHODS[method].options``.
 
     Returns:
@@ -121,6 +126,7 @@ def explain(
         None if callable(target) else target,
         _checks.indices(index, len(batch)),
         traced,
+        _context.checked(context, len(batch), single),
     )
     settings = _program.Settings(
         apply_fn=apply_fn,
@@ -173,9 +179,9 @@ def _function(params: Params, apply_fn: Any) -> tuple[Params, Any]:
     if isinstance(apply_fn, jax.tree_util.Partial):
         bound, structure = jax.tree.flatten(apply_fn)
 
-        def apply(params: Params, x: Any) -> Any:
+        def apply(params: Params, *inputs: Any) -> Any:
             params, bound = params
-            return jax.tree.unflatten(structure, bound)(params, x)
+            return jax.tree.unflatten(structure, bound)(params, *inputs)
 
         what = ("partial", content(structure))
         return (params, bound), _functions.Known(what, apply)

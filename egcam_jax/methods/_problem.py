@@ -10,11 +10,12 @@ from egcam_jax._types import Activation, Image, References
 
 
 class EncodedReferences(NamedTuple):
-    """The reference distribution, encoded once for all images and samples.
+    """The reference distribution, encoded once for all images and samples, or not yet.
 
     Attributes:
         images: ``(R, H, W, C)``.
-        codes: Their codes, leading axis R, or ``None`` where the options do not need them.
+        codes: Their codes, leading axis R, or ``None`` where the options do not need them, or the model takes a
+            context: what a reference is encoded to then depends on the image that is explained.
         logits: ``(R, classes)``, or ``None`` likewise.
     """
 

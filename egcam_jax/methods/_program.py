@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics, compilation, fusion, kernel, maps, perturb, sharding
-from egcam_jax._types import ApplyFn, Params
+from egcam_jax import _checks, _context, _numerics, compilation, fusion, kernel, maps, perturb, sharding
+from egcam_jax._types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods._problem import Estimate, Problem, Sampling
 from egcam_jax.methods._registry import AGGREGATORS, Method, find
@@ -43,23 +43,34 @@ def run(
     target: Any,
     index: Any,
     traced: dict[str, Any],
+    context: Context,
     *,
     settings: Settings,
 ) -> Explanation:
     """Explain a checked batch."""
     explain = functools.partial(_explain_batch, settings=settings)
-    return sharding.automatic(explain, x, params, refs, key, target, index, traced)
+    return sharding.automatic(explain, x, params, refs, key, target, index, traced, context)
 
 
 def _explain_batch(
-    x: Any, params: Params, refs: Any, key: Any, target: Any, index: Any, traced: Any, *, settings: Settings
+    x: Any,
+    params: Params,
+    refs: Any,
+    key: Any,
+    target: Any,
+    index: Any,
+    traced: Any,
+    context: Context,
+    *,
+    settings: Settings,
 ) -> Explanation:
     method = find(settings.method, settings.gradients)
-    options = dict(settings.static) | traced
-    params = _numerics.cast_floating(params, settings.compute_dtype)
+    options = dict(settings.static) | traced | {"context": context is not None}
+    params, context = (_numerics.cast_floating(tree, settings.compute_dtype) for tree in (params, context))
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), settings.compute_dtype or x.dtype)
-    pieces = [split(settings.apply_fn, params, image, layer) for layer in settings.layers]
-    networks = [kernel.network(piece, params, image, settings.grid) for piece in pieces]
+    row = _context.shape_of_row(context)
+    pieces = [split(settings.apply_fn, params, image, layer, context=row) for layer in settings.layers]
+    networks = [kernel.network(piece, params, image, settings.grid, row) for piece in pieces]
     several = target is not None and target.ndim > 1
     chunk = max(1, (settings.chunk_size or kernel.DEFAULT_CHUNK_SIZE) // (target.shape[1] if several else 1))
     blocks = kernel.plan(len(x), settings.num_samples if method.num_samples else 1, chunk)
@@ -71,18 +82,19 @@ def _explain_batch(
         _problem, method=method, options=options, block=lambda count: kernel.plan(len(x), count, chunk).samples
     )
 
-    def one(image: tuple[Any, Any, Any]) -> Explanation:
-        x, index, target = image
+    def one(image: tuple[Any, Any, Any, Context]) -> Explanation:
+        x, index, target, context = image
         x = _numerics.accumulate(x)
-        codes = [network.encode(x) for network in networks]
-        logits = networks[0].decode(codes[0])
+        mine = [network.under(context) for network in networks]
+        codes = [network.encode(x) for network in mine]
+        logits = mine[0].decode(codes[0])
         own = None if key is None else perturb.image_key(key, index)
 
         def explain(target: Any) -> Explanation:
             score = _score(settings, target)
             problems = [
                 problem(network, x, code, score, encoded, own, settings.num_samples)
-                for network, code, encoded in zip(networks, codes, references)
+                for network, code, encoded in zip(mine, codes, references)
             ]
             found = _estimates([method.estimator.estimate(each, options) for each in problems], problems)
             parts = [
@@ -96,7 +108,7 @@ def _explain_batch(
         explanation = jax.vmap(explain)(target) if several else explain(target)
         return _with_logits(explanation, logits)
 
-    return kernel.map_images(one, (x, index, target), blocks.images)
+    return kernel.map_images(one, (x, index, target, context), blocks.images)
 
 
 def _explained(logits: Any, score: Any) -> Any:

@@ -34,7 +34,8 @@ class Estimator:
     Attributes:
         estimate: ``(Problem, options) -> Estimate | Sampling``, for one image.
         schema: The options it has.
-        passes: ``(n, K, options)`` to forward passes through ``features`` for each image.
+        passes: ``(n, K, options)`` to forward passes through ``features`` for each image. The options that an estimator
+            runs with also hold ``"context"``, whether the model takes a context.
         num_samples: n where the caller does not say; ``None`` where the number of samples is no option.
         random: Whether it draws samples, so that it needs a key.
         prepare: ``(Network, refs, block, options) -> EncodedReferences``, once a call, for those that need ``refs``.

@@ -50,25 +50,46 @@ def _passes(num_samples: int, channels: int, options: Mapping[str, Any]) -> int:
     each += noisy and options["normalizer"] == "elementwise"
     each += options["difference"] == "encoded"
     each += 2 * (on_input and options["difference"] == "tangent")
+    each += options.get("context", False) and any(_needs_references(options))
     return 1 + num_samples * each
+
+
+def _needs_references(options: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether the definition needs f(x'), and whether it needs the references' logits."""
+    codes = options["path"] == "latent" or options["difference"] == "latent"
+    return codes, options["difference"] != "none"
 
 
 def _encode_references(
     network: kernel.Network, refs: References, block: int, options: Mapping[str, Any]
 ) -> EncodedReferences:
-    """Encode each reference once, as far as the options need it."""
-    needs_codes = options["path"] == "latent" or options["difference"] == "latent"
-    needs_logits = options["difference"] != "none"
-
-    def encode(reference: Image) -> tuple[Any, Any]:
-        code = network.encode(reference)
-        return code if needs_codes else None, network.decode(code)
-
+    """Encode each reference once, as far as the options need it; under a context ``_reference`` does, each time."""
     images = _numerics.accumulate(refs)
-    if not (needs_codes or needs_logits):
+    if options.get("context", False) or not any(_needs_references(options)):
         return EncodedReferences(images, None, None)
-    codes, logits = kernel.map_images(encode, images, block)
-    return EncodedReferences(images, codes, logits if needs_logits else None)
+    return kernel.map_images(lambda image: _encoded(network, image, options), images, block)
+
+
+def _encoded(network: kernel.Network, image: Image, options: Mapping[str, Any]) -> EncodedReferences:
+    """One reference, encoded as far as the options need it."""
+    needs_code, needs_logits = _needs_references(options)
+    code = network.encode(image)
+    return EncodedReferences(image, code if needs_code else None, network.decode(code) if needs_logits else None)
+
+
+def _reference(problem: Problem, options: Mapping[str, Any]) -> Callable[[Any], EncodedReferences]:
+    """The number of a reference to that reference, encoded.
+
+    What goes through the network beside an image goes under the context of that image: f(x') too.
+    """
+
+    def reference(number: Any) -> EncodedReferences:
+        shared = jax.tree.map(lambda leaf: leaf[number], problem.references)
+        if options.get("context", False) and any(_needs_references(options)):
+            return _encoded(problem.network, shared.images, options)
+        return shared
+
+    return reference
 
 
 @estimator(
@@ -95,6 +116,9 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         Delta_s = dy/dA at A = f(gamma_s)                    (eq. 22)
         G = k(x) * (1/n) sum_s delta_s * Delta_s             (eq. 21)
 
+    With a context f is the encoder under the context of x, for references and points on the path alike: each sample
+    then encodes its own reference, one pass more.
+
     Options:
         difference: delta, the paper's ``f(x - x')``. ``"latent"`` ``f(x~) - f(x')``; ``"encoded"`` ``f(x~ - x')``;
             ``"tangent"`` the Jacobian-vector product of f at gamma along ``x~ - x'``, under which completeness
@@ -115,7 +139,7 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     draws = perturb.draw(problem.key, count, num_references, sampling=options["sampling"], alpha=options["alpha"])
     end = _end(problem, options)
     elementwise = _elementwise(problem, options, draws, end)
-    point = _point(problem, options)
+    point, reference_of = _point(problem, options), _reference(problem, options)
     complete = options["difference"] != "none" and (_needs_end(options) or options["noise"] == "none")
     iid = options["sampling"] == "iid"
     residuals = uncertainty.independent if iid else uncertainty.stratified(draws.reference, num_references)
@@ -125,7 +149,7 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         return _numerics.divide(field.product * elementwise, field.magnitude)
 
     def sample(s: Any) -> tuple[Sample, Any]:
-        reference = jax.tree.map(lambda leaf: leaf[draws.reference[s]], problem.references)
+        reference = reference_of(draws.reference[s])
         x_end, code_end = end(draws.noise[s])
         code, delta = point(reference, x_end, code_end, draws.alpha[s])
         _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)

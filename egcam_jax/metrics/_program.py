@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from egcam_jax import _checks, _numerics, compilation, kernel
-from egcam_jax._functions import static, warn_of_captured
+from egcam_jax._functions import static as known
 from egcam_jax._types import Image, Logits, Scalar
+from egcam_jax.metrics import _functions
 from egcam_jax.metrics._inputs import Checked
 from egcam_jax.metrics._score import Score
 
@@ -29,17 +30,20 @@ def run(
     Args:
         one: ``(subject, *functions, block=, **options)`` to the ``Score`` of one image, defined at a module's top
             level: it is part of the program's name. ``block`` is how many samples may go through together.
-        functions: The functions under judgement; those with bound arrays as ``jax.tree_util.Partial``.
+        functions: The functions under judgement; those with bound arrays as ``jax.tree_util.Partial``. The last is the
+            model's ``predict``, the one before it an explainer.
         checked: The images.
         samples: How many things of each image go through a function.
         chunk_size: Images times samples in one pass; ``kernel.DEFAULT_CHUNK_SIZE`` by default.
         evaluations: How many passes that makes, for the record.
-        **options: Of the metric: arrays and fractions are arguments of the program, all else selects it.
+        **options: Of the metric: arrays and fractions are arguments of the program, all else selects it. A NumPy
+            scalar counts as Python's number of the same kind.
     """
     if chunk_size is not None:
         _checks.count("chunk_size", chunk_size)
     if functions and functions[0] is None:
         raise ValueError("predict is None, but this metric asks the model: pass a function from images to logits.")
+    options = {name: _checks.plain(value) for name, value in options.items()}
     traced = {name: value for name, value in options.items() if isinstance(value, float) or hasattr(value, "dtype")}
     static = tuple(sorted((name, value) for name, value in options.items() if name not in traced))
     arguments = tuple(map(as_argument, functions))
@@ -55,29 +59,14 @@ def _run(
 ) -> Score:
     count = jax.tree.leaves(batch)[0].shape[0]
     blocks = kernel.plan(count, samples, chunk_size)
-    asked = tuple(_as_given(function, batch.x) for function in functions)
 
     def score(subject: Any) -> Score:
+        asked = [_functions.explainer(function, subject) for function in functions[:-1]]
+        asked += [_functions.predictor(function, subject) for function in functions[-1:]]
         found = one(subject, *asked, block=blocks.samples, **dict(static), **traced)
         return Score(found.value, found.curve, None)
 
     return kernel.map_images(score, batch, blocks.images)
-
-
-def _as_given(function: Any, x: Any) -> Any:
-    """A function that is handed images in the dtype of those that came, whatever was computed to make them."""
-    if function is None:
-        return None
-    seen: list[bool] = []  # one look for each trace
-
-    def as_given(images: Any, *rest: Any) -> Any:
-        images = images.astype(x.dtype)
-        if not seen:
-            seen.append(True)
-            warn_of_captured("the function under judgement", jax.make_jaxpr(function)(images, *rest))
-        return function(images, *rest)
-
-    return as_given
 
 
 def as_argument(function: Any, argument: str = "predict") -> Any:
@@ -85,8 +74,8 @@ def as_argument(function: Any, argument: str = "predict") -> Any:
     if function is None:
         return None
     if isinstance(function, jax.tree_util.Partial):
-        return jax.tree_util.Partial(static(argument, function.func), *function.args, **function.keywords)
-    return jax.tree_util.Partial(static(argument, function))
+        return jax.tree_util.Partial(known(argument, function.func), *function.args, **function.keywords)
+    return jax.tree_util.Partial(known(argument, function))
 
 
 def logits(predict: Any, image: Image) -> Logits:

@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from egcam_jax import _checks, _numerics
+from egcam_jax._types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -16,6 +17,7 @@ from egcam_jax.metrics._score import Score
     higher_is_better=False,
     needs=("saliency", "predict"),
     undefined="the map is not finite; or, relatively, the baseline has the image's score",
+    left_out="maps scaled to [0, 1] do not add up to a score",
     source="Sundararajan et al., Axiomatic Attribution for Deep Networks, ICML 2017",
 )
 def completeness_gap(
@@ -27,6 +29,7 @@ def completeness_gap(
     baseline: Any = "black",
     softmax: bool = False,
     relative: bool = False,
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Distance of the map's sum from the difference that it should explain: ``|sum a - (f(x) - f(baseline))|``.
@@ -42,6 +45,8 @@ def completeness_gap(
         baseline: As for ``pixel_flipping``.
         softmax: Use the class's probability instead of its logit.
         relative: Divide by ``|f(x) - f(baseline)|``.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images in one pass through the network; 32 by default.
 
     Returns:
@@ -54,7 +59,7 @@ def completeness_gap(
 
     Source: Sundararajan et al., 2017.
     """
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     return _program.run(
         _one,
         (predict,),

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from egcam_jax import _checks, _numerics
-from egcam_jax._types import Image
+from egcam_jax._types import Context, Image
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -43,6 +43,7 @@ def road(
     probability: bool = False,
     perturbations: Any = None,
     index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Remove and debias: share of the steps at which the model still gives the class, as more pixels are filled in.
@@ -65,6 +66,8 @@ def road(
         probability: Take the class's probability instead of whether it is the answer.
         perturbations: ``(1, H, W, C)`` or ``(B, 1, H, W, C)``, the noise itself, in place of a key.
         index: The first image's index in the whole, or one for each.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times steps in one pass through the network; 32 by default.
 
     Returns:
@@ -81,7 +84,7 @@ def road(
     """
     if not isinstance(percentages, tuple) or not percentages or not all(0 < share < 100 for share in percentages):
         raise ValueError(f"percentages must lie between 0 and 100, a tuple such as (10, 50); got {percentages!r}.")
-    checked = _inputs.drawn(_inputs.images_and_maps(x, saliency, target), "road", key, index, perturbations, 1)
+    checked = _inputs.drawn(_inputs.images_and_maps(x, saliency, target, context), "road", key, index, perturbations, 1)
     height, width = checked.batch.saliency[0].shape
     pixels, iterations = height * width, 2 * (height + width) if iterations is None else iterations
     return _program.run(

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from egcam_jax import _checks, _numerics, compilation, kernel
-from egcam_jax._types import Map, Params, PRNGKey
-from egcam_jax.metrics import _inputs, _layers, _program, _similarity
+from egcam_jax._types import Context, Map, Params, PRNGKey
+from egcam_jax.metrics import _functions, _inputs, _layers, _program, _similarity
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
@@ -20,6 +20,7 @@ from egcam_jax.metrics._score import Score
     higher_is_better=False,
     needs=("explain", "params", "key"),
     undefined="the image's own map, or every map with lost weights, is constant or not finite",
+    left_out="the layers that lose their weights must be named in order",
     source="Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018",
 )
 def mprt(
@@ -34,6 +35,8 @@ def mprt(
     similarity: str = "spearman",
     absolute: bool = False,
     perturbations: Any = None,
+    index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = _inputs.EXPLANATIONS,
 ) -> Score:
     """Compare a map with those after layers lost their weights: the model parameter randomisation test.
@@ -45,7 +48,8 @@ def mprt(
 
     Args:
         explain: ``(params, x, target)`` with ``(b, H, W, C)`` images and ``(b,)`` classes, to ``(b, h, w)`` maps. Keep
-            one function object. It is called on single images under ``vmap``.
+            one function object. It is called on single images under ``vmap``. One that draws samples has an argument
+            ``index`` too, see ``local_lipschitz``.
         params: The model's parameters.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         key: For the permutations, which are the same for all images.
@@ -60,6 +64,8 @@ def mprt(
         absolute: Compare sizes without signs.
         perturbations: The parameters ``theta_l`` themselves, a sequence of trees like ``params``, such as new initial
             weights, in place of ``key`` and ``layers``.
+        index: The first image's index in the whole, or one for each, as it was given to ``egcam_jax.explain``.
+        context: What the model takes beside the images; ``explain`` must then have an argument ``context``.
         chunk_size: Images in one pass.
 
     Returns:
@@ -75,7 +81,7 @@ def mprt(
 
     Source: Adebayo et al., 2018.
     """
-    checked = _inputs.images(x, target)
+    checked = _inputs.indexed(_inputs.images(x, target, context), index)
     if checked.batch.target is None:
         raise ValueError(
             "target is None, but the class must stay as layers lose their weights: pass one for each image."
@@ -137,7 +143,7 @@ def _given(params: Params, perturbations: Any) -> list[Params]:
 @functools.partial(compilation.jit, static_argnames=("chunk_size",))
 def _maps(explain: Any, params: Params, *, batch: Any, chunk_size: int) -> Float[Array, "b h w"]:
     blocks = kernel.plan(len(batch.x), 1, chunk_size)
-    one = lambda it: _numerics.accumulate(explain(params, it.x[None], it.target[None])[0])
+    one = lambda it: _functions.explainer(functools.partial(explain, params), it)(it.x, it.target)
     return kernel.map_images(one, batch, blocks.images)
 
 

@@ -88,7 +88,7 @@ def _metrics(table: Table, run: Run) -> Iterator[str]:
     wanted = {name: _presets.options(name, table.size or _presets.SIZE, factor) for name in asked}
     if factor != 1 and any(METRICS[name].family == "robustness" for name in asked):
         yield f"Noise is {factor:g} times the paper's, the network's input having other units: in pixels, as much."
-    for (option, now, usual), names in _differences(asked, wanted).items():
+    for (option, now, usual), names in _differences(asked, wanted, table.size or _presets.SIZE).items():
         yield f"{option} is {now} for {', '.join(names)}, where the paper's is {usual}."
     if "sufficiency" in asked:
         others = f"the others of its batch of {run.asked['batch']}"
@@ -96,14 +96,16 @@ def _metrics(table: Table, run: Run) -> Iterator[str]:
 
 
 def _differences(
-    asked: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Mapping[str, Any]]
+    asked: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Mapping[str, Any]], side: int
 ) -> dict[tuple[str, Any, Any], list[str]]:
-    """Options that are not the paper's, and whose they are."""
+    """Options that are not the paper's, and whose they are; ``side`` is that of the paper's pictures."""
     found: dict[tuple[str, Any, Any], list[str]] = {}
     for name, options in asked.items():
-        usual = inspect.signature(METRICS[name].function).parameters
+        metric = METRICS[name]
+        usual = {option: it.default for option, it in inspect.signature(metric.function).parameters.items()}
+        usual |= {option: size(side, side) for option, size in metric.scaled.items()}
         for option in {**wanted[name], **options}:
-            now, then = (it.get(option, usual[option].default) for it in (options, wanted[name]))
+            now, then = (it.get(option, usual[option]) for it in (options, wanted[name]))
             if now != then:
                 found.setdefault((option, now, then), []).append(name)
     return found

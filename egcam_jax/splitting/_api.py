@@ -4,8 +4,8 @@ from typing import Any
 
 import jax
 
-from .. import _functions
-from .._types import ApplyFn, Params
+from .. import _context, _functions
+from .._types import ApplyFn, Context, Params
 from ._channels import layout, token_layout
 from ._cut import bypass, cut, features, head
 from ._names import named, shapes
@@ -15,7 +15,9 @@ from ._split import Split
 from ._trace import Traced, trace
 
 
-def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None = None) -> Split:
+def split(
+    apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None = None, *, context: Context = None
+) -> Split:
     """Cut a classifier in two at a layer: logits = head(params, features(params, x)).
 
     The function is traced once, for one image, and both halves are read off its jaxpr; images are then mapped over, so
@@ -31,6 +33,9 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
             ``jax.ad_checkpoint.checkpoint_name`` tag; its value must be a grid ``(b, h, w, K)`` or tokens
             ``(b, N, K)``.
             None is the last activation with spatial extent that every path from x to the logits goes through.
+        context: what the function takes beside the images, as ``apply_fn(params, x, context)``: a pytree of arrays or
+            ``ShapeDtypeStruct`` with leading axis b. ``features`` and ``bypass`` then take it after ``x``, and the head
+            gets what it needs of the context in ``carried``.
 
     Returns:
         The halves. They take the shapes and dtypes that they were made for; ``bypass`` is set where something goes
@@ -44,31 +49,34 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
         raise TypeError(f"layer: expected a name or None, got {type(layer).__name__}.")
     if isinstance(apply_fn, Split):
         return _by_hand(apply_fn, layer)
-    traced = _traced(apply_fn, params, x)
+    context = _rows(context, x)
+    traced = _traced(apply_fn, params, x, context)
     program = flatten(traced.closed, through_checkpoints=True)
     name, slot = resolve(program, layer)
     axes = layout(program, slot) or token_layout(program, slot)
     if axes is None:
         raise ValueError(f"layer={name!r}: its value has neither a spatial grid (h, w, K) nor tokens (N, K).")
     where = cut(*_lean(traced, program, slot), axes)
-    return Split(features(where), head(where, x), bypass(where) if where.carried else None, name)
+    return Split(features(where), head(where, x, context), bypass(where) if where.carried else None, name)
 
 
-def layers(apply_fn: ApplyFn | Split, params: Params, x: Any) -> dict[str, tuple[int, ...]]:
+def layers(apply_fn: ApplyFn | Split, params: Params, x: Any, *, context: Context = None) -> dict[str, tuple[int, ...]]:
     """List the layers that can be named, in order of execution, with their shapes per image.
 
     Args:
         apply_fn: ``(params, x)`` to logits, or a ``Split``.
         params: the tree that it takes.
         x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``.
+        context: as for ``split``.
 
     Returns:
         Name to shape, ``(h, w, K)`` or ``(N, K)``.
     """
     if isinstance(apply_fn, Split):
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
-        return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image).shape[1:]}
-    program = flatten(_traced(apply_fn, params, x).closed, through_checkpoints=True)
+        rows = _context.arguments(_context.shape_of_row(_rows(context, x)))
+        return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image, *rows).shape[1:]}
+    program = flatten(_traced(apply_fn, params, x, _rows(context, x)).closed, through_checkpoints=True)
     return shapes(program, named(program))
 
 
@@ -81,7 +89,7 @@ def _by_hand(apply_fn: Split, layer: str | None) -> Split:
     )
 
 
-def _traced(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
+def _traced(apply_fn: ApplyFn, params: Params, x: Any, context: Context) -> Traced:
     _functions.refuse_a_model("apply_fn", apply_fn)
     if not callable(apply_fn):
         raise TypeError(f"apply_fn must be a function (params, x) -> logits or a Split, got {type(apply_fn).__name__}.")
@@ -91,11 +99,16 @@ def _traced(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
             f"x: expected images (b, H, W, C), or (b, L, C) or (b, D, H, W, C), got {came}. One image is x[None]."
         )
     try:
-        return trace(apply_fn, params, x)
+        return trace(apply_fn, params, x, context)
     except ValueError as error:
         if len(x.shape) != 3:
             raise
         raise ValueError(f"x: shape {x.shape} is signals (b, L, C). One image (H, W, C) is x[None]. {error}") from error
+
+
+def _rows(context: Context, x: Any) -> Context:
+    """The context, checked where the images have a shape to check it by."""
+    return _context.checked(context, x.shape[0]) if hasattr(x, "shape") and len(x.shape) else context
 
 
 def _lean(traced: Traced, program: Program, slot: int) -> tuple[Program, Any, int]:

@@ -6,17 +6,21 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from .. import _checks, _functions
-from .._types import ApplyFn, Params
+from .. import _checks, _context, _functions
+from .._types import ApplyFn, Context, Params
 from ._scopes import MARKER
 
 
 class Spec(NamedTuple):
-    """What a function was traced for: the tree of its params, the shape and dtype of each leaf and of the images."""
+    """What a function was traced for: the tree of its params, the shape and dtype of each leaf and of the images.
+
+    The context is that of one image, with a leading axis of 1, or None.
+    """
 
     tree: Any
     leaves: tuple[jax.ShapeDtypeStruct, ...]
     image: jax.ShapeDtypeStruct
+    context: Any
 
 
 class Traced(NamedTuple):
@@ -26,23 +30,27 @@ class Traced(NamedTuple):
     spec: Spec
 
 
-def trace(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
+def trace(apply_fn: ApplyFn, params: Params, x: Any, context: Context = None) -> Traced:
     """Trace ``apply_fn`` for one image: the only time that it is called.
+
+    The context comes after the params and before the image in the jaxpr: to the halves its leaves are like params,
+    but each image has its own.
 
     Raises:
         ValueError, TypeError: it does not return logits ``(1, classes)`` for one image.
     """
 
-    def marked(params: Params, x: Any) -> Any:
+    def marked(params: Params, context: Context, x: Any) -> Any:
         with jax.named_scope(MARKER):
-            return _checks.call("apply_fn", apply_fn, params, x)
+            return _checks.call("apply_fn", apply_fn, params, x, *_context.arguments(context))
 
     leaves, tree = jax.tree.flatten(specification(params))
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), specification(x).dtype)
-    closed, returned = jax.make_jaxpr(marked, return_shape=True)(params, image)
+    rows = _context.shape_of_row(specification(context))
+    closed, returned = jax.make_jaxpr(marked, return_shape=True)(params, rows, image)
     _check_logits(returned)
     _functions.warn_of_captured("apply_fn", closed)
-    return Traced(closed, Spec(tree, tuple(leaves), image))
+    return Traced(closed, Spec(tree, tuple(leaves), image, rows))
 
 
 def specification(tree: Any) -> Any:

@@ -128,6 +128,16 @@ def test_training_mode_and_a_metric():
     np.testing.assert_allclose(ask(jax.tree_util.Partial(apply_fn, params)), by_hand, rtol=1e-5)
 
 
+def test_a_context_is_a_second_input():
+    image, row = keras.Input((8, 8, 3)), keras.Input((2,))
+    pooled = L.GlobalAveragePooling2D()(image)
+    model = keras.Model([image, row], L.Dense(5, name="fc")(L.Concatenate()([pooled, row])))
+    params, apply_fn = from_keras(model)
+    rows = jnp.array([[1.0, 2.0], [3.0, 4.0]])
+    by_hand = model.get_layer("fc")(jnp.concatenate([X.mean((1, 2)), rows], axis=1))
+    np.testing.assert_allclose(apply_fn(params, X, rows), by_hand, rtol=1e-5, atol=1e-6)
+
+
 def test_what_cannot_be_explained_is_refused():
     with pytest.raises(TypeError, match=r"got the model Functional itself\. .*from_keras\(model\)"):
         egcam_jax.explain({}, functional(), X, method="gradcam")

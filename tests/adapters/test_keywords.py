@@ -183,6 +183,37 @@ def test_haiku_keywords():
         egcam_jax.explain(*from_haiku(hk.transform(network), params), X, method="gradcam")
 
 
+def test_a_context_is_handed_to_the_model():
+    class InNnx(nnx.Module):
+        def __init__(self):
+            self.fc = nnx.Linear(3, 5, rngs=nnx.Rngs(0))
+
+        def __call__(self, x, rows, scale):
+            return self.fc(x.mean((1, 2))) * rows["a"] * scale
+
+    class InEquinox(eqx.Module):
+        fc: eqx.nn.Linear
+
+        def __call__(self, x, row, *, scale):
+            return self.fc(x.mean((1, 2))) * row["a"] * scale
+
+    class InLinen(linen.Module):
+        @linen.compact
+        def __call__(self, x, rows, scale=1):
+            return linen.Dense(5)(x.mean((1, 2))) * rows["a"] * scale
+
+    rows, module = {"a": jnp.array([[2.0], [3.0]])}, InLinen()
+    transformed = hk.transform(lambda x, rows, scale: hk.Linear(5)(x.mean((1, 2))) * rows["a"] * scale)
+    for params, apply_fn in (
+        from_nnx(InNnx(), scale=2.0),
+        from_equinox(InEquinox(eqx.nn.Linear(3, 5, key=KEY)), scale=2.0),
+        from_linen(module, module.init(KEY, X, rows), scale=2.0),
+        from_haiku(transformed, transformed.init(KEY, X, rows, 1.0), scale=2.0),
+    ):
+        ones = apply_fn(params, X, {"a": jnp.ones((2, 1))})
+        np.testing.assert_allclose(apply_fn(params, X, rows), ones * rows["a"], rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("model", "adapter"),
     [

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 
 from egcam_jax import metrics
 from egcam_jax.metrics import METRICS
+from egcam_jax.metrics._registry import FAMILIES, NEEDS
 
 SIZE, IMAGES = 6, 5
 # Small sizes for what would take long: options of the metrics, not of the test.
@@ -45,21 +47,21 @@ def explainer(weights, x, target):
     return jnp.abs(jax.grad(score)(x) * x).sum(axis=-1)
 
 
-def arrays(seed=0):
+def arrays(seed=0, shape=(SIZE, SIZE, 3)):
     draw = np.random.default_rng(seed)
     normal = lambda *shape: jnp.asarray(draw.standard_normal(shape), jnp.float32)
-    features = SIZE * SIZE * 3
-    mask = np.zeros((IMAGES, SIZE, SIZE), bool)
+    size, features = shape[:2], math.prod(shape)
+    mask = np.zeros((IMAGES, *size), bool)
     for i in range(IMAGES):
         mask[i, i % 3 : 4, 1 : 3 + i % 3] = True
     return {
         "weights": {"hidden": normal(features, 7) / features**0.5, "out": normal(7, 4)},
-        "x": normal(IMAGES, SIZE, SIZE, 3),
-        "saliency": jnp.abs(normal(IMAGES, SIZE, SIZE)),
+        "x": normal(IMAGES, *shape),
+        "saliency": jnp.abs(normal(IMAGES, *size)),
         "mask": jnp.asarray(mask),
         "target": jnp.arange(IMAGES) % 4,
-        "segments": jnp.asarray(draw.permuted(np.tile(np.arange(SIZE * SIZE) // 4, (IMAGES, 1)), axis=1)).reshape(
-            IMAGES, SIZE, SIZE
+        "segments": jnp.asarray(
+            draw.permuted(np.tile(np.arange(math.prod(size)) // 4, (IMAGES, 1)), axis=1).reshape(IMAGES, *size)
         ),
     }
 
@@ -102,7 +104,7 @@ def test_all_nineteen_are_there_and_the_extras():
     ]
     extras = [
         *("running_time", "pointing_game", "energy_pointing_game", "grid_pointing_game", "road", "completeness_gap"),
-        *("mprt", "average_drop", "increase_in_confidence"),
+        *("mprt", "average_drop", "average_drop_deletion", "increase_in_confidence", "coherency", "adcc"),
     ]
     assert len(nineteen) == 19
     assert sorted(METRICS) == sorted(nineteen + extras)
@@ -118,10 +120,31 @@ def test_what_the_registry_says_is_so(name):
     words = {"saliency", "predict", "explain", "params", "mask", "key"}
     needed = {word for word in words if word in takes and takes[word].kind is not takes[word].KEYWORD_ONLY}
     assert needed <= it.needs
-    assert it.needs - needed <= {"batch", "predict"}
+    assert it.needs - needed <= {"batch", "predict", "mosaic"}
+    assert it.needs <= set(NEEDS)
+    assert it.family in FAMILIES
+    assert it.segments == ("segments" in takes)
     assert set(it.paper) <= {word for word, parameter in takes.items() if parameter.kind is parameter.KEYWORD_ONLY}
     assert it.source
     assert "Source:" in inspect.getdoc(it.function)
+
+
+def test_a_difference_is_that_of_the_metrics_that_it_names():
+    named = {name: it.difference for name, it in METRICS.items() if it.difference}
+    assert named == {"insertion_deletion": ("insertion_auc", "deletion_auc")}
+    given = arrays()
+    for name, (more, less) in named.items():
+        difference = ask(more, given).value - ask(less, given).value
+        np.testing.assert_allclose(ask(name, given).value, difference, rtol=1e-5, atol=1e-6)
+
+
+def test_curves_to_be_drawn_and_units_and_what_a_run_of_all_leaves_out():
+    drawn = [name for name, it in METRICS.items() if it.curve]
+    assert sorted(drawn) == ["deletion_auc", "insertion_auc"]
+    assert all(ask(name, arrays()).curve is not None for name in drawn)
+    assert {name: it.unit for name, it in METRICS.items() if it.unit} == {"running_time": "seconds"}
+    assert [name for name, it in METRICS.items() if it.family == "cost"] == ["running_time"]
+    assert sorted(name for name, it in METRICS.items() if it.left_out) == ["completeness_gap", "mprt"]
 
 
 @pytest.mark.parametrize("name", sorted(set(COMPUTED) - TOGETHER))
@@ -135,6 +158,21 @@ def test_a_batch_is_its_images_one_by_one(name):
         np.testing.assert_allclose(alone.value, together.value[i], rtol=1e-4, atol=1e-6)
         if together.curve is not None:
             np.testing.assert_allclose(alone.curve, together.curve[i], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_an_oblong_picture_of_one_channel_has_the_same_value_on_its_side(name):
+    """Image, map, mask, segments and noise are turned, and so is all that model and explainer see."""
+    given = arrays(shape=(4, 9, 1))
+    noise = jnp.asarray(np.random.default_rng(2).standard_normal((1 if name == "road" else 3, 4, 9, 1)), jnp.float32)
+    given |= {} if name == "mprt" else {"perturbations": noise / 10}
+    turned = {key: value.swapaxes(1, 2) if getattr(value, "ndim", 0) > 2 else value for key, value in given.items()}
+    predict = jax.tree_util.Partial(lambda weights, x: network(weights, x.swapaxes(1, 2)), given["weights"])
+    explain = lambda weights, x, target: explainer(weights, x.swapaxes(1, 2), target).swapaxes(1, 2)
+    functions = {"explain": explain if name == "mprt" else jax.tree_util.Partial(explain, given["weights"])}
+    want, got = ask(name, given).value, ask(name, turned, predict=predict, **functions).value
+    assert np.isfinite(want).any()
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(name for name in COMPUTED if "chunk_size" in TAKES[name]))

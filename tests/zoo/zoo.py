@@ -1,5 +1,6 @@
 """Models of the zoos that JAX users run, small and with random weights."""
 
+import functools
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -106,20 +107,15 @@ def inference(model: Any) -> Any:
     return egcam_jax.from_equinox(model, inference=True)
 
 
-class Logits(NamedTuple):
+def logits(apply_fn: Any, params: Any, x: Any) -> Any:
     """The first member of what a function returns."""
-
-    function: Any
-
-    def __call__(self, params: Any, x: Any) -> Any:
-        """Return the logits alone."""
-        return self.function(params, x)[0]
+    return apply_fn(params, x)[0]
 
 
 def first(model: Any) -> Any:
     """A model that returns more than its logits."""
     params, apply_fn = egcam_jax.from_equinox(model)
-    return params, Logits(apply_fn)
+    return params, functools.partial(logits, apply_fn)
 
 
 CASES = {
