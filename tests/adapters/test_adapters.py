@@ -138,7 +138,7 @@ def shifted(variables):
 
 def test_a_model_in_place_of_its_function_is_refused_with_what_to_pass():
     module, variables = linen_case()
-    with pytest.raises(TypeError, match=r"LinenNet itself\. .*from_linen\(module, variables\), or .* model\.apply"):
+    with pytest.raises(TypeError, match=r"LinenNet itself\. .*from_linen\(module, variables\) .* model\.apply"):
         egcam_jax.explain(variables, module, X, method="gradcam")
 
 
