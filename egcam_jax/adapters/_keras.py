@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from .. import _calls
 from .._content import Same, content
 from .._types import ApplyFn, Params
 from ._adapted import adapted
@@ -22,7 +23,7 @@ def from_keras(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
     Args:
         model: a functional, sequential or subclassed ``keras.Model`` on the JAX backend, built, from images to
             ``(b, classes)``. Let its last layer return logits: ``classifier_activation=None``.
-        **keywords: handed to the model's call; ``training=False`` by default. Arrays among them become a part of the
+        **keywords: handed to the model's call; ``training=False`` by default where the call takes it. Arrays among them become a part of the
             params.
 
     Returns:
@@ -60,6 +61,7 @@ def from_keras(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
         )
     first = _channels_first(model)
     paths = _paths(model)
+    mode = {"training": False} if _calls.has(model.call, "training") else {}
 
     def call(params: Params, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if _paths(model) != paths:
@@ -68,7 +70,7 @@ def from_keras(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
         given = [jnp.moveaxis(x, -1, 1) if first else x, *context]
         # A functional model with several inputs takes them as one list, a call of the user's own one by one.
         together = [given] if context and hasattr(model, "inputs") else given
-        return model.stateless_call(*params, *together, **{"training": False, **keywords})[0]
+        return model.stateless_call(*params, *together, **{**mode, **keywords})[0]
 
     groups = (model.trainable_variables, model.non_trainable_variables)
     params = tuple([variable.value for variable in group] for group in groups)

@@ -41,9 +41,9 @@ class Subclassed(keras.Model):
         self.scale, self.blocks = scale, [block("first"), block("second")]
         self.pool, self.fc = L.GlobalAveragePooling2D(name="pool"), L.Dense(5, name="fc")
 
-    def call(self, x, training=False):
+    def call(self, x):
         for each in self.blocks:
-            x = each(x, training=training)
+            x = each(x)
         return self.scale * self.fc(self.pool(x))
 
 
