@@ -23,8 +23,8 @@ def from_keras(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
     Args:
         model: a functional, sequential or subclassed ``keras.Model`` on the JAX backend, built, from images to
             ``(b, classes)``. Let its last layer return logits: ``classifier_activation=None``.
-        **keywords: handed to the model's call; ``training=False`` by default where the call takes it. Arrays among them become a part of the
-            params.
+        **keywords: handed to the model's call; ``training=False`` by default where the call takes it. Arrays among
+            them become a part of the params.
 
     Returns:
         The pair of lists ``(trainable, non-trainable)`` of the values of the model's variables, and a pure function of
