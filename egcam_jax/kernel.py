@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from egcam_jax import _checks, _context, _numerics, tokens
+from egcam_jax import _checks, _context, _numerics, _returned, tokens
 from egcam_jax._types import Activation, Context, Image, Logits, Params, Scalar
 
 DEFAULT_CHUNK_SIZE = 32
@@ -69,18 +69,17 @@ def network(
             and ``(1, classes)``.
     """
     around = pieces.bypass is not None
+    row = _context.arguments(context)
 
     def coded(x: Any, *context: Context) -> tuple[Any, Any]:
         if around:
             return _checks.call("bypass", pieces.bypass, params, x, *context)
         return _checks.call("features", pieces.features, params, x, *context), None
 
-    layer = jax.eval_shape(coded, image, *_context.arguments(context))[0]
-    spatial_dims = len(image.shape) - 2
-    listed = spatial_dims > 1 and len(layer.shape) == 3 and layer.shape[0] == 1
-    if not listed:
+    layer = jax.eval_shape(coded, image, *row)[0]
+    places = _places(coded, image, row, layer, grid)
+    if places is None:
         _checks.rank("features", layer, "(1, h, w, K)", len(image.shape))
-    places = tokens.read(layer.shape[1], grid, spatial_dims) if listed else None
     if grid is not None and places is None:
         raise ValueError(f"grid is {grid}, but layer {pieces.layer!r} has a grid already: leave grid out.")
 
@@ -98,10 +97,19 @@ def network(
         head = lambda params, activation: pieces.head(params, activation, *carried)
         activation = code.activation if places is None else tokens.together(code.activation, first)
         logits = _checks.call("head", head, params, activation.astype(layer.dtype)[None])
-        _checks.rank("head", logits, "(1, classes)", 2)
-        return _numerics.accumulate(logits[0])
+        return _numerics.accumulate(_returned.logits("head(params, A)", logits)[0])
 
     return Network(encode, decode)
+
+
+def _places(coded: Any, image: Any, row: Any, layer: Any, grid: tuple[int, ...] | None) -> tokens.Tokens | None:
+    """How a layer that lists tokens, or the positions of a signal, is read; ``None`` for a layer with a grid."""
+    size = image.shape[1:-1]
+    if len(getattr(layer, "shape", ())) != 3 or layer.shape[0] != 1:
+        return None
+    program = jax.make_jaxpr(lambda *images: coded(*images)[0])(image, *row).jaxpr
+    count = layer.shape[1]
+    return tokens.read(count, grid, size, tokens.merged_grids(program, len(size), count))
 
 
 def score_and_gradient(
@@ -224,8 +232,8 @@ def mean_over_samples(
         totals, kept = body(jnp.arange(num_samples))
     else:
         numbers = jnp.arange(steps * block).reshape(steps, block)
-        zero, shapes = _varying_zero(origins), jax.eval_shape(body, numbers[0])[0]
-        zeros = _zeros_like(shapes, zero)
+        zero, shapes = varying_zero(origins), jax.eval_shape(body, numbers[0])[0]
+        zeros = zeros_like(shapes, zero)
 
         def step(totals: Any, numbers: Array) -> tuple[Any, Any]:
             more, kept = body(numbers) if needed is None else _where_needed(body, needed, numbers, zero)
@@ -242,17 +250,17 @@ def _where_needed(body: Callable[[Array], Any], needed: Array, numbers: Array, z
     return jax.lax.cond(
         jax.lax.pmax(real.any().astype(jnp.int32), IMAGES) > 0,
         body,
-        lambda numbers: _zeros_like(jax.eval_shape(body, numbers), zero),
+        lambda numbers: zeros_like(jax.eval_shape(body, numbers), zero),
         numbers,
     )
 
 
-def _zeros_like(shapes: Any, zero: Array) -> Any:
+def zeros_like(shapes: Any, zero: Array) -> Any:
     """Zeros of some shapes, varying as ``zero`` does."""
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype) + zero.astype(leaf.dtype), shapes)
 
 
-def _varying_zero(origins: Any) -> Array:
+def varying_zero(origins: Any) -> Array:
     """Zero that is computed from the origins, and so varies over the same axes of a ``shard_map`` as they do."""
     firsts = [_numerics.accumulate(leaf.ravel()[0]) for leaf in jax.tree.leaves(origins)]
     return sum((jnp.where(first == first, 0, 0) for first in firsts), jnp.asarray(0))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _checks, _context, _functions, _numerics, compilation, kernel
+from egcam_jax import _checks, _context, _functions, _numerics, answers, compilation, kernel
 from egcam_jax._types import Activation, ApplyFn, Context, Image, Map, Params, Scalar
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import explain
@@ -30,7 +30,7 @@ class Saturation(NamedTuple):
         alphas: ``(A,)`` the scalings.
         similarity: ``(N, A)`` cosine similarity of the layer's activation, as one vector, to that of the whole image.
         filter_similarity: ``(N, A)`` the same filter by filter, its map as the vector, and the mean over the filters.
-        probability: ``(N, A)`` softmax score of the target class.
+        probability: ``(N, A)`` probability of the target class.
         logit: ``(N, A)`` its logit.
         target: ``(N,)`` the class: the top one of the whole image, unless it was given.
     """
@@ -52,6 +52,7 @@ def saturation(
     baseline: Any = 0.0,
     target: Any = None,
     layer: str | None = None,
+    probability: answers.Probability = "softmax",
     chunk_size: int | None = None,
     context: Context = None,
 ) -> Saturation:
@@ -73,6 +74,8 @@ def saturation(
             zero in the network's own input, for many the mean colour.
         target: ``(N,)`` classes or one; each image's top class by default.
         layer: Name of the target layer, as for ``explain``.
+        probability: ``"softmax"``, ``"sigmoid"`` or a function from logits ``(b, classes)`` to probabilities; one logit
+            has a sigmoid.
         chunk_size: Images times scalings in one pass through the network; 32 by default.
         context: As for ``explain``; it is not scaled.
 
@@ -95,7 +98,8 @@ def saturation(
     baseline = _checks.pixels("baseline", baseline, x.shape[1:])
     context = _context.checked(context, len(x))
     apply_fn = _functions.static("apply_fn", apply_fn)
-    return _run(params, x, alphas, baseline, target, context, apply_fn=apply_fn, layer=layer, chunk_size=chunk_size)
+    chosen = {"apply_fn": apply_fn, "layer": layer, "rule": answers.checked(probability), "chunk_size": chunk_size}
+    return _run(params, x, alphas, baseline, target, context, **chosen)
 
 
 def explanations(
@@ -200,7 +204,7 @@ def band(values: Float[Array, "N A"]) -> tuple[Float[Array, " A"], Float[Array, 
     return jnp.nanmean(values, axis=0), 2 * jnp.nanstd(values, axis=0, ddof=1)
 
 
-@functools.partial(compilation.jit, static_argnames=("apply_fn", "layer", "chunk_size"))
+@functools.partial(compilation.jit, static_argnames=("apply_fn", "layer", "rule", "chunk_size"))
 def _run(
     params: Params,
     x: Any,
@@ -211,23 +215,32 @@ def _run(
     *,
     apply_fn: ApplyFn,
     layer: str | None,
+    rule: answers.Probability,
     chunk_size: int | None,
 ) -> Saturation:
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
     row = _context.shape_of_row(context)
     network = kernel.network(split(apply_fn, params, image, layer, context=row), params, image, context=row)
     blocks = kernel.plan(len(x), len(alphas), chunk_size)
-    one = functools.partial(_one, network=network, alphas=alphas, baseline=baseline, block=blocks.samples)
+    one = functools.partial(_one, network=network, alphas=alphas, baseline=baseline, rule=rule, block=blocks.samples)
     return kernel.map_images(lambda it: one(*it), (x, target, context), blocks.images)._replace(alphas=alphas)
 
 
 def _one(
-    x: Any, target: Any, context: Context, *, network: kernel.Network, alphas: Any, baseline: Any, block: int
+    x: Any,
+    target: Any,
+    context: Context,
+    *,
+    network: kernel.Network,
+    alphas: Any,
+    baseline: Any,
+    rule: answers.Probability,
+    block: int,
 ) -> Any:
     """One image's curves."""
     network = network.under(context)
     whole = network.encode(x)
-    target = jnp.argmax(network.decode(whole)).astype(jnp.int32) if target is None else target
+    target = answers.top(network.decode(whole)) if target is None else target
 
     def at(number: Any) -> dict[str, Any]:
         code = network.encode(_scaled(x, alphas[number], baseline))
@@ -235,8 +248,8 @@ def _one(
         return {
             "similarity": _cosine(code.activation, whole.activation),
             "filter_similarity": _filters(code.activation, whole.activation),
-            "probability": jax.nn.softmax(logits)[target],
-            "logit": logits[target],
+            "probability": answers.by_class(logits, rule)[target],
+            "logit": answers.by_class(logits)[target],
         }
 
     curves = kernel.mean_over_samples(lambda number: (None, at(number)), len(alphas), block, (x,))[1]

@@ -24,7 +24,8 @@ def from_equinox(model: Any, state: Any = None, **keywords: Any) -> tuple[Params
             them become a part of the params; every image gets the same key.
 
     Returns:
-        The model's arrays, its state's too, and a pure function of them and channels-last ``(b, H, W, C)`` images.
+        The model's arrays, its state's too, and a pure function of them and channels-last ``(b, H, W, C)`` images, and
+        of a context where the model takes one image's row of it after the image.
         Layers are named by their fields, e.g. ``layers/0/conv1``, which may be written ``layers.0.conv1``.
 
     Raises:

@@ -23,7 +23,8 @@ def from_haiku(
             part of the params.
 
     Returns:
-        The params, or the pair ``(params, state)``, and a pure function of them and ``(b, H, W, C)`` images.
+        The params, or the pair ``(params, state)``, and a pure function of them and ``(b, H, W, C)`` images, and of a
+        context where the function takes one as its second argument.
 
     Raises:
         TypeError: ``transformed`` is none of these.

@@ -17,7 +17,8 @@ def from_linen(module: Any, variables: Params, **keywords: Any) -> tuple[Params,
             them become a part of the params; every image gets the same key.
 
     Returns:
-        The variables and a pure function of them and ``(b, H, W, C)`` images. Nothing is mutable: a
+        The variables and a pure function of them and ``(b, H, W, C)`` images, and of a context where the module takes
+        one as its second argument. Nothing is mutable: a
         module that updates its batch statistics in training mode raises flax's own error.
 
     Raises:

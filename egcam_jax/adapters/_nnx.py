@@ -22,7 +22,8 @@ def from_nnx(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
             those of ``Rngs`` too, become a part of the params; every image gets the same random numbers.
 
     Returns:
-        The model's state and a pure function of it and ``(b, H, W, C)`` images. Layers are named by their attributes,
+        The model's state and a pure function of it and ``(b, H, W, C)`` images, and of a context where the model takes
+        one as its second argument. Layers are named by their attributes,
         e.g. ``layers/0/conv1``, which may be written ``layers.0.conv1``.
 
     Raises:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from egcam_jax import kernel, maps
 from egcam_jax.methods._options import Choice, Flag, Pixels
-from egcam_jax.methods._problem import Estimate, Problem, Sampling
+from egcam_jax.methods._problem import Estimate, Problem, Sampling, reaches
 from egcam_jax.methods._registry import estimator
 
 _OFFSETS = {"left": 0.0, "midpoint": 0.5, "right": 1.0}
@@ -47,7 +47,7 @@ def integrated(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         code = problem.network.encode(kernel.interpolate(start, problem.x, (step + offset) / problem.num_samples))
         _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)
         activations = code.activation - origin.activation if options["subtract_baseline"] else code.activation
-        signed = maps.weighted_sum(problem.weigh(gradient, activations), activations)
+        signed = maps.weighted_sum(problem.weigh(gradient, activations), problem.factor(activations))
         return (signed, jax.nn.relu(signed), gradient), None
 
     def finish(mean: Any, kept: None) -> Estimate:
@@ -55,6 +55,7 @@ def integrated(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         score = lambda code: problem.score(problem.network.decode(code))
         difference = score(problem.code) - score(origin)
         gap = jnp.sum(gradients * (problem.code.activation - origin.activation)) - difference
-        return Estimate(signed, cam, weights=None, completeness_gap=gap, score_difference=difference)
+        reached = reaches(gradients)
+        return Estimate(signed, cam, weights=None, completeness_gap=gap, score_difference=difference, reached=reached)
 
     return Sampling(problem.num_samples, sample, finish, (problem.code.activation, start))

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from egcam_jax import _calls, _context, _numerics, affine
+from egcam_jax import _calls, _context, _jaxprs, _numerics, _returned
 from egcam_jax._functions import warn_of_captured
 from egcam_jax._types import Image, Map
 from egcam_jax.metrics._inputs import Subject
@@ -22,7 +22,7 @@ _DRAWS = frozenset({"random_bits", "random_gamma", "rng_bit_generator", "rng_uni
 
 
 def predictor(predict: Any, subject: Subject) -> Any:
-    """The model under an image's own context, handed images in the dtype of those that came."""
+    """The model under an image's own context, handed images in the dtype of those that came; logits come back."""
     if predict is None:
         return None
     dtype, context = subject.x.dtype, _context.arguments(_context.row(subject.context))
@@ -33,7 +33,7 @@ def predictor(predict: Any, subject: Subject) -> Any:
         except Exception:
             _calls.context_taken("predict", predict, (images,), context)
             raise
-        return _one_row("predict", "(1, classes)", 2, logits, "predict(x, context)")
+        return _returned.logits("predict(x, context)" if context else "predict(x)", logits)
 
     return ask
 
@@ -44,21 +44,21 @@ def explainer(explain: Any, subject: Subject) -> Callable[[Image, Any], Map]:
     The explainer is traced once, for the image, and what was traced is run for the copies.
 
     Raises:
-        TypeError: The explainer has no argument ``index`` and draws, or no argument ``context`` and there is one.
+        TypeError: The explainer draws and makes no use of ``index``, or has no argument ``context`` and there is one.
         ValueError: It does not return one map for one image.
     """
     dtype, given = subject.x.dtype, named(explain, subject)
-    traced = jax.make_jaxpr(functools.partial(_explained, explain, given))(subject.x, jnp.zeros((), jnp.int32))
-    if "index" not in given and _draws(traced):
+    traced = jax.make_jaxpr(functools.partial(_explained, explain))(subject.x, jnp.zeros((), jnp.int32), given)
+    if _draws(traced) and not ("index" in given and _uses_last(traced)):
         raise TypeError(
-            f"explain must have an argument index, since it draws random numbers: without one all images share the "
+            f"explain must have an argument index and use it, since it draws random numbers: else all images share the "
             f"same draws, and no map is the one that was stored; got a function of {_calls.signature(explain)}. Hand "
             f"the index on, as in lambda x, target, index: "
             f"egcam_jax.explain(params, apply_fn, x, refs, key, target=target, index=index).saliency."
         )
     warn_of_captured("explain", traced)
-    run = core.jaxpr_as_fun(traced)
-    return lambda image, target: run(image.astype(dtype), jnp.asarray(target, jnp.int32))[0]
+    run, rest = core.jaxpr_as_fun(traced), jax.tree.leaves(given)
+    return lambda image, target: run(image.astype(dtype), jnp.asarray(target, jnp.int32), *rest)[0]
 
 
 def _asked(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -68,7 +68,7 @@ def _asked(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
     return jax.tree.unflatten(jax.tree.structure(shapes), core.jaxpr_as_fun(traced)(*jax.tree.leaves(arguments)))
 
 
-def _explained(explain: Any, given: dict[str, Any], image: Image, target: Any) -> Map:
+def _explained(explain: Any, image: Image, target: Any, given: dict[str, Any]) -> Map:
     """One image's map, checked."""
     arguments = (image[None], target[None])
     try:
@@ -80,8 +80,7 @@ def _explained(explain: Any, given: dict[str, Any], image: Image, target: Any) -
             f"explain must be a function of x and target, and may have arguments named index and context; got one of "
             f"{_calls.signature(explain)}. Name its arguments so, and bind all others."
         ) from error
-    maps = _one_row("explain", "(1, h, w)", 3, maps, "explain(x, target, context=context)")
-    return _numerics.accumulate(maps[0])
+    return _numerics.accumulate(_one_map(maps)[0])
 
 
 def named(explain: Any, subject: Subject) -> dict[str, Any]:
@@ -100,16 +99,24 @@ def named(explain: Any, subject: Subject) -> dict[str, Any]:
 
 def _draws(traced: core.ClosedJaxpr) -> bool:
     """Whether a traced function makes random numbers."""
-    return any(inner.primitive.name in _DRAWS for equation in traced.eqns for inner in affine.nested(equation))
+    return any(inner.primitive.name in _DRAWS for equation in traced.eqns for inner in _jaxprs.nested(equation))
 
 
-def _one_row(name: str, wanted: str, ndim: int, value: Any, remedy: str) -> Any:
-    """Refuse what a function returns for one image, unless it is one row."""
-    shape = getattr(value, "shape", None)
-    if shape is None or len(shape) != ndim or shape[0] != 1:
-        came = type(value).__name__ if shape is None else f"shape {tuple(shape)}"
+def _uses_last(traced: core.ClosedJaxpr) -> bool:
+    """Whether a traced function looks at its last argument: of those by name that is the index."""
+    index = traced.jaxpr.invars[-1]
+    return any(atom is index for equation in traced.eqns for atom in equation.invars)
+
+
+def _one_map(maps: Any) -> Any:
+    """Refuse what an explainer returns for one image, unless it is one map."""
+    shape = getattr(maps, "shape", None)
+    if shape is None or len(shape) != 3 or shape[0] != 1:
+        came = type(maps).__name__ if shape is None else f"shape {tuple(shape)}"
+        differs = "What differs from image to image is passed as context: explain(x, target, context=context)"
+        remedy = "Return its saliency" if hasattr(maps, "saliency") else differs
         raise ValueError(
-            f"{name} must return {wanted} for one image, one row for each image that it is given; got {came}. "
-            f"What differs from image to image is passed as context: {remedy}."
+            f"explain must return (1, h, w) for one image, one row for each image that it is given; got {came}. "
+            f"{remedy}."
         )
-    return value
+    return maps

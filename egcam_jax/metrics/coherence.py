@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _numerics
+from egcam_jax import _numerics, answers
 from egcam_jax._types import Context, Image, Map, Scalar
 from egcam_jax.metrics import _copies, _inputs, _program, _similarity, _steps, confidence
 from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
@@ -79,6 +79,7 @@ def adcc(
     *,
     target: Any = None,
     predict: Any = None,
+    probability: answers.Probability = "softmax",
     index: Any = 0,
     context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
@@ -98,6 +99,8 @@ def adcc(
         target: Classes.
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; with a context ``predict(x, context)``.
         index: The images' place in the whole.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``. One logit has a sigmoid.
         context: What model and explainer take beside the images.
         chunk_size: Images in one pass.
 
@@ -124,7 +127,8 @@ def adcc(
     if predict is None:
         raise ValueError("predict is None, but adcc asks the model for the average drop: pass the model.")
     checked = _inputs.indexed(_copies.images(x, target, predict, context), index)
-    return _program.run(_adcc, (explain, predict), checked, chunk_size=chunk_size, evaluations=2)
+    rule = answers.checked(probability)
+    return _program.run(_adcc, (explain, predict), checked, chunk_size=chunk_size, evaluations=2, probability=rule)
 
 
 def _coherency(subject: Subject, explain: Any, predict: Any, *, block: int) -> Score:
@@ -133,12 +137,12 @@ def _coherency(subject: Subject, explain: Any, predict: Any, *, block: int) -> S
     return Score(_stays(explain, subject.x, saliency, target))
 
 
-def _adcc(subject: Subject, explain: Any, predict: Any, *, block: int) -> Score:
-    x, target = subject.x, _program.top(predict, subject.x, subject.target)
+def _adcc(subject: Subject, explain: Any, predict: Any, *, block: int, probability: Any) -> Score:
+    x, target = subject.x, _program.top(predict, subject.x, subject.target, probability)
     saliency = _explained(explain, x, target)
-    probability = _program.output(predict, target, softmax=True)
+    chance = _program.output(predict, target, probability)
     share = confidence.shown(saliency)
-    lost = confidence.drop(probability(x), probability(x * share[..., None]))
+    lost = confidence.drop(chance(x), chance(x * share[..., None]))
     parts = jnp.stack([_stays(explain, x, saliency, target), share.mean(), lost])
     good = jnp.stack([parts[0], 1 - parts[1], 1 - parts[2]])
     pairs = good[0] * good[1] + good[0] * good[2] + good[1] * good[2]

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _numerics
+from egcam_jax import _numerics, answers
 from egcam_jax._types import Context, Map, Scalar
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
@@ -19,7 +19,14 @@ _NOT_OF_ZERO = f"{_steps.UNORDERED}; or the class's probability is 0"
 
 @metric(family="faithfulness", higher_is_better=False, needs=_NEEDS, undefined=_NOT_OF_ZERO, source=_SOURCE)
 def average_drop(
-    predict: Any, x: Any, saliency: Any, target: Any = None, *, context: Context = None, chunk_size: int | None = None
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    probability: answers.Probability = "softmax",
+    context: Context = None,
+    chunk_size: int | None = None,
 ) -> Score:
     """Relative drop of the class's probability, ``max(0, p(x) - p(m x)) / p(x)``.
 
@@ -31,6 +38,8 @@ def average_drop(
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; neither its scale nor its offset counts.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``. One logit has a sigmoid.
         context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
             ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images in one pass through the network; 32 by default.
@@ -45,12 +54,19 @@ def average_drop(
 
     Source: Chattopadhay et al., 2018.
     """
-    return _run(predict, x, saliency, target, context, chunk_size, drop)
+    return _run(predict, x, saliency, target, probability, context, chunk_size, drop)
 
 
 @metric(family="faithfulness", higher_is_better=True, needs=_NEEDS, undefined=_steps.UNORDERED, source=_SOURCE)
 def increase_in_confidence(
-    predict: Any, x: Any, saliency: Any, target: Any = None, *, context: Context = None, chunk_size: int | None = None
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    probability: answers.Probability = "softmax",
+    context: Context = None,
+    chunk_size: int | None = None,
 ) -> Score:
     """Whether the class's probability rises, ``p(m x) > p(x)``: 1 or 0; its mean is the published share.
 
@@ -60,7 +76,7 @@ def increase_in_confidence(
 
     Source: Chattopadhay et al., 2018.
     """
-    return _run(predict, x, saliency, target, context, chunk_size, _rise)
+    return _run(predict, x, saliency, target, probability, context, chunk_size, _rise)
 
 
 @metric(
@@ -71,7 +87,14 @@ def increase_in_confidence(
     source="Jung and Oh, Towards Better Explanations of Class Activation Mapping, ICCV 2021",
 )
 def average_drop_deletion(
-    predict: Any, x: Any, saliency: Any, target: Any = None, *, context: Context = None, chunk_size: int | None = None
+    predict: Any,
+    x: Any,
+    saliency: Any,
+    target: Any = None,
+    *,
+    probability: answers.Probability = "softmax",
+    context: Context = None,
+    chunk_size: int | None = None,
 ) -> Score:
     """Relative drop of the class's probability without the map's region, ``(p(x) - p((1 - m) x)) / p(x)``.
 
@@ -83,6 +106,8 @@ def average_drop_deletion(
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; neither its scale nor its offset counts.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``. One logit has a sigmoid.
         context: What the model takes beside the images; see ``average_drop``.
         chunk_size: Images in one pass through the network; 32 by default.
 
@@ -105,7 +130,7 @@ def average_drop_deletion(
 
     Source: Jung and Oh, 2021, who name it; Chattopadhay et al., 2018, for the drop.
     """
-    return _run(predict, x, saliency, target, context, chunk_size, _deletion)
+    return _run(predict, x, saliency, target, probability, context, chunk_size, _deletion)
 
 
 def shown(saliency: Map) -> Map:
@@ -133,20 +158,30 @@ def _run(
     x: Any,
     saliency: Any,
     target: Any,
+    probability: answers.Probability,
     context: Context,
     chunk_size: int | None,
     compare: Callable[[Scalar, Scalar], Scalar],
 ) -> Score:
     checked = _inputs.images_and_maps(x, saliency, target, context)
     return _program.run(
-        _one, (predict,), checked, chunk_size=chunk_size, evaluations=2 + (target is None), compare=compare
+        _one,
+        (predict,),
+        checked,
+        chunk_size=chunk_size,
+        evaluations=2 + (target is None),
+        probability=answers.checked(probability),
+        compare=compare,
     )
 
 
-def _one(subject: Subject, predict: Any, *, block: int, compare: Callable[[Scalar, Scalar], Scalar]) -> Score:
+def _one(
+    subject: Subject, predict: Any, *, block: int, probability: Any, compare: Callable[[Scalar, Scalar], Scalar]
+) -> Score:
     x, share = subject.x, shown(subject.saliency)
-    probability = _program.output(predict, _program.top(predict, x, subject.target), softmax=True)
+    target = _program.top(predict, x, subject.target, probability)
+    chance = _program.output(predict, target, probability)
     left = 1 - share if compare is _deletion else share
-    before, after = probability(x), probability(x * left[..., None])
+    before, after = chance(x), chance(x * left[..., None])
     defined = _steps.ordered(subject.saliency) & jnp.isfinite(before) & jnp.isfinite(after)
     return Score(jnp.where(defined, compare(before, after), jnp.nan))

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks
+from egcam_jax import _checks, answers
 from egcam_jax._types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _similarity, _steps
 from egcam_jax.metrics._inputs import Subject
@@ -29,7 +29,7 @@ def faithfulness_estimate(
     *,
     step: int | None = None,
     baseline: Any = "black",
-    softmax: bool = False,
+    probability: answers.Probability = None,
     similarity: str = "pearson",
     mode: str = "definition",
     context: Context = None,
@@ -49,7 +49,8 @@ def faithfulness_estimate(
             has about 224 groups; in the modes of Quantus its own default, 1.
         baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
             an array that broadcasts to one image, in the units of ``x``.
-        softmax: Use the class's probability instead of its logit.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
         similarity: ``"pearson"`` or ``"spearman"``.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``.
         context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
@@ -81,17 +82,26 @@ def faithfulness_estimate(
         evaluations=steps + 1 + (target is None),
         step=step,
         baseline=_baselines.checked(baseline, checked.batch.x),
-        softmax=_checks.flag("softmax", softmax),
+        probability=answers.checked(probability, optional=True),
         similarity=_similarity.checked(similarity),
         mode=mode,
     )
 
 
 def _one(
-    subject: Subject, predict: Any, *, block: int, step: int, baseline: Any, softmax: bool, similarity: str, mode: str
+    subject: Subject,
+    predict: Any,
+    *,
+    block: int,
+    step: int,
+    baseline: Any,
+    probability: Any,
+    similarity: str,
+    mode: str,
 ) -> Score:
     x, saliency = subject.x, subject.saliency
-    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    target = _program.top(predict, x, subject.target, probability)
+    score = _program.output(predict, target, probability)
     group = _steps.unit_ranks(saliency, x.shape[-1], mode) // step
     steps = _steps.count(group.size, step)
     replaced = _baselines.of(x, baseline)

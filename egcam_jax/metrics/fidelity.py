@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from egcam_jax import _checks, _numerics
+from egcam_jax import _checks, _numerics, answers
 from egcam_jax._types import Context, Image, Map, Scalar
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
@@ -46,7 +46,7 @@ def infidelity(
     baseline: Any = "black",
     perturbations: Any = None,
     scale: str = "none",
-    softmax: bool = False,
+    probability: answers.Probability = None,
     mode: str = "definition",
     index: Any = 0,
     context: Context = None,
@@ -74,7 +74,8 @@ def infidelity(
         perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, the I themselves, in place of a key.
         scale: ``"none"``, b = 1; or ``"optimal"``, the b that makes the value least, so that the map's scale does not
             count.
-        softmax: Use the class's probability instead of its logit.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``; the latter two take blocks, and no key.
         index: The first image's index in the whole, or one for each.
         context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
@@ -121,7 +122,7 @@ def infidelity(
         patch_size=patch_size,
         baseline=_baselines.checked(baseline, checked.batch.x),
         scale=_checks.one_of("scale", scale, SCALES),
-        softmax=_checks.flag("softmax", softmax),
+        probability=answers.checked(probability, optional=True),
         mode=mode,
     )
 
@@ -151,13 +152,14 @@ def _one(
     patch_size: int,
     baseline: Any,
     scale: str,
-    softmax: bool,
+    probability: Any,
     mode: str,
 ) -> Score:
     x, saliency = _numerics.accumulate(subject.x), subject.saliency
     if scale == "optimal":
         saliency = _numerics.normalized(saliency)  # its scale does not count, and its squares are finite
-    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    target = _program.top(predict, x, subject.target, probability)
+    score = _program.output(predict, target, probability)
     foretell = _columns_with_rows if mode == "quantus_0_4_4" else _inner_product
     removed: Callable[[Any], Image]
     if perturbation == "blocks":

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _checks
+from egcam_jax import _checks, answers
 from egcam_jax._types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
@@ -29,7 +29,7 @@ def pixel_flipping(
     *,
     step: int | None = None,
     baseline: Any = "black",
-    softmax: bool = True,
+    probability: answers.Probability = "softmax",
     normalize: bool = False,
     include_start: bool = False,
     mode: str = "definition",
@@ -50,7 +50,8 @@ def pixel_flipping(
             image of any size takes about 224 steps; in the modes of Quantus its own default, 1.
         baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
             an array that broadcasts to one image, in the units of ``x``.
-        softmax: Use the class's probability; ``False`` its logit.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
         normalize: Divide by the width of the whole curve, so that the area is a mean height.
         include_start: Let the curve begin with the image itself; the reference leaves that out.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``.
@@ -85,7 +86,7 @@ def pixel_flipping(
         evaluations=points + (target is None),
         step=step,
         baseline=_baselines.checked(baseline, checked.batch.x),
-        softmax=_checks.flag("softmax", softmax),
+        probability=answers.checked(probability, optional=True),
         normalize=_checks.flag("normalize", normalize),
         first=first,
         mode=mode,
@@ -99,13 +100,14 @@ def _one(
     block: int,
     step: int,
     baseline: Any,
-    softmax: bool,
+    probability: Any,
     normalize: bool,
     first: int,
     mode: str,
 ) -> Score:
     x, saliency = subject.x, subject.saliency
-    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    target = _program.top(predict, x, subject.target, probability)
+    score = _program.output(predict, target, probability)
     rank = _steps.unit_ranks(saliency, x.shape[-1], mode)
     finish = _baselines.replacing(x, baseline, rank // step, _steps.count(rank.size, step), drifts=mode != "definition")
     curve = _steps.replacement_curve(score, (x, finish), rank, step, block, first)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from egcam_jax import _checks, _numerics
+from egcam_jax import _checks, _numerics, answers
 from egcam_jax._types import Context, Image
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
@@ -40,7 +40,7 @@ def road(
     most_relevant_first: bool = True,
     noise_std: float = 0.01,
     iterations: int | None = None,
-    probability: bool = False,
+    probability: answers.Probability = None,
     perturbations: Any = None,
     index: Any = 0,
     context: Context = None,
@@ -63,7 +63,8 @@ def road(
         noise_std: In the units of ``x``.
         iterations: Of the solver, at most; twice the image's height and width by default, which holes as large as the
             image take. It stops where what is left of the equations' error is a millionth of what it was.
-        probability: Take the class's probability instead of whether it is the answer.
+        probability: Take the class's probability instead of whether it is the answer: ``"softmax"``, ``"sigmoid"`` or a
+            function of logits ``(b, classes)``. One logit has a sigmoid.
         perturbations: ``(1, H, W, C)`` or ``(B, 1, H, W, C)``, the noise itself, in place of a key.
         index: The first image's index in the whole, or one for each.
         context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
@@ -98,7 +99,7 @@ def road(
         most_relevant_first=_checks.flag("most_relevant_first", most_relevant_first),
         noise_std=float(_checks.number("noise_std", noise_std, low=0.0)),
         iterations=_checks.count("iterations", iterations),
-        probability=_checks.flag("probability", probability),
+        probability=answers.checked(probability, optional=True),
     )
 
 
@@ -147,20 +148,21 @@ def _one(
     most_relevant_first: bool,
     noise_std: Any,
     iterations: int,
-    probability: bool,
+    probability: Any,
 ) -> Score:
     x, saliency = _numerics.accumulate(subject.x), subject.saliency
-    target = _program.top(predict, x, subject.target)
+    target = _program.top(predict, x, subject.target, probability)
     rank = _steps.ranks(saliency if most_relevant_first else -saliency)
     noise = _inputs.perturbation(subject, 0, lambda key, shape: noise_std * jax.random.normal(key, shape))
 
     def sample(number: Any) -> Any:
         gone = rank < jnp.asarray(removed)[number]
         logits = _program.logits(predict, jnp.where(gone[..., None], impute(x, gone, iterations) + noise, x))
-        if probability:
-            return jax.nn.softmax(logits).at[target].get(mode="fill", fill_value=jnp.nan)
+        if probability is not None:
+            return _program.of_class(logits, target, probability)
         found = _program.answer(logits)
-        return jnp.where((found >= 0) & (target < len(logits)), (found == target).astype(logits.dtype), jnp.nan)
+        there = (found >= 0) & (target < answers.count(logits.size))
+        return jnp.where(there, (found == target).astype(logits.dtype), jnp.nan)
 
     curve = _program.over_samples(sample, len(removed), block, (x, saliency))
     return Score(jnp.where(_steps.ordered(saliency), curve.mean(), jnp.nan), curve)

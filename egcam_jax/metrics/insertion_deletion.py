@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from egcam_jax import _checks
+from egcam_jax import _checks, answers
 from egcam_jax._types import Context
 from egcam_jax.metrics import _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
@@ -39,6 +39,7 @@ def insertion_auc(
     *,
     step: int | None = None,
     area: str = "share",
+    probability: answers.Probability = "softmax",
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
@@ -58,6 +59,8 @@ def insertion_auc(
             about 224 steps. At 224 x 224 that is the published 224.
         area: ``"share"``, as above; or ``"rise"``, where a last step of fewer pixels counts as much as the others. The
             two are equal where ``step`` divides the number of pixels.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``. One logit has a sigmoid.
         context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
             ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times steps in one pass through the network; 32 by default.
@@ -82,7 +85,7 @@ def insertion_auc(
     an 11 x 11 kernel that is nearly a box, with zeros beyond the borders. PolyCAM blurs with reflection and leaves the
     start out.
     """
-    return _run(("blurred", "image"), predict, x, saliency, target, step, area, context, chunk_size)
+    return _run(("blurred", "image"), predict, x, saliency, target, step, area, probability, context, chunk_size)
 
 
 @metric(
@@ -102,6 +105,7 @@ def deletion_auc(
     *,
     step: int | None = None,
     area: str = "share",
+    probability: answers.Probability = "softmax",
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
@@ -114,7 +118,7 @@ def deletion_auc(
 
     Source: Petsiuk et al., RISE, 2018.
     """
-    return _run(("image", "zeros"), predict, x, saliency, target, step, area, context, chunk_size)
+    return _run(("image", "zeros"), predict, x, saliency, target, step, area, probability, context, chunk_size)
 
 
 @metric(
@@ -134,6 +138,7 @@ def insertion_deletion(
     *,
     step: int | None = None,
     area: str = "share",
+    probability: answers.Probability = "softmax",
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
@@ -146,7 +151,9 @@ def insertion_deletion(
 
     Source: Englebert et al., 2022.
     """
-    return _run(("blurred", "image", "zeros"), predict, x, saliency, target, step, area, context, chunk_size)
+    return _run(
+        ("blurred", "image", "zeros"), predict, x, saliency, target, step, area, probability, context, chunk_size
+    )
 
 
 def blur(x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
@@ -184,6 +191,7 @@ def _run(
     target: Any,
     step: int | None,
     area: str,
+    probability: answers.Probability,
     context: Context,
     chunk_size: int | None,
 ) -> Score:
@@ -199,15 +207,19 @@ def _run(
         evaluations=points + (target is None),
         step=step,
         area=_checks.one_of("area", area, AREAS),
+        probability=answers.checked(probability),
         stages=stages,
     )
 
 
-def _one(subject: Subject, predict: Any, *, block: int, step: int, area: str, stages: tuple[str, ...]) -> Score:
+def _one(
+    subject: Subject, predict: Any, *, block: int, step: int, area: str, probability: Any, stages: tuple[str, ...]
+) -> Score:
     x, saliency = subject.x, subject.saliency
-    probability = _program.output(predict, _program.top(predict, x, subject.target), softmax=True)
+    target = _program.top(predict, x, subject.target, probability)
+    chance = _program.output(predict, target, probability)
     images = [_STAGES[stage](x) for stage in stages]
-    curve = _steps.replacement_curve(probability, images, _steps.ranks(saliency)[..., None], step, block)
+    curve = _steps.replacement_curve(chance, images, _steps.ranks(saliency)[..., None], step, block)
     wide = _steps.widths(saliency.size, step, equal=area == "rise")
     if len(stages) == 2:
         return Score(jnp.where(_steps.ordered(saliency), _steps.mean_height(curve, wide), jnp.nan), curve)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from egcam_jax import _checks, _numerics
+from egcam_jax import _checks, _numerics, answers
 from egcam_jax._types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
@@ -35,7 +35,7 @@ def irof(
     segments: Any = None,
     num_segments: int | None = None,
     baseline: Any = None,
-    softmax: bool = True,
+    probability: answers.Probability = "softmax",
     mode: str = "definition",
     context: Context = None,
     chunk_size: int | None = None,
@@ -57,7 +57,8 @@ def irof(
         num_segments: Room for so many of them, known before compilation; needed only where the labels are traced.
         baseline: ``"mean_colour"`` (the default), ``"mean"``, ``"black"`` or ``"white"`` of the image itself, a number,
             or an array that broadcasts to one image, in the units of ``x``.
-        softmax: Use the class's probability; ``False`` its logit.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``, which are the same.
         context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
             ``predict(x, context)``, every copy of an image with the image's own row.
@@ -93,7 +94,7 @@ def irof(
         evaluations=room + 1 + (target is None),
         room=room,
         baseline=_baselines.checked(baseline, checked.batch.x),
-        softmax=_checks.flag("softmax", softmax),
+        probability=answers.checked(probability, optional=True),
         mode=mode,
     )
 
@@ -160,9 +161,10 @@ def _room(labels: Any, num_segments: int | None) -> int:
     return num_segments
 
 
-def _one(subject: Subject, predict: Any, *, block: int, room: int, baseline: Any, softmax: bool, mode: str) -> Score:
+def _one(subject: Subject, predict: Any, *, block: int, room: int, baseline: Any, probability: Any, mode: str) -> Score:
     x, saliency, labels = subject.x, subject.saliency, subject.segments
-    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    target = _program.top(predict, x, subject.target, probability)
+    score = _program.output(predict, target, probability)
     pixels = jax.ops.segment_sum(jnp.ones(labels.size), labels.ravel(), room)
     relevance = _numerics.divide(jax.ops.segment_sum(saliency.ravel(), labels.ravel(), room), pixels)
     rank = _steps.ranks(jnp.where(pixels > 0, relevance, -jnp.inf))[labels]

@@ -29,9 +29,9 @@ def split(
         params: the tree that it takes; only shapes and dtypes matter here.
         x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``: only shape and dtype matter, except for
             ``head(params, A)`` at a layer that something goes around, which needs the values.
-        layer: a ``jax.named_scope`` or module path (``"layer3/4"`` or ``"layer3.4"``), its unambiguous end, or a
-            ``jax.ad_checkpoint.checkpoint_name`` tag; its value must be a grid ``(b, h, w, K)`` or tokens
-            ``(b, N, K)``.
+        layer: a ``jax.named_scope`` or module path (``"layer3/4"`` or ``"layer3.4"``), its unambiguous end, or a tag by
+            ``checkpoint_name`` (``from jax.ad_checkpoint import checkpoint_name``); its value must be a grid
+            ``(b, h, w, K)`` or tokens ``(b, N, K)``.
             None is the last activation with spatial extent that every path from x to the logits goes through.
         context: what the function takes beside the images, as ``apply_fn(params, x, context)``: a pytree of arrays or
             ``ShapeDtypeStruct`` with leading axis b. ``features`` and ``bypass`` then take it after ``x``, and the head

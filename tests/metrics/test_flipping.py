@@ -34,7 +34,7 @@ def value_of(baseline, x):
 
 def test_the_flipping_curve_by_hand():
     """Ones lose 4, 2, 1 and 0.5 as they are set to 0: the logits 3.5, 1.5, 0.5, 0 remain of 7.5."""
-    got = metrics.pixel_flipping(additive, np.ones((2, 2, 1), np.float32), RAMP, 0, baseline=0.0, softmax=False)
+    got = metrics.pixel_flipping(additive, np.ones((2, 2, 1), np.float32), RAMP, 0, baseline=0.0, probability=None)
     np.testing.assert_allclose(got.curve, [3.5, 1.5, 0.5, 0])
     np.testing.assert_allclose(got.value, (3.5 + 1.5) / 2 + (1.5 + 0.5) / 2 + (0.5 + 0) / 2)
     whole = metrics.pixel_flipping(
@@ -43,7 +43,7 @@ def test_the_flipping_curve_by_hand():
         RAMP,
         0,
         baseline=0.0,
-        softmax=False,
+        probability=None,
         include_start=True,
         normalize=True,
     )

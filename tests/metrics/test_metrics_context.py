@@ -108,7 +108,9 @@ def test_images_of_other_rows_in_the_answer_are_refused():
     """A model that closes over the rows of the whole batch answers for all of them: no image may be judged by row 0."""
     given = arrays()
     closed = Partial(lambda weights, x: predict(weights, x, CONTEXT), given["weights"])
-    with pytest.raises(ValueError, match=r"predict must return \(1, classes\).*got shape \(5, 4\).*context"):
+    with pytest.raises(
+        ValueError, match=r"predict must return logits of shape \(b, classes\).*got shape \(5, 4\).*context"
+    ):
         metrics.insertion_auc(closed, given["x"], given["saliency"], 0, step=9)
 
 

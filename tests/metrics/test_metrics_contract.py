@@ -35,6 +35,15 @@ TAKES = {name: inspect.signature(it.function).parameters for name, it in METRICS
 PASSES = sorted(name for name in COMPUTED if METRICS[name].needs & {"predict", "explain"} and name != "mprt")
 EXPLAINING = sorted(name for name, it in METRICS.items() if "explain" in it.needs)
 ORDERING = sorted(name for name, it in METRICS.items() if "no order" in it.undefined)
+PREDICTING = sorted(name for name in COMPUTED if "predict" in TAKES[name])
+
+
+def default_rule(name):
+    return TAKES[name]["probability"].default if "probability" in TAKES[name] else None
+
+
+def itself(probabilities):
+    return probabilities
 
 
 def network(weights, x):
@@ -76,7 +85,7 @@ def ask(name, given, **options):
         "key": jax.random.key(4),
         "num_samples": 4,
         "layers": ("out", "hidden"),
-        "num_segments": SIZE * SIZE // 4,
+        "num_segments": given["saliency"].shape[-2] * given["saliency"].shape[-1] // 4,
         **given,
         **OPTIONS.get(name, {}),
         **options,
@@ -158,6 +167,66 @@ def test_a_batch_is_its_images_one_by_one(name):
         np.testing.assert_allclose(alone.value, together.value[i], rtol=1e-4, atol=1e-6)
         if together.curve is not None:
             np.testing.assert_allclose(alone.curve, together.curve[i], rtol=1e-4, atol=1e-5)
+
+
+def two_classes(given):
+    """One oblong image of one channel, alone in its batch where it may be, and its class, of two."""
+    given = {**given, "target": given["target"] % 2}
+    return lambda name: given if name in TOGETHER else {k: v if k == "weights" else v[1:2] for k, v in given.items()}
+
+
+@pytest.mark.parametrize("name", PREDICTING)
+def test_one_logit_is_two_classes(name):
+    """As a model with the logit z and its negative, each with its sigmoid, or each as it is."""
+    given = two_classes(arrays(shape=(SIZE, 8, 1)))(name)
+    one = lambda weights, x: network(weights, x)[:, 1:2]
+    both = lambda weights, x: jnp.concatenate([-one(weights, x), one(weights, x)], axis=1)
+    rule = {"probability": "sigmoid"} if default_rule(name) is not None else {}
+    bind = lambda function: jax.tree_util.Partial(function, given["weights"])
+    for target in (0, 1, None):
+        judged = {**given, "target": target}
+        got = ask(name, judged, predict=bind(one), nan_on_change=False)
+        want = ask(name, judged, predict=bind(both), nan_on_change=False, **rule).value
+        scale = 2**0.5 if name == "relative_output_stability" else 1  # which divides by the change of all logits
+        np.testing.assert_allclose(got.value, want * scale, rtol=1e-4, atol=1e-6)
+        assert np.isfinite(got.value).all() or name in TOGETHER
+
+
+@pytest.mark.parametrize("name", [name for name in PREDICTING if "probability" in TAKES[name]])
+def test_a_sigmoid_head_asks_of_each_class_alone(name):
+    """``sigmoid(z)`` is the softmax of ``(z, 0)``; a function of the logits is taken as it is."""
+    given = {**image(arrays(), 0), "target": 2}
+    bind = lambda function: jax.tree_util.Partial(function, given["weights"])
+    alone = lambda weights, x: jnp.stack([network(weights, x)[:, 2], jnp.zeros(len(x))], axis=1)
+    given["explain"] = bind(lambda weights, x, target: explainer(weights, x, jnp.full_like(target, 2)))
+    want = ask(name, {**given, "target": 0}, predict=bind(alone), probability="softmax").value
+    np.testing.assert_allclose(ask(name, given, probability="sigmoid").value, want, rtol=1e-4, atol=1e-6)
+    done = lambda weights, x: jax.nn.sigmoid(network(weights, x))
+    np.testing.assert_allclose(
+        ask(name, given, predict=bind(done), probability=itself).value, want, rtol=1e-4, atol=1e-6
+    )
+    with pytest.warns(RuntimeWarning, match=r"^predict must return logits; got outputs that lie in \[0, 1\]"):
+        ask(name, given, predict=bind(done), probability="softmax")
+    with pytest.raises(ValueError, match=r"^probability must be 'softmax', 'sigmoid' or a function"):
+        ask(name, given, probability="logistic")
+
+
+@pytest.mark.parametrize("name", PREDICTING)
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda z: z[:, None, None], r"got shape \(1, 1, 1, 4\)"),
+        (lambda z: z[0], r"got shape \(4,\)"),
+        (lambda z: jnp.concatenate([z, z]), r"got shape \(2, 4\).* one row for each"),
+        (lambda z: (z[..., None], z), r"got a tuple with .* Pass lambda x: predict\(x\)\[1\]"),
+        (lambda z: z.argmax(axis=-1)[:, None], "Return the scores, not the class"),
+    ],
+)
+def test_a_model_that_returns_no_row_of_logits_for_each_image_is_refused(name, wrong, said):
+    given = arrays()
+    predict = lambda x: wrong(network(given["weights"], x))
+    with pytest.raises((ValueError, TypeError), match=rf"^predict must return logits of shape \(b, classes\).*{said}"):
+        ask(name, {**given, "target": None}, predict=predict)
 
 
 @pytest.mark.parametrize("name", COMPUTED)

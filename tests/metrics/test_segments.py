@@ -40,13 +40,13 @@ def test_by_hand():
     """Segments 0, 1, 2 hold 1, 2, 3 in each of two pixels: 12 in all. Best first, they leave 6, 2 and 0 of it."""
     x = np.array([[1.0, 1, 2], [3, 3, 2]], np.float32)[..., None]
     best = np.array([[0.0, 0.2, 0.5], [0.9, 0.7, 0.5]], np.float32)
-    got = metrics.irof(additive, x, best, 0, segments=LABELS, baseline=0.0, softmax=False)
+    got = metrics.irof(additive, x, best, 0, segments=LABELS, baseline=0.0, probability=None)
     np.testing.assert_allclose(got.curve[:4], [1, 6 / 12, 2 / 12, 0], rtol=1e-6, atol=1e-7)
     assert np.isnan(got.curve[4:]).all()
     np.testing.assert_allclose(got.value, 1 - (1 / 2 + 6 / 12 + 2 / 12 + 0) / 3, rtol=1e-6)
-    worst = metrics.irof(additive, x, -best, 0, segments=LABELS, baseline=0.0, softmax=False)
+    worst = metrics.irof(additive, x, -best, 0, segments=LABELS, baseline=0.0, probability=None)
     np.testing.assert_allclose(worst.value, 1 - (1 / 2 + 10 / 12 + 6 / 12 + 0) / 3, rtol=1e-6)
-    theirs = metrics.irof(additive, x, best, 0, segments=LABELS, baseline=0.0, softmax=False, mode="quantus")
+    theirs = metrics.irof(additive, x, best, 0, segments=LABELS, baseline=0.0, probability=None, mode="quantus")
     np.testing.assert_allclose(theirs.value, 3 - ((6 + 2) / 2 + (2 + 0) / 2) / 12, rtol=1e-6)
 
 
@@ -131,7 +131,7 @@ def test_undefined_and_refused():
     assert np.isnan(metrics.irof(mixed, x, saliency, 0, segments=np.zeros((2, 3), int)).value)
     alike, checkered = np.array([[0.0, 1], [1, 0]]), np.array([[0, 0], [1, 1]])
     assert np.isnan(metrics.irof(mixed, x[:, :2], alike, 0, segments=checkered).value)
-    assert np.isnan(metrics.irof(additive, 0 * x, saliency, 0, segments=LABELS, softmax=False).value)
+    assert np.isnan(metrics.irof(additive, 0 * x, saliency, 0, segments=LABELS, probability=None).value)
     with pytest.raises(ValueError, match="segments must be whole numbers of shape"):
         metrics.irof(mixed, x, saliency, 0, segments=LABELS[:, :2])
     with pytest.raises(ValueError, match="segments must be labels from 0; got -1"):
