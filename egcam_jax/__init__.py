@@ -71,6 +71,7 @@ __all__ = [
     "Explanation",
     "Split",
     "adapters",
+    "adaptive",
     "affine",
     "answers",
     "compilation",
