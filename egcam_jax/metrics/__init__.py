@@ -1,7 +1,7 @@
 """Quality metrics of saliency maps: pure functions of images, maps and the functions under judgement."""
 
 from egcam_jax.metrics._precision import in_dtype
-from egcam_jax.metrics._registry import METRICS, Metric
+from egcam_jax.metrics._registry import FAMILIES, METRICS, Metric
 from egcam_jax.metrics._score import Score
 from egcam_jax.metrics.coherence import adcc, coherency
 from egcam_jax.metrics.completeness import completeness_gap
@@ -29,6 +29,7 @@ from egcam_jax.metrics.stability import relative_input_stability, relative_outpu
 from egcam_jax.metrics.timing import running_time
 
 __all__ = [
+    "FAMILIES",
     "METRICS",
     "Metric",
     "Mosaic",

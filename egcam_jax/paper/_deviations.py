@@ -11,7 +11,7 @@ from egcam_jax.metrics import METRICS
 from egcam_jax.paper import _presets
 from egcam_jax.paper._compare import counterpart, plain
 from egcam_jax.paper._tables import Table
-from egcam_jax.report._facts import counted, explained, failures
+from egcam_jax.report import counted, explained, failures
 
 ALWAYS = (
     "Metrics are this library's, checked against Quantus 0.4.4, which the paper used; insertion and deletion are as "
@@ -77,7 +77,8 @@ def _data(table: Table, run: Run) -> Iterator[str]:
 def _size(table: Table, run: Run) -> Iterator[str]:
     size, wanted = run.asked["model"]["preprocessing"]["size"], table.size or _presets.SIZE
     if size != wanted:
-        yield f"Pictures of {size} × {size} pixels, where the paper's have {wanted} × {wanted}."
+        height, width = size if isinstance(size, list | tuple) else (size, size)
+        yield f"Pictures of {height} × {width} pixels, where the paper's have {wanted} × {wanted}."
 
 
 def _metrics(table: Table, run: Run) -> Iterator[str]:

@@ -5,8 +5,8 @@ import inspect
 import pytest
 
 from egcam_jax import METHODS, METRICS, paper
-from egcam_jax.evaluate import _labels
 from egcam_jax.models import Preprocess, names
+from egcam_jax.run import asking as _labels
 
 TABLES = [paper.table(name) for name in paper.names()]
 ROUNDING = 0.0051
