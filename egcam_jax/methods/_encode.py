@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from egcam_jax import _checks, _numerics, compilation, kernel, sharding
 from egcam_jax._types import ApplyFn, Params
 from egcam_jax.methods import _arguments, _references
-from egcam_jax.methods._program import Cut
+from egcam_jax.methods._cut import Cut
 from egcam_jax.methods._references import EncodedReferences
 
 

@@ -11,6 +11,7 @@ from egcam_jax import fusion as _fusion
 from egcam_jax._types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _arguments, _notices, _options, _program, _rivals
+from egcam_jax.methods._cut import Cut
 from egcam_jax.methods._registry import find
 
 
@@ -136,7 +137,7 @@ def explain(
         context,
     )
     settings = _program.Settings(
-        cut=_program.Cut(
+        cut=Cut(
             apply_fn=apply_fn,
             layers=_arguments.layers(layer),
             grid=_checks.grid(grid, spatial_dims),
