@@ -12,9 +12,9 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from egcam_jax.adapters import from_equinox, from_haiku, from_linen, from_nnx
+    from egcam_jax.adapters import from_equinox, from_haiku, from_keras, from_linen, from_nnx
     from egcam_jax.explanation import Explanation
-    from egcam_jax.methods import METHODS, explain
+    from egcam_jax.methods import METHODS, EncodedReferences, encode, explain
     from egcam_jax.metrics import METRICS
     from egcam_jax.splitting import Split, layers, split
 
@@ -23,11 +23,14 @@ __version__ = _version("egcam-jax")
 _HOMES = {
     "METHODS": "methods",
     "METRICS": "metrics",
+    "EncodedReferences": "methods",
     "Explanation": "explanation",
     "Split": "splitting",
+    "encode": "methods",
     "explain": "methods",
     "from_equinox": "adapters",
     "from_haiku": "adapters",
+    "from_keras": "adapters",
     "from_linen": "adapters",
     "from_nnx": "adapters",
     "layers": "splitting",
@@ -35,28 +38,71 @@ _HOMES = {
 }
 """The module that each public name lives in."""
 
-_MODULES = ("data", "evaluate", "metrics", "models", "paper", "render", "report", "saturation")
+_MODULES = (
+    "adapters",
+    "adaptive",
+    "affine",
+    "answers",
+    "compilation",
+    "data",
+    "evaluate",
+    "explanation",
+    "fusion",
+    "kernel",
+    "maps",
+    "methods",
+    "metrics",
+    "models",
+    "paper",
+    "perturb",
+    "render",
+    "report",
+    "saturation",
+    "sharding",
+    "splitting",
+    "tokens",
+    "uncertainty",
+)
+"""The modules that ``import egcam_jax`` alone gives, each imported when it is first named."""
 
 __all__ = [
     "METHODS",
     "METRICS",
+    "EncodedReferences",
     "Explanation",
     "Split",
+    "adapters",
+    "adaptive",
+    "affine",
+    "answers",
+    "compilation",
     "data",
+    "encode",
     "evaluate",
     "explain",
+    "explanation",
     "from_equinox",
     "from_haiku",
+    "from_keras",
     "from_linen",
     "from_nnx",
+    "fusion",
+    "kernel",
     "layers",
+    "maps",
+    "methods",
     "metrics",
     "models",
     "paper",
+    "perturb",
     "render",
     "report",
     "saturation",
+    "sharding",
     "split",
+    "splitting",
+    "tokens",
+    "uncertainty",
 ]
 
 

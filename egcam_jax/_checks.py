@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _numerics
+from egcam_jax import _calls, _numerics
 
 _CHANNELS = (1, 3, 4)
 
@@ -31,8 +31,14 @@ def one_of(argument: str, value: Any, words: Sequence[str]) -> str:
     return value
 
 
+def plain(value: Any) -> Any:
+    """A NumPy scalar as Python's number of the same kind; all else as it is."""
+    return value.item() if isinstance(value, np.bool_ | np.integer | np.floating) else value
+
+
 def number(argument: str, value: Any, *, low: float) -> Any:
-    """Check that ``value`` is a finite scalar of at least ``low``."""
+    """Check that ``value`` is a finite scalar of at least ``low``; a NumPy scalar comes back as Python's number."""
+    value = plain(value)
     if np.shape(value) != () or not jnp.issubdtype(_dtype(value), jnp.number):
         raise TypeError(f"{argument} must be a single number; got {_describe(value)}.")
     if concrete(value) and not (np.isfinite(value) and value >= low):
@@ -111,14 +117,14 @@ def images(x: Any, spatial_dims: int = 2, argument: str = "x") -> Any:
     return x
 
 
-def references(refs: Any, x: Any, method: str, spatial_dims: int = 2) -> Any:
-    """Check the reference distribution: ``(R, H, W, C)`` with R >= 1, like the images in all else."""
+def references(refs: Any, x: Any, asker: str, spatial_dims: int = 2) -> Any:
+    """Check the reference distribution: ``(R, H, W, C)`` with R >= 1, like the images x in all else."""
     size = tuple(x.shape[-spatial_dims - 1 :])
     wanted = f"(R, {', '.join(map(str, size))})"
     if refs is None:
         raise ValueError(
-            f"refs is None, but method {method!r} averages over a reference distribution: pass an array of shape "
-            f"{wanted} of images, preprocessed as x is, drawn from the data the model was trained on."
+            f"refs must be an array of shape {wanted}, since {asker} averages over references; got None. Pass images "
+            f"drawn from the data the model was trained on, preprocessed as x is."
         )
     refs = _array("refs", refs)
     if refs.ndim == spatial_dims + 1:
@@ -192,14 +198,14 @@ def target(value: Any, num_images: int, single: bool = False) -> Any:
     return jnp.broadcast_to(classes, (1, *shape) if single else (num_images, *shape[1:]))
 
 
-def classes(value: Any, num_classes: int) -> None:
-    """Check that the classes in ``target`` exist."""
+def classes(argument: str, value: Any, num_classes: int) -> None:
+    """Check that classes exist."""
     if value is None or callable(value) or not concrete(value):
         return
     wrong = [int(c) for c in np.ravel(value) if not 0 <= c < num_classes]
     if wrong:
         raise ValueError(
-            f"target {wrong[0]} is out of range: the model has {num_classes} classes, 0 to {num_classes - 1}."
+            f"{argument} {wrong[0]} is out of range: the model has {num_classes} classes, 0 to {num_classes - 1}."
         )
 
 
@@ -216,6 +222,8 @@ def scalar_score(function: Any, logits: Any) -> Any:
 
 def rank(part: str, value: Any, wanted: str, ndim: int) -> None:
     """Check how many axes a part of a split network returns for one image."""
+    if not hasattr(value, "shape"):
+        raise TypeError(f"{part} must return {wanted} for one image; it returned {_describe(value)}.")
     if len(value.shape) != ndim or value.shape[0] != 1:
         raise ValueError(f"{part} must return {wanted} for one image; it returned shape {value.shape}.")
 
@@ -228,14 +236,15 @@ def floating_dtype(argument: str, value: Any) -> Any:
     return dtype
 
 
-def call(name: str, function: Any, params: Any, x: Any) -> Any:
+def call(name: str, function: Any, params: Any, x: Any, *context: Any) -> Any:
     """Call the model's function; where it fails on what it was given, say what that was.
 
     Raises:
+        TypeError: There is a context that it does not take, or none where it takes one.
         ValueError: From the function's own error, whatever that is.
     """
     try:
-        return function(params, x)
+        return function(params, x, *context)
     except Exception as error:
         if "AxisType" in str(error) or "out_sharding" in str(error):
             raise ValueError(
@@ -243,11 +252,17 @@ def call(name: str, function: Any, params: Any, x: Any) -> Any:
                 f"a sharding over explicit axes ({type(error).__name__}: {error}). Leave out_sharding= and "
                 f"jax.sharding.reshard out of the function that you pass: the shardings of params and x are followed."
             ) from error
+        _calls.context_taken(name, function, (params, x), context)
+        words = "params, x, context" if context else "params, x"
+        advice = getattr(function, "advice", "") or (
+            "A model with batch statistics, dropout or random state needs its inference mode bound, as "
+            "from_linen(module, variables, train=False), from_nnx(model), from_equinox(model), from_keras(model) and "
+            "from_haiku(transformed, params, is_training=False) do."
+        )
         raise ValueError(
-            f"{name}(params, x) failed on x of shape {x.shape} and dtype {x.dtype} ({type(error).__name__}: {error}). "
-            f"Does the tree of params fit the model, and x the size and channels that it takes? A model with batch "
-            f"statistics, dropout or random state needs its inference mode bound, as from_linen(module, variables, "
-            f"train=False), from_nnx(model), from_equinox(model) and from_haiku(transformed, params) do."
+            f"{name}({words}) failed on x of shape {x.shape} and dtype {x.dtype} ({type(error).__name__}: {error}). "
+            f"Does the tree of params fit the model, and x the size and channels that it takes? {advice} What a model "
+            f"takes beside the images, one row for each, is passed as context."
         ) from error
 
 

@@ -14,7 +14,13 @@ Params: TypeAlias = Any
 """Any pytree that the model's function takes as its first argument."""
 
 ApplyFn: TypeAlias = Any
-"""``apply_fn(params, x)``: ``(b, H, W, C)`` images to ``(b, classes)`` logits; or a ``Split``."""
+"""``apply_fn(params, x)``: ``(b, H, W, C)`` images to ``(b, classes)`` logits; or a ``Split``.
+
+With a context it is ``apply_fn(params, x, context)``.
+"""
+
+Context: TypeAlias = Any
+"""A pytree of arrays with the images' leading axis, which a model takes beside the images; or None."""
 
 Image: TypeAlias = Float[Array, "*HW C"]
 Images: TypeAlias = Float[Array, "b *HW C"]
@@ -34,6 +40,7 @@ __all__ = [
     "Activations",
     "ApplyFn",
     "Array",
+    "Context",
     "Float",
     "Image",
     "Images",

@@ -1,11 +1,13 @@
 """Whether a function is affine, found by tracing it: then its gradient is one and the same everywhere."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.extend import core
+
+from egcam_jax import _jaxprs
 
 _STEPS = ("sign", "floor", "ceil", "round", "eq", "ne", "lt", "le", "gt", "ge", "argmax", "argmin", "is_finite")
 _OWN_RULES = ("stop_gradient", "custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "pure_callback")
@@ -26,7 +28,7 @@ def is_affine(function: Callable[[Any], Any], argument: Any) -> bool:
     """
     _, value = _dependent(jax.make_jaxpr(function)(argument).jaxpr)
     gradient, _ = _dependent(jax.make_jaxpr(jax.grad(function))(argument).jaxpr)
-    return not gradient and not any(_unseen(inner) for equation in value for inner in _nested(equation))
+    return not gradient and not any(_unseen(inner) for equation in value for inner in _jaxprs.nested(equation))
 
 
 def _dependent(traced: core.Jaxpr) -> tuple[bool, list[core.JaxprEqn]]:
@@ -37,20 +39,6 @@ def _dependent(traced: core.Jaxpr) -> tuple[bool, list[core.JaxprEqn]]:
             reached.update(equation.outvars)
             equations.append(equation)
     return any(atom in reached for atom in traced.outvars if not isinstance(atom, core.Literal)), equations
-
-
-def _nested(equation: core.JaxprEqn) -> Iterator[core.JaxprEqn]:
-    """An equation and all those of the calls within it."""
-    yield equation
-    for leaf in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
-        if _is_program(leaf):
-            program: core.Jaxpr = leaf.jaxpr if isinstance(leaf, core.ClosedJaxpr) else leaf
-            for inner in program.eqns:
-                yield from _nested(inner)
-
-
-def _is_program(leaf: Any) -> bool:
-    return isinstance(leaf, core.Jaxpr | core.ClosedJaxpr)
 
 
 def _unseen(equation: core.JaxprEqn) -> bool:

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from egcam_jax import _checks, _numerics, tokens
-from egcam_jax._types import Activation, Image, Logits, Params, Scalar
+from egcam_jax import _checks, _context, _numerics, _returned, tokens
+from egcam_jax._types import Activation, Context, Image, Logits, Params, Scalar
 
 DEFAULT_CHUNK_SIZE = 32
 """Images times samples in one fused pass, unless told otherwise."""
@@ -34,15 +34,25 @@ class Network(NamedTuple):
     """A model cut at its target layer and closed over its parameters, for one image.
 
     Attributes:
-        encode: ``(H, W, C)`` to a ``Code``.
+        encode: ``(H, W, C)`` to a ``Code``; with the image's context as its second argument where there is one.
         decode: A ``Code`` to ``(classes,)`` logits.
     """
 
-    encode: Callable[[Image], Code]
+    encode: Callable[..., Code]
     decode: Callable[[Code], Logits]
 
+    def under(self, context: Context) -> "Network":
+        """The network with one image's context bound: whatever is encoded, is encoded under that."""
+        return self if context is None else self._replace(encode=lambda x: self.encode(x, context))
 
-def network(pieces: Any, params: Params, image: jax.ShapeDtypeStruct, grid: tuple[int, ...] | None = None) -> Network:
+
+def network(
+    pieces: Any,
+    params: Params,
+    image: jax.ShapeDtypeStruct,
+    grid: tuple[int, ...] | None = None,
+    context: Context = None,
+) -> Network:
     """View a ``Split`` as functions of one image that take and return float32, whatever it computes in.
 
     Where the layer is a list of tokens its grid is the activation, and the tokens before it are carried.
@@ -52,23 +62,29 @@ def network(pieces: Any, params: Params, image: jax.ShapeDtypeStruct, grid: tupl
         params: The model's parameters.
         image: Shape ``(1, H, W, C)`` and the dtype that the network takes images in.
         grid: The places that a layer of tokens stands for, see ``tokens.read``.
+        context: Of one image, as ``image`` is given, or None.
 
     Raises:
         ValueError: The network fails on such an image, or its parts do not return ``(1, h, w, K)`` or ``(1, N, K)``,
             and ``(1, classes)``.
     """
-    bypass = pieces.bypass or (lambda params, x: (pieces.features(params, x), None))
-    layer = jax.eval_shape(lambda x: _checks.call("features", bypass, params, x), image)[0]
-    spatial_dims = len(image.shape) - 2
-    listed = spatial_dims > 1 and len(layer.shape) == 3 and layer.shape[0] == 1
-    if not listed:
+    around = pieces.bypass is not None
+    row = _context.arguments(context)
+
+    def coded(x: Any, *context: Context) -> tuple[Any, Any]:
+        if around:
+            return _checks.call("bypass", pieces.bypass, params, x, *context)
+        return _checks.call("features", pieces.features, params, x, *context), None
+
+    layer = jax.eval_shape(coded, image, *row)[0]
+    places = _places(coded, image, row, layer, grid)
+    if places is None:
         _checks.rank("features", layer, "(1, h, w, K)", len(image.shape))
-    places = tokens.read(layer.shape[1], grid, spatial_dims) if listed else None
     if grid is not None and places is None:
         raise ValueError(f"grid is {grid}, but layer {pieces.layer!r} has a grid already: leave grid out.")
 
-    def encode(x: Image) -> Code:
-        activation, carried = bypass(params, x.astype(image.dtype)[None])
+    def encode(x: Image, *context: Context) -> Code:
+        activation, carried = coded(x.astype(image.dtype)[None], *_context.row(context))
         first = None
         activation = _numerics.accumulate(activation[0])
         if places is not None:
@@ -76,15 +92,24 @@ def network(pieces: Any, params: Params, image: jax.ShapeDtypeStruct, grid: tupl
         return Code(activation, (first, jax.tree.map(lambda leaf: leaf[0], carried)))
 
     def decode(code: Code) -> Logits:
-        first, around = code.carried
-        carried = () if pieces.bypass is None else (jax.tree.map(lambda leaf: leaf[None], around),)
+        first, rest = code.carried
+        carried = (jax.tree.map(lambda leaf: leaf[None], rest),) if around else ()
         head = lambda params, activation: pieces.head(params, activation, *carried)
         activation = code.activation if places is None else tokens.together(code.activation, first)
         logits = _checks.call("head", head, params, activation.astype(layer.dtype)[None])
-        _checks.rank("head", logits, "(1, classes)", 2)
-        return _numerics.accumulate(logits[0])
+        return _numerics.accumulate(_returned.logits("head(params, A)", logits)[0])
 
     return Network(encode, decode)
+
+
+def _places(coded: Any, image: Any, row: Any, layer: Any, grid: tuple[int, ...] | None) -> tokens.Tokens | None:
+    """How a layer that lists tokens, or the positions of a signal, is read; ``None`` for a layer with a grid."""
+    size = image.shape[1:-1]
+    if len(getattr(layer, "shape", ())) != 3 or layer.shape[0] != 1:
+        return None
+    program = jax.make_jaxpr(lambda *images: coded(*images)[0])(image, *row).jaxpr
+    count = layer.shape[1]
+    return tokens.read(count, grid, size, tokens.merged_grids(program, len(size), count))
 
 
 def score_and_gradient(
@@ -209,8 +234,8 @@ def mean_over_samples(
         totals, kept = body(jnp.arange(num_samples))
     else:
         numbers = jnp.arange(steps * block).reshape(steps, block)
-        zero, shapes = _varying_zero(origins), jax.eval_shape(body, numbers[0])[0]
-        zeros = _zeros_like(shapes, zero)
+        zero, shapes = varying_zero(origins), jax.eval_shape(body, numbers[0])[0]
+        zeros = zeros_like(shapes, zero)
 
         def step(totals: Any, numbers: Array) -> tuple[Any, Any]:
             more, kept = body(numbers) if needed is None else _where_needed(body, needed, numbers, zero)
@@ -227,17 +252,17 @@ def _where_needed(body: Callable[[Array], Any], needed: Array, numbers: Array, z
     return jax.lax.cond(
         jax.lax.pmax(real.any().astype(jnp.int32), IMAGES) > 0,
         body,
-        lambda numbers: _zeros_like(jax.eval_shape(body, numbers), zero),
+        lambda numbers: zeros_like(jax.eval_shape(body, numbers), zero),
         numbers,
     )
 
 
-def _zeros_like(shapes: Any, zero: Array) -> Any:
+def zeros_like(shapes: Any, zero: Array) -> Any:
     """Zeros of some shapes, varying as ``zero`` does."""
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype) + zero.astype(leaf.dtype), shapes)
 
 
-def _varying_zero(origins: Any) -> Array:
+def varying_zero(origins: Any) -> Array:
     """Zero that is computed from the origins, and so varies over the same axes of a ``shard_map`` as they do."""
     firsts = [_numerics.accumulate(leaf.ravel()[0]) for leaf in jax.tree.leaves(origins)]
     return sum((jnp.where(first == first, 0, 0) for first in firsts), jnp.asarray(0))

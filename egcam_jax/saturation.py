@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _checks, _numerics, compilation, kernel
-from egcam_jax._types import Activation, ApplyFn, Image, Map, Params, Scalar
+from egcam_jax import _checks, _context, _functions, _numerics, answers, compilation, kernel
+from egcam_jax._types import Activation, ApplyFn, Context, Image, Map, Params, Scalar
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import explain
 from egcam_jax.splitting import split
@@ -30,7 +30,7 @@ class Saturation(NamedTuple):
         alphas: ``(A,)`` the scalings.
         similarity: ``(N, A)`` cosine similarity of the layer's activation, as one vector, to that of the whole image.
         filter_similarity: ``(N, A)`` the same filter by filter, its map as the vector, and the mean over the filters.
-        probability: ``(N, A)`` softmax score of the target class.
+        probability: ``(N, A)`` probability of the target class.
         logit: ``(N, A)`` its logit.
         target: ``(N,)`` the class: the top one of the whole image, unless it was given.
     """
@@ -52,7 +52,9 @@ def saturation(
     baseline: Any = 0.0,
     target: Any = None,
     layer: str | None = None,
+    probability: answers.Probability = "softmax",
     chunk_size: int | None = None,
+    context: Context = None,
 ) -> Saturation:
     """Compare images that are scaled down with the images themselves, at the target layer and at the output.
 
@@ -72,7 +74,10 @@ def saturation(
             zero in the network's own input, for many the mean colour.
         target: ``(N,)`` classes or one; each image's top class by default.
         layer: Name of the target layer, as for ``explain``.
+        probability: ``"softmax"``, ``"sigmoid"`` or a function from logits ``(b, classes)`` to probabilities; one logit
+            has a sigmoid.
         chunk_size: Images times scalings in one pass through the network; 32 by default.
+        context: As for ``explain``; it is not scaled.
 
     Returns:
         ``Saturation``.
@@ -89,9 +94,12 @@ def saturation(
     if callable(target) or (target is not None and target.ndim != 1):
         raise ValueError("target must be None, one class, or one for each image.")
     if chunk_size is not None:
-        _checks.count("chunk_size", chunk_size)
+        chunk_size = _checks.count("chunk_size", chunk_size)
     baseline = _checks.pixels("baseline", baseline, x.shape[1:])
-    return _run(params, x, alphas, baseline, target, apply_fn=apply_fn, layer=layer, chunk_size=chunk_size)
+    context = _context.checked(context, len(x))
+    apply_fn = _functions.static("apply_fn", apply_fn)
+    chosen = {"apply_fn": apply_fn, "layer": layer, "rule": answers.checked(probability), "chunk_size": chunk_size}
+    return _run(params, x, alphas, baseline, target, context, **chosen)
 
 
 def explanations(
@@ -105,6 +113,7 @@ def explanations(
     target: Any,
     baseline: Any = 0.0,
     index: Any = 0,
+    context: Context = None,
     **options: Any,
 ) -> Explanation:
     """Explain images that are scaled down, all for the same class and with the same draws.
@@ -119,6 +128,7 @@ def explanations(
         target: ``(N,)`` classes or one, explained whatever the network says of the scaled image.
         baseline: As for ``saturation``.
         index: As for ``explain``.
+        context: As for ``explain``.
         **options: Of ``explain``, such as ``method``, ``layer`` and ``num_samples``.
 
     Returns:
@@ -143,6 +153,7 @@ def explanations(
         key,
         target=repeat(targets),
         index=repeat(_checks.indices(index, len(x))),
+        context=jax.tree.map(repeat, _context.checked(context, len(x))),
         **options,
     )
     return jax.tree.map(lambda leaf: leaf.reshape(len(x), len(alphas), *leaf.shape[1:]), found)
@@ -193,29 +204,43 @@ def band(values: Float[Array, "N A"]) -> tuple[Float[Array, " A"], Float[Array, 
     return jnp.nanmean(values, axis=0), 2 * jnp.nanstd(values, axis=0, ddof=1)
 
 
-@functools.partial(compilation.jit, static_argnames=("apply_fn", "layer", "chunk_size"))
+@functools.partial(compilation.jit, static_argnames=("apply_fn", "layer", "rule", "chunk_size"))
 def _run(
     params: Params,
     x: Any,
     alphas: Any,
     baseline: Any,
     target: Any,
+    context: Context,
     *,
     apply_fn: ApplyFn,
     layer: str | None,
+    rule: answers.Probability,
     chunk_size: int | None,
 ) -> Saturation:
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
-    network = kernel.network(split(apply_fn, params, image, layer), params, image)
+    row = _context.shape_of_row(context)
+    network = kernel.network(split(apply_fn, params, image, layer, context=row), params, image, context=row)
     blocks = kernel.plan(len(x), len(alphas), chunk_size)
-    one = functools.partial(_one, network=network, alphas=alphas, baseline=baseline, block=blocks.samples)
-    return kernel.map_images(lambda it: one(*it), (x, target), blocks.images)._replace(alphas=alphas)
+    one = functools.partial(_one, network=network, alphas=alphas, baseline=baseline, rule=rule, block=blocks.samples)
+    return kernel.map_images(lambda it: one(*it), (x, target, context), blocks.images)._replace(alphas=alphas)
 
 
-def _one(x: Any, target: Any, *, network: kernel.Network, alphas: Any, baseline: Any, block: int) -> Any:
+def _one(
+    x: Any,
+    target: Any,
+    context: Context,
+    *,
+    network: kernel.Network,
+    alphas: Any,
+    baseline: Any,
+    rule: answers.Probability,
+    block: int,
+) -> Any:
     """One image's curves."""
+    network = network.under(context)
     whole = network.encode(x)
-    target = jnp.argmax(network.decode(whole)).astype(jnp.int32) if target is None else target
+    target = answers.top(network.decode(whole)) if target is None else target
 
     def at(number: Any) -> dict[str, Any]:
         code = network.encode(_scaled(x, alphas[number], baseline))
@@ -223,8 +248,8 @@ def _one(x: Any, target: Any, *, network: kernel.Network, alphas: Any, baseline:
         return {
             "similarity": _cosine(code.activation, whole.activation),
             "filter_similarity": _filters(code.activation, whole.activation),
-            "probability": jax.nn.softmax(logits)[target],
-            "logit": logits[target],
+            "probability": answers.by_class(logits, rule)[target],
+            "logit": answers.by_class(logits)[target],
         }
 
     curves = kernel.mean_over_samples(lambda number: (None, at(number)), len(alphas), block, (x,))[1]

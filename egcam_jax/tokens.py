@@ -1,44 +1,92 @@
 """Layers that list tokens instead of holding a grid: their grid, and the tokens before it."""
 
+import itertools
 import math
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+from jax.extend import core
 from jaxtyping import Array, Float
 
+from egcam_jax import _jaxprs
 from egcam_jax._types import Activation
+
+LEADING = 17
+"""The most tokens without a place that are expected unless the network shows more: a class token and 16 registers."""
+
+_SQUARE = 1.25
+"""Up to this ratio of its sides a patch counts as square: strides and borders make it a little oblong."""
+
+_Grid = tuple[int, ...]
 
 
 class Tokens(NamedTuple):
     """How a list of N tokens is read: ``first`` that stand for no place, such as a class token, and then a grid."""
 
     first: int
-    grid: tuple[int, ...]
+    grid: _Grid
 
 
-def read(count: int, grid: tuple[int, ...] | None, spatial_dims: int) -> Tokens:
-    """Find the grid in a list of tokens: the one given, or a square, after a class token where it must be.
+def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = ()) -> Tokens:
+    """Find the grid in a list of tokens: the one given, or the one that image and network agree on.
+
+    The patches of an image of H by W pixels are squares of p pixels, and p divides both, so that the grid is
+    ``(H / p, W / p)``; what the list has beyond the grid comes first. The grids that the network itself merged into a
+    list decide between several. A signal has no aspect: there only the network tells tokens without a place.
 
     Args:
         count: N.
         grid: ``(h, w)``, whose h * w last tokens are the image's, row by row; or ``None``.
-        spatial_dims: How many axes the grid has.
+        size: The image's pixels along each spatial axis, ``(H, W)``.
+        merged: The grids that became lists on the way to the layer, see ``merged_grids``.
 
     Raises:
-        ValueError: There are fewer tokens than places in the grid; or none was given, and N and N - 1 are no squares.
+        ValueError: The grid that was given has more places than there are tokens, or another aspect than the image; or
+            none was given, and none fits, or several do.
+
+    Example:
+        >>> from egcam_jax.tokens import read
+        >>> read(36, None, (64, 128))
+        Tokens(first=4, grid=(4, 8))
     """
+    merged = {tuple(places) for places in merged}
     if grid is not None:
-        if math.prod(grid) > count:
-            raise ValueError(f"grid is {grid}, {math.prod(grid)} places, but the layer has only {count} tokens.")
-        return Tokens(count - math.prod(grid), grid)
-    for first in (0, 1):
-        side = round((count - first) ** (1 / spatial_dims))
-        if side > 1 and side**spatial_dims == count - first:
-            return Tokens(first, (side,) * spatial_dims)
+        return _given(count, grid, size, grid in merged)
+    fitting = _fitting(count, size, merged)
+    if len(fitting) == 1 and not _is_turned(fitting[0].grid, size):
+        return fitting[0]
+    pixels = " x ".join(map(str, size))
+    if not fitting:
+        problem = f"no grid of square patches of {pixels} pixels has as many places, or up to {LEADING} fewer"
+    else:
+        readings = [f"{tokens.grid} after {tokens.first} without a place" for tokens in fitting]
+        problem = f"for {pixels} pixels they could be {' or '.join(readings)}"
     raise ValueError(
-        f"the layer is a list of {count} tokens, and neither {count} nor {count - 1} is a square number. Pass "
-        f"grid=(rows, columns); what the list has beyond that, such as class or register tokens, must come first."
+        f"grid must be given for this layer, which lists {count} tokens: {problem}. Pass grid=(rows, columns); tokens "
+        f"beyond the grid, such as class and register tokens, must come first."
     )
+
+
+def merged_grids(program: core.Jaxpr, axes: int, count: int) -> set[_Grid]:
+    """The grids that a traced network makes into a list: by a reshape of neighbouring axes into one.
+
+    A signal's grid is a list from the start: there it is what follows other tokens in a concatenation.
+
+    Args:
+        program: From the image to the layer.
+        axes: How many spatial axes the image has.
+        count: How many tokens the layer lists.
+    """
+    grids: set[_Grid] = set()
+    for equation in _jaxprs.equations(program):
+        name, shapes = equation.primitive.name, [_shape(atom) for atom in (*equation.invars, *equation.outvars)]
+        if name == "reshape" and axes > 1:
+            grids.update(group for group in _merged(shapes[0], shapes[-1]) if len(group) == axes)
+        if name == "concatenate" and axes == 1:
+            *parts, whole = (shape[equation.params["dimension"]] for shape in shapes)
+            grids.update([(parts[-1],)] if whole == count else [])
+    return grids
 
 
 def apart(listed: Float[Array, "N K"], tokens: Tokens) -> tuple[Activation, Float[Array, "first K"]]:
@@ -49,3 +97,72 @@ def apart(listed: Float[Array, "N K"], tokens: Tokens) -> tuple[Activation, Floa
 def together(grid: Activation, first: Float[Array, "first K"]) -> Float[Array, "N K"]:
     """The list of tokens again."""
     return jnp.concatenate([first.astype(grid.dtype), grid.reshape(-1, grid.shape[-1])])
+
+
+def _given(count: int, grid: _Grid, size: _Grid, is_own: bool) -> Tokens:
+    """The reading of a list by the grid that the caller gave, and that is the network's own or not."""
+    places = math.prod(grid)
+    if places > count:
+        raise ValueError(f"grid is {grid}, {places} places, but the layer has only {count} tokens.")
+    divides = is_own or not any(length % places for length, places in zip(size, grid))
+    if _is_turned(grid, size) or (_elongation(grid, size) > _SQUARE and not divides):
+        squares = [turned for turned in itertools.permutations(grid) if _elongation(turned, size) <= _SQUARE]
+        remedy = f"Pass grid={squares[0]}" if squares else "Leave grid out"
+        raise ValueError(
+            f"grid must have the aspect of the image, {' x '.join(map(str, size))} pixels; got {grid}. {remedy}; for "
+            f"patches that are so oblong pass a Split whose features return the grid (b, h, w, K)."
+        )
+    return Tokens(count - places, grid)
+
+
+def _fitting(count: int, size: _Grid, merged: set[_Grid]) -> list[Tokens]:
+    """The readings of a list, of those that the image and the network allow, by what is the stronger reason."""
+    own = sorted(Tokens(count - math.prod(places), places) for places in merged if _leads(count, places))
+    if len(size) == 1:
+        return [tokens for tokens in own if tokens.first and not size[0] % tokens.grid[0]] or [Tokens(0, (count,))]
+    sides = [side for side in range(1, min(size) + 1) if not any(length % side for length in size)]
+    squares = [tuple(length // side for length in size) for side in sides]
+    square = [
+        Tokens(count - math.prod(places), places)
+        for places in squares
+        if _leads(count, places) and count - math.prod(places) <= LEADING
+    ]
+    agreed = [tokens for tokens in own if tokens in square]
+    nearly = [tokens for tokens in own if _elongation(tokens.grid, size) <= _SQUARE]
+    return agreed or nearly or (own if own and len(size) > 2 else own + square)  # a volume's patches are seldom cubes
+
+
+def _leads(count: int, places: _Grid) -> bool:
+    """Whether a grid can be the end of a list: fewer tokens come before it than it has places."""
+    return 1 < math.prod(places) <= count < 2 * math.prod(places)
+
+
+def _elongation(grid: _Grid, size: _Grid) -> float:
+    """The longest side of a patch over its shortest."""
+    sides = [length / places for length, places in zip(size, grid)]
+    return max(sides) / min(sides)
+
+
+def _is_turned(grid: _Grid, size: _Grid) -> bool:
+    """Whether a grid has oblong patches, and with its axes in another order would have square ones."""
+    turned = any(_elongation(other, size) <= _SQUARE for other in itertools.permutations(grid))
+    return turned and _elongation(grid, size) > _SQUARE
+
+
+def _shape(atom: Any) -> _Grid:
+    return tuple(getattr(atom.aval, "shape", ()))
+
+
+def _merged(operand: Sequence[int], result: Sequence[int]) -> list[_Grid]:
+    """The neighbouring axes, of those longer than 1, that a reshape makes into one axis."""
+    left = [size for size in operand if size != 1]
+    groups: list[_Grid] = []
+    for size in result:
+        group: list[int] = []
+        while left and math.prod(group) < size:
+            group.append(left.pop(0))
+        if math.prod(group) != size:
+            return groups  # an axis was divided: what follows matches no more
+        if len(group) > 1:
+            groups.append(tuple(group))
+    return groups

@@ -1,6 +1,6 @@
 """The command line: arguments, progress and messages; what is computed lives below.
 
-Nothing here imports JAX before a command runs, so that `egcam --help` and shell completion answer at once.
+Nothing here imports JAX before a command runs, so that `egcam --help` answers at once.
 """
 
 import io
@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from egcam_jax.cli import _once, compare, evaluate, explain, inspect, report, reproduce, saturation
+from egcam_jax.cli import compare, evaluate, explain, inspect, report, reproduce, saturation
+from egcam_jax.cli.command import add
 
 app = typer.Typer(
     name="egcam",
@@ -20,18 +21,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("explain", cls=_once.Command)(explain.explain)
-app.command("compare", cls=_once.Command)(compare.compare)
-app.command("evaluate", cls=_once.Command)(evaluate.evaluate)
-app.command("merge", cls=_once.Command)(evaluate.merge)
-app.command("report", cls=_once.Command)(report.report)
-app.command("reproduce", cls=_once.Command)(reproduce.reproduce)
-app.command("saturation", cls=_once.Command)(saturation.saturation)
-app.command("layers", cls=_once.Command)(inspect.layers)
-app.command("models", cls=_once.Command)(inspect.models)
-app.command("methods", cls=_once.Command)(inspect.methods)
-app.command("metrics", cls=_once.Command)(inspect.metrics)
-app.command("doctor", cls=_once.Command)(inspect.doctor)
+add(app, "explain", explain.Explain, explain.explain)
+add(app, "compare", compare.Compare, compare.compare)
+add(app, "evaluate", evaluate.Evaluate, evaluate.evaluate)
+add(app, "merge", evaluate.Merge, evaluate.merge)
+add(app, "report", report.Report, report.report)
+add(app, "reproduce", reproduce.Reproduce, reproduce.reproduce)
+add(app, "saturation", saturation.Saturation, saturation.saturation)
+add(app, "layers", inspect.Layers, inspect.layers)
+add(app, "models", inspect.Options, inspect.models)
+add(app, "methods", inspect.Options, inspect.methods)
+add(app, "metrics", inspect.Options, inspect.metrics)
+add(app, "doctor", inspect.Options, inspect.doctor)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,63 +1,49 @@
 """`egcam compare`: several methods on the same pictures, side by side."""
 
+import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from egcam_jax.cli import _arguments, _completion, _errors
+from egcam_jax.cli import options
 
 
-def compare(
-    images: _arguments.Images = None,
-    methods: Annotated[
-        str,
-        typer.Option(
-            metavar="all|NAME,NAME",
-            help="`egcam methods` lists them; scorecam takes by far the longest.",
-            autocompletion=_completion.methods,
-        ),
-    ] = "gradcam,gradcam++,hirescam,layercam,expected_gradcam,expected_layercam",
-    scores: Annotated[
-        bool, typer.Option("--scores", help="Each map's insertion and deletion score: some 450 more passes each.")
-    ] = False,
-    model: _arguments.Model = "efficientnet_lite0",
-    weights: _arguments.Weights = None,
-    target: _arguments.Target = None,
-    negative: _arguments.Negative = False,
-    layer: _arguments.Layer = None,
-    refs: _arguments.Refs = None,
-    samples: _arguments.Samples = None,
-    seed: _arguments.Seed = 0,
-    dtype: _arguments.Arithmetic = _arguments.Dtype.float32,
-    chunk: _arguments.Chunk = None,
-    batch: _arguments.Batch = 8,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Output folder. A run replaces an earlier one's files.")
-    ] = Path("egcam-out"),
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else.")] = False,
-    debug: _errors.Debug = False,
-) -> None:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compare(options.Explaining):
+    """The flags of `compare`."""
+
+    images: options.Images = None
+    methods: options.Methods = "gradcam,gradcam++,hirescam,layercam,expected_gradcam,expected_layercam"
+    metrics: options.Metrics = ""
+    target: options.Target = "top"
+    out: options.Folder = Path("egcam-out")
+    json: options.Json = False
+
+
+def compare(asked: Compare) -> int:
     """Compare methods: one figure and one page, methods as columns and pictures as rows.
 
-    Without IMAGE, a demonstration. Files: a figure (.png), a page with a slider (.html), the numbers (.json).
+    Without IMAGE, a demonstration. Files: a figure (.png), a page with a slider (.html), the numbers (.json). A run
+    replaces an earlier one's files.
     """
-    with _errors.one_line(debug):
-        from egcam_jax.cli import _compare, _session
+    from egcam_jax.cli import pictures
+    from egcam_jax.output import compared, console, endings, files, words
 
-        common = _session.Settings(
-            model=model,
-            weights=weights,
-            layer=layer or [],
-            negative=negative,
-            target=target,
-            refs=refs,
-            samples=samples,
-            seed=seed,
-            dtype=dtype.value,
-            chunk=chunk,
-            batch=batch,
-        )
-        settings = _compare.Settings(images or [], methods, scores, common, out, json)
-        if _compare.run(settings):
-            raise typer.Exit(_errors.FAILED)
+    err = console.console(stderr=True)
+    run = pictures.begin(asked, metrics=asked.metrics)
+    document: dict[str, Any] = {"files": {}, "images": []}
+    count = 0
+    if run.places:
+        with console.bar(err) as step:
+            session = pictures.session(run, step)
+            shared = compared.document(session, demonstration=not asked.images)
+            rows, failures = compared.compare(session, run.places, shared, pictures.clock(session, run.places, step))
+        run.failures.extend(failures)
+        document, count = {**shared, **document}, len(rows)
+        if rows:
+            document = compared.write(asked.out, rows, shared, run.kept)
+            if not asked.json:
+                endings.comparison(console.console(), document)
+    words.failures(err, run.failures, f"{count} compared")
+    if asked.json:
+        print(files.dump({**document, "failures": pictures.problems(run)}, ascii=True))
+    return len(run.failures)

@@ -1,103 +1,91 @@
 """`egcam saturation`: how soon layers and outputs stop changing as images are scaled up."""
 
+import dataclasses
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import typer
+from egcam_jax.cli import options
+from egcam_jax.cli.command import flag
 
-from egcam_jax.cli import _arguments, _completion, _errors, evaluate
+_MAPS = "Maps"
+Space = StrEnum("Space", ["pixels", "input"])
+_ASKED = (
+    *("data", "limit", "classes", "space", "seed", "methods", "at", "pictures", "patches", "samples", "refs"),
+    "num_refs",
+)
+"""Of what was asked for, what the document says once; the networks follow one by one."""
 
 
-class Space(StrEnum):
-    """Where images are scaled: towards a black picture, or towards zero in the network's own input."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Saturation(options.Networks):
+    """The flags of `saturation`."""
 
-    pixels = "pixels"
-    input = "input"
-
-
-def saturation(
-    data: evaluate.Data,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME[:LAYER]",
-            help="A network and its target layer; several times: one line each. Default: efficientnet_lite0.",
-            autocompletion=_completion.model,
-        ),
-    ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[NAME=]FILE",
-            help="Weights of a network: .safetensors, .pth or .npz; with several networks, whose. Default: the "
-            "published ones.",
-        ),
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many images, drawn with --seed; the paper has 25.")] = 25,
-    classes: evaluate.Classes = None,
-    steps: Annotated[int, typer.Option(min=2, help="Scalings α of each image, evenly from 0 to 1.")] = 25,
-    space: Annotated[
-        Space, typer.Option(help="Scaled towards: a black picture, or zero in the network's own input.")
-    ] = Space.pixels,
-    methods: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME,...",
-            help="Of the maps; NAME:OPTION=VALUE for others than the defaults.",
-            autocompletion=_completion.method,
-        ),
-    ] = "gradcam,integrated_gradcam,expected_gradcam",
-    at: Annotated[str, typer.Option(metavar="α,...", help="Scalings of the maps.")] = "0.1,0.25,0.5,0.75,1",
-    pictures: Annotated[int, typer.Option(min=0, help="How many of the images have maps drawn.")] = 1,
+    data: options.Data
+    limit: Annotated[int, flag("How many images, drawn with --seed; the paper has 25.", min=1)] = 25
+    steps: Annotated[int, flag("Scalings α of each image, evenly from 0 to 1.", min=2)] = 25
+    space: Annotated[Space, flag("Scaled towards: a black picture, or zero in the network's own input.")] = Space.pixels
+    methods: options.Methods = "gradcam,integrated_gradcam,expected_gradcam"
+    at: Annotated[str, flag("Scalings of the maps.", metavar="α,...", panel=_MAPS)] = "0.1,0.25,0.5,0.75,1"
+    pictures: Annotated[int, flag("How many of the images have maps drawn.", min=0, panel=_MAPS)] = 1
     patches: Annotated[
         int,
-        typer.Option(
+        flag(
+            "Below each map, so many of the image's 7 × 7 patches that it finds strongest, and the score of them "
+            "alone; 0: none.",
             min=0,
             max=49,
-            help="Below each map, so many of the image's 7 × 7 patches that it finds strongest, and the score of them "
-            "alone; 0: none.",
+            panel=_MAPS,
         ),
-    ] = 4,
-    samples: _arguments.Samples = None,
-    refs: evaluate.Refs = None,
-    num_refs: evaluate.NumRefs = 32,
-    seed: _arguments.Seed = 0,
-    chunk: _arguments.Chunk = None,
-    batch: _arguments.Batch = 8,
-    out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Output folder. A run replaces an earlier one's files.")
-    ] = Path("egcam-saturation"),
-    debug: _errors.Debug = False,
-) -> None:
+    ] = 4
+    out: options.Folder = Path("egcam-saturation")
+
+
+def saturation(asked: Saturation) -> None:
     """Show saturation: layer and output against the scaling of the image, and what methods make of it.
 
     The paper's Figures 10 and 11, mean and two standard deviations over images, and its Figures 2, 8 and 14. Files: the
     curves (saturation.png, .csv, .json) and, scaling by scaling, maps by each method (maps.png) with what its
-    strongest patches are worth.
+    strongest patches are worth. A run replaces an earlier one's files.
     """
-    with _errors.one_line(debug):
-        from egcam_jax.cli import _evaluate, _saturation
+    from egcam_jax.cli import several
+    from egcam_jax.output import console, files, saturated
+    from egcam_jax.run import asking, grammar
 
-        _saturation.run(
-            _saturation.Settings(
-                data=data,
-                models=model or ["efficientnet_lite0"],
-                weights=weights or [],
-                limit=limit,
-                classes=classes,
-                steps=steps,
-                space=space.value,
-                methods=_evaluate.split(methods),
-                at=_saturation.scalings(at),
-                pictures=pictures,
-                patches=patches,
-                samples=samples,
-                refs=refs,
-                num_refs=num_refs,
-                seed=seed,
-                chunk=chunk,
-                batch=batch,
-                out=out,
-            )
-        )
+    wanted = saturated.Asked(asked.steps, asked.space, _scalings(asked.at), asked.pictures, asked.patches)
+    methods = grammar.texts(asked.methods)
+    asking.methods(methods, samples=asked.samples, refs=asked.refs)
+    networks = several.networks(asked.model or ["efficientnet_lite0"], asked.weights or [])
+    files.prepare(asked.out)
+    found = []
+    with console.bar(console.console(stderr=True)) as step:
+        for i, network in enumerate(networks):
+            own: dict[str, Any] = {"model": network.name, "weights": network.weights, "layer": network.layer or ()}
+            own |= {"methods": methods if asked.pictures else ["gradcam"], "metrics": (), "target": "top"}
+            own |= {} if asked.pictures else {"samples": None, "refs": None}
+            plan = options.plan(asked, **own)
+            tell = lambda doing, i=i: step(doing, i / len(networks))
+            found.append(saturated.saturate(plan, network.text, wanted, tell))
+    document = {name: getattr(asked, name) for name in _ASKED} | {"methods": methods, "at": wanted.at}
+    written = saturated.write(asked.out, wanted, found, document)
+    out = console.console()
+    for one in found:
+        for text in saturated.said(one, saturated.alphas(wanted)):
+            console.line(out, text)
+    for name in written:
+        console.line(out, f"wrote {asked.out / name}")
+
+
+def _scalings(text: str) -> list[float]:
+    """Read numbers with commas between them.
+
+    Raises:
+        ValueError: One is no number from 0 to 1.
+    """
+    try:
+        numbers = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        numbers = []
+    if not numbers or not all(0 <= number <= 1 for number in numbers):
+        raise ValueError(f"at must be numbers from 0 to 1 with commas between them, such as 0.1,0.5,1; got {text!r}.")
+    return numbers

@@ -58,10 +58,10 @@ def parse(text: str, class_names: Sequence[str] | None, *, where: str) -> int:
     match = re.fullmatch(r"(\d+)(?:[_ -]+(\D.*))?", text.strip())
     if match and find(text, class_names) is None:
         return _numbered(int(match[1]), match[2], class_names, where)
-    found = find(text, class_names)
-    if found is None:
+    label = find(text, class_names)
+    if label is None:
         raise ValueError(f"{where}: {unknown(text, class_names)}")
-    return found
+    return label
 
 
 def labels_of(text: str, class_names: Sequence[str] | None, *, where: str) -> tuple[int, ...]:

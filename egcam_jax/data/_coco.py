@@ -1,20 +1,20 @@
 """``coco:DIR``: photographs with the outlines of their objects, in COCO's format."""
 
 import difflib
-import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-from jaxtyping import Bool
-
 from egcam_jax.data._classes import plain, split
 from egcam_jax.data._coco_classes import labels_of
-from egcam_jax.data._example import Example, Records
-from egcam_jax.data._extras import filtered, need
-from egcam_jax.data._read import ImageFileError, read
+from egcam_jax.data._coco_file import parsed
+from egcam_jax.data._example import Example, PassedOver, Records
+from egcam_jax.data._extras import need
+from egcam_jax.data._metadata import turn
+from egcam_jax.data._names import finder
+from egcam_jax.data._outlines import rasterise
+from egcam_jax.data._read import ImageFileError, read_picture
 
 _PREFIX = "instances_"
 
@@ -44,7 +44,8 @@ def open_coco(text: str, name: str, class_names: Sequence[str] | None, classes: 
 
     Returns:
         The source; an id is the file and the class, ``000000000724.jpg:stop sign``. It is in the order of the
-        photographs' numbers.
+        photographs' numbers. Its ``passed`` has the objects without an outline. Outlines turn with a photograph that
+        has an EXIF orientation, unless their size is that of the upright photograph alone.
 
     Raises:
         OSError: No such folder, annotations or photographs.
@@ -54,69 +55,57 @@ def open_coco(text: str, name: str, class_names: Sequence[str] | None, classes: 
     need("pycocotools.mask", "coco: for its masks", "coco")
     folder, part = _split(text)
     path = _annotations(folder, part)
-    content = _parsed(path)
+    content = parsed(path)
     labels = _labels(content["categories"], class_names, classes, str(path))
     objects = _objects(content, labels)
     shows = _shows(content, class_names)
     if not objects:
         raise ValueError(f"{name}: no object with an outline of {classes or 'a class of this model'}; name others")
     images = _images(folder, path.stem.removeprefix(_PREFIX), objects[0].file)
+    find = finder(images)
     return Records(
         name=name,
         ids=tuple(f"{one.file}:{one.category}" for one in objects),
         has_masks=True,
-        read=lambda i: _example(images, objects[i]),
+        read=lambda i: _example(images / find(objects[i].file), objects[i]),
         labels=lambda i: objects[i].labels,
         shows=lambda i: shows[objects[i].file],
         pictures=tuple(one.file for one in objects),
         place=str(images.resolve()),
+        content=lambda i: (images / _located(find, objects[i].file), repr(objects[i]).encode()),
+        passed=_without_outline(content, labels),
     )
 
 
-def rasterise(outlines: Sequence[Any], size: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
-    """The union of outlines, each polygons or a run-length code, of a picture of ``size`` (height, width).
-
-    Args:
-        outlines: ``segmentation`` of annotations: lists of ``[x0, y0, x1, y1, ...]``, or ``{"size", "counts"}`` with
-            the counts compressed or not.
-        size: Height and width.
-
-    Returns:
-        ``(H, W)`` mask.
-
-    Raises:
-        ImageFileError: An outline that is none of these, or of another size.
-    """
-    mask = need("pycocotools.mask", "coco: for its masks", "coco")
-    try:
-        codes = [code for outline in outlines for code in _codes(mask, outline, size)]
-        with filtered("ignore", DeprecationWarning, "__array__ implementation"):  # pycocotools' own, with NumPy 2
-            return np.asarray(mask.decode(mask.merge(codes)), bool).reshape(size)
-    except Exception as error:  # pycocotools raises bare Exception on what it does not know
-        raise ImageFileError(f"an outline cannot be drawn ({error}); check the annotations") from error
-
-
-def _codes(mask: Any, outline: Any, size: tuple[int, int]) -> list[Any]:
-    if isinstance(outline, list):
-        polygons = [polygon for polygon in outline if len(polygon) >= 6]
-        if not polygons:
-            raise ValueError("none of its polygons has the three corners, x and y, that enclose anything")
-        return mask.frPyObjects(polygons, *size)
-    if missing := [key for key in ("size", "counts") if key not in outline]:
-        raise ValueError(f"a run-length code without {' and '.join(missing)}")
-    if tuple(outline["size"]) != size:
-        raise ValueError(f"its size is {outline['size']}, the picture's {list(size)}")
-    return [mask.frPyObjects(outline, *size) if isinstance(outline["counts"], list) else outline]
-
-
-def _example(images: Path, one: _Object) -> Example:
-    image = read(images / one.file)
-    if image.shape[:2] != one.size:
+def _example(path: Path, one: _Object) -> Example:
+    picture = read_picture(path)
+    if one.size not in (picture.stored, picture.size):
+        height, width = picture.stored
         raise ImageFileError(
-            f"{images / one.file}: {image.shape[1]} x {image.shape[0]} pixels, where the annotations say "
-            f"{one.size[1]} x {one.size[0]}; use the photographs that they were made for"
+            f"{path}: {width} x {height} pixels, where the annotations say {one.size[1]} x {one.size[0]}; use the "
+            "photographs that they were made for"
         )
-    return Example(f"{one.file}:{one.category}", image, one.labels, rasterise(one.outlines, one.size))
+    mask = rasterise(one.outlines, one.size)
+    mask = turn(mask, picture.held) if one.size == picture.stored else mask
+    return Example(f"{one.file}:{one.category}", picture.pixels, one.labels, mask)
+
+
+def _located(find: Callable[[str], str], file: str) -> str:
+    try:
+        return find(file)
+    except FileNotFoundError:  # reading it says so
+        return file
+
+
+def _without_outline(
+    content: Mapping[str, Any], labels: Mapping[int, tuple[str, tuple[int, ...]]]
+) -> tuple[PassedOver, ...]:
+    files = {image["id"]: image["file_name"] for image in content["images"]}
+    return tuple(
+        PassedOver(files[one["image_id"]], f"an object without an outline: {labels[one['category_id']][0]}")
+        for one in content["annotations"]
+        if one["category_id"] in labels and not one.get("segmentation")
+    )
 
 
 def _split(text: str) -> tuple[Path, str | None]:
@@ -139,44 +128,15 @@ def _annotations(folder: Path, part: str | None) -> Path:
     fitting = [path for path in files if part in (None, path.stem.removeprefix(_PREFIX), path.stem)]
     listed = ", ".join(path.stem.removeprefix(_PREFIX) for path in files)
     if not files or (part and not fitting):
-        found = f"there are {listed}" if files else "there are none"
+        inside = f"there are {listed}" if files else "there are none"
         raise FileNotFoundError(
-            f"{folder}: no annotations {part or ''} in annotations/{_PREFIX}*.json; {found}; unpack COCO's annotations"
+            f"{folder}: no annotations {part or ''} in annotations/{_PREFIX}*.json; {inside}; unpack COCO's annotations"
         )
     if len(fitting) > 1:
         raise ValueError(
             f"{folder}: it has several splits ({listed}); name one, as in coco:{folder}:{listed.split(',')[0]}"
         )
     return fitting[0]
-
-
-def _parsed(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise OSError(f"{path}: not JSON ({error}); unpack it again") from error
-    missing = [key for key in ("images", "annotations", "categories") if key not in content]
-    if missing:
-        raise OSError(f"{path}: not annotations in COCO's format, as it has no {', '.join(missing)}")
-    if wrong := next(_wrong(content), None):
-        raise OSError(f"{path}: {wrong}; repair the entry, or take it out")
-    return content
-
-
-def _wrong(content: Mapping[str, Any]) -> Iterator[str]:
-    """Entries that lack something, or name what is not there."""
-    for kind, entries in (
-        ("images", ("id", "file_name", "height", "width")),
-        ("categories", ("id", "name")),
-        ("annotations", ("image_id", "category_id")),
-    ):
-        for number, entry in enumerate(content[kind]):
-            yield from (f"{kind}[{number}] has no {name!r}" for name in entries if name not in entry)
-    for name, kind in (("image_id", "images"), ("category_id", "categories")):
-        known = {entry["id"] for entry in content[kind]}
-        for number, entry in enumerate(content["annotations"]):
-            if entry[name] not in known:
-                yield f"annotations[{number}] has {name} {entry[name]}, which is not among its {kind}"
 
 
 def _labels(
@@ -230,8 +190,8 @@ def _object(image: Mapping[str, Any], name: str, labels: tuple[int, ...], outlin
 
 def _images(folder: Path, part: str, file: str) -> Path:
     places = (folder / part, folder / "images" / part, folder / "images", folder / "data", folder)
-    found = next((place for place in places if (place / file).is_file()), None)
-    if found is None:
+    images = next((place for place in places if (place / _located(finder(place), file)).is_file()), None)
+    if images is None:
         named = next((place for place in places[:2] if place.is_dir()), None)
         if named is not None:  # the first photograph is missing, not the folder
             return named
@@ -239,4 +199,4 @@ def _images(folder: Path, part: str, file: str) -> Path:
             f"{folder}: {file} is in none of {part}/, images/{part}/, images/, data/ or the folder itself; unpack the "
             "photographs there"
         )
-    return found
+    return images

@@ -71,5 +71,5 @@ Other classes have the same name in the network or none. Left out are those that
 
 def labels_of(name: str, class_names: Sequence[str] | None) -> tuple[int, ...]:
     """The network's classes that fit a class of COCO, or of another data set with names; none where there are none."""
-    found = (find(fitting, class_names) for fitting in COCO_CLASSES.get(plain(name), (name,)))
-    return tuple(dict.fromkeys(label for label in found if label is not None))
+    fitting_classes = (find(fitting, class_names) for fitting in COCO_CLASSES.get(plain(name), (name,)))
+    return tuple(dict.fromkeys(label for label in fitting_classes if label is not None))

@@ -61,6 +61,7 @@ def open_demo(name: str, class_names: Sequence[str] | None) -> Records:
         has_masks=False,
         read=lambda i: Example(ids[i], read(paths[i]), labels[i], None),
         labels=lambda i: labels[i],
+        content=lambda i: (paths[i],),
     )
 
 
@@ -77,7 +78,7 @@ def demo_path() -> Path:
     return _locate(DEMO)
 
 
-def demo_references(settings: Preprocess) -> Float32[np.ndarray, "32 h w 3"]:
+def demo_references(settings: Preprocess) -> Float32[np.ndarray, "32 h w C"]:
     """Make a reference distribution of 32 from eight photographs: each whole and in part, and mirrored.
 
     It is small, and the same at every call. Photographs of one's own subject are better: ``references``.

@@ -1,11 +1,28 @@
 """What every source of data gives: pictures with their labels, masks and stable names."""
 
+import dataclasses
+import os
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, UInt8
+
+_SHOWN = 8
+
+
+class PassedOver(NamedTuple):
+    """A file that is in the data and cannot be used.
+
+    Attributes:
+        name: Its path in the data.
+        reason: Why it is passed over, in words.
+    """
+
+    name: str
+    reason: str
 
 
 class Example(NamedTuple):
@@ -13,15 +30,19 @@ class Example(NamedTuple):
 
     Attributes:
         id: Its name in the data, the same every time.
-        image: ``(H, W, 3)`` 8-bit RGB, as it is on disk.
+        image: ``(H, W, 3)`` 8-bit RGB, upright.
         labels: The network's classes that name what is to be seen, one or several that all fit; none where unknown.
-        mask: ``(H, W)``, true on the object; ``None`` where there is none.
+        mask: ``(H, W)``, true on the object, upright as the picture; ``None`` where there is none. Pixels that are
+            void, neither object nor background, are false.
+        context: What a network takes beside the picture, as ``explain`` takes it for a single image: a pytree of
+            arrays, of the same form for every example; ``None`` where there is none.
     """
 
     id: str
     image: UInt8[np.ndarray, "H W 3"]
     labels: tuple[int, ...]
     mask: Bool[np.ndarray, "H W"] | None
+    context: Any = None
 
 
 @runtime_checkable
@@ -51,7 +72,7 @@ class Source(Protocol):
         """Read one."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Records:
     """The source that every opener makes: names that are known, and functions that read the rest.
 
@@ -64,6 +85,8 @@ class Records:
         shows: All classes that its picture is known to show, where some are not its labels.
         pictures: The examples' pictures by name, where several examples may be of one.
         place: Where those lie, whatever the user called it; the name by default.
+        content: What an example of an index is made of: files and bytes, for ``fingerprint``.
+        passed: What is in the data and cannot be used.
     """
 
     name: str
@@ -74,6 +97,8 @@ class Records:
     shows: Callable[[int], tuple[int, ...]] | None = None
     pictures: tuple[str, ...] | None = None
     place: str | None = None
+    content: Callable[[int], tuple[Path | bytes, ...]] | None = None
+    passed: tuple[PassedOver, ...] = ()
 
     def __len__(self) -> int:
         """How many examples there are."""
@@ -88,17 +113,59 @@ class Records:
 
 def chosen(source: Records, indices: list[int]) -> Records:
     """A source of some of the examples, in the order told."""
-    shows = source.shows
-    return Records(
-        name=source.name,
+
+    def of(function: Callable[[int], Any] | None) -> Any:
+        return None if function is None else lambda i: function(indices[i])
+
+    return dataclasses.replace(
+        source,
         ids=tuple(source.ids[i] for i in indices),
-        has_masks=source.has_masks,
-        read=lambda i: source.read(indices[i]),
-        labels=lambda i: source.labels(indices[i]),
-        shows=None if shows is None else lambda i: shows(indices[i]),
+        read=of(source.read),
+        labels=of(source.labels),
+        shows=of(source.shows),
+        content=of(source.content),
         pictures=None if source.pictures is None else tuple(source.pictures[i] for i in indices),
-        place=source.place,
     )
+
+
+def passed_over(source: Source) -> tuple[PassedOver, ...]:
+    """What a source holds and cannot use: files of other formats, masks without a picture, objects without an outline.
+
+    Args:
+        source: From ``open_source``, or one's own; one without ``passed`` passes nothing over.
+
+    Returns:
+        Names and reasons.
+    """
+    return tuple(getattr(source, "passed", ()))
+
+
+def told(passed: Sequence[PassedOver]) -> str:
+    """What is passed over, counted by its reason and its folder, for a person to read; empty where there is nothing.
+
+    Args:
+        passed: As ``passed_over`` gives.
+
+    Returns:
+        One line.
+
+    Example:
+        >>> from egcam_jax.data import PassedOver, told
+        >>> told([PassedOver("dog/1.heic", "no reader for .heic"), PassedOver("dog/2.heic", "no reader for .heic")])
+        '2 files were passed over: 2 in dog (no reader for .heic)'
+    """
+    if not passed:
+        return ""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for one in passed:
+        groups[one.name.rpartition("/")[0], one.reason].append(one.name)
+    parts = [
+        (names[0] if len(names) == 1 else f"{len(names)} in {folder or 'the folder itself'}") + f" ({reason})"
+        for (folder, reason), names in sorted(groups.items(), key=lambda group: -len(group[1]))
+    ]
+    more = f" and {len(parts) - _SHOWN} more kinds" if len(parts) > _SHOWN else ""
+    files = "1 file was" if len(passed) == 1 else f"{len(passed)} files were"
+    return f"{files} passed over: {', '.join(parts[:_SHOWN])}{more}"
 
 
 def place(source: Source) -> str:
@@ -109,7 +176,7 @@ def place(source: Source) -> str:
 def identities(source: Source) -> tuple[str, ...]:
     """What tells each example's picture from all others, of this source or another: where it lies, and its name."""
     where = place(source)
-    return tuple(f"{where}/{picture}" for picture in getattr(source, "pictures", None) or source.ids)
+    return tuple(os.path.join(where, picture) for picture in getattr(source, "pictures", None) or source.ids)
 
 
 def shown(pictures: Sequence[str], labels: Sequence[tuple[int, ...]]) -> Callable[[int], tuple[int, ...]]:

@@ -13,9 +13,17 @@ _FILTERS = threading.Lock()
 
 
 @contextmanager
-def filtered(action: Literal["error", "ignore"], category: type[Warning], message: str = "") -> Iterator[None]:
-    """Raise, or do not show, the warnings of a category whose message starts so, in any thread that comes here."""
+def filtered(
+    action: Literal["error", "ignore"],
+    category: type[Warning],
+    message: str = "",
+    *,
+    quiet: type[Warning] | None = None,
+) -> Iterator[None]:
+    """Raise, or do not show, the warnings of a category whose message starts so; and do not show a second category."""
     with _FILTERS, warnings.catch_warnings():
+        if quiet is not None:
+            warnings.simplefilter("ignore", quiet)
         warnings.filterwarnings(action, message, category)
         yield
 

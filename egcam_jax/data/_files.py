@@ -2,19 +2,41 @@
 
 import glob
 import os
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
-from egcam_jax.data._preprocess import Preprocess, preprocess
-from egcam_jax.data._read import SUFFIXES, read
+from egcam_jax.data._example import Example, PassedOver, Records, told
+from egcam_jax.data._folder import sort
+from egcam_jax.data._loader import References, draw_references
+from egcam_jax.data._masks import read_mask
+from egcam_jax.data._names import finder
+from egcam_jax.data._preprocess import Preprocess
+from egcam_jax.data._read import read_picture
+
+
+class Files(NamedTuple):
+    """What an argument stands for.
+
+    Attributes:
+        files: Pictures, sorted.
+        masks: The mask of each that has one.
+        passed: What a folder holds beside them, and cannot be used.
+    """
+
+    files: list[Path]
+    masks: dict[Path, Path]
+    passed: tuple[PassedOver, ...]
 
 
 def expand(argument: str | os.PathLike[str]) -> list[Path]:
     """List the files that an argument stands for, sorted.
 
-    A folder stands for the images right in it, known by their suffix, hidden ones left out; a pattern with
+    A folder stands for the images right in it, known by their suffix, hidden ones and masks left out; a pattern with
     ``*``, ``?`` or ``[...]`` for the files that match, ``**`` for folders at any depth; anything else for itself,
     be it there or not.
 
@@ -26,22 +48,76 @@ def expand(argument: str | os.PathLike[str]) -> list[Path]:
 
     Raises:
         FileNotFoundError: The folder holds no image, nothing matches the pattern, or no user has this home folder.
+        ValueError: A mask of several pictures, or several masks of one.
+    """
+    return files(argument).files
+
+
+def files(argument: str | os.PathLike[str]) -> Files:
+    """List the files that an argument stands for, as ``expand`` does, with their masks and what is passed over.
+
+    Args:
+        argument: A file, a folder or a pattern; ``~`` is the home folder.
+
+    Returns:
+        Pictures, masks, and the rest of a folder with reasons.
+
+    Raises:
+        FileNotFoundError, ValueError: As ``expand``.
     """
     path = _at_home(argument)
     if os.path.isdir(path):  # unlike Path.is_dir, raises nothing on names that no file can have
         return _images(path)
     if os.path.exists(path) or not glob.has_magic(str(path)):
-        return [path]
+        return Files([_as_on_disk(path)], {}, ())
     matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if not os.path.isdir(match))
     if not matches:
         raise FileNotFoundError(f"{argument}: no file matches the pattern; check it with `ls`")
-    return matches
+    return Files(matches, {}, ())
+
+
+def open_files(arguments: Sequence[str | os.PathLike[str]]) -> Records:
+    """Open files, folders and patterns as one source; no picture is read yet.
+
+    Args:
+        arguments: Each as ``expand`` takes it.
+
+    Returns:
+        The source, without labels; ids are the paths. Its ``passed`` has what the folders hold beside pictures.
+
+    Raises:
+        FileNotFoundError, ValueError: As ``expand``.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> data.open_files([data.demo_path()])[0].image.shape
+        (300, 451, 3)
+    """
+    listed = [files(argument) for argument in arguments]
+    paths = list(dict.fromkeys(path for one in listed for path in one.files))
+    masks = {path: mask for one in listed for path, mask in one.masks.items()}
+
+    def read(i: int) -> Example:
+        picture, mask = read_picture(paths[i]), masks.get(paths[i])
+        return Example(str(paths[i]), picture.pixels, (), read_mask(mask, picture) if mask else None)
+
+    return Records(
+        name=" ".join(map(str, arguments)),
+        ids=tuple(map(str, paths)),
+        has_masks=bool(masks),
+        read=read,
+        labels=lambda i: (),
+        pictures=tuple(os.path.realpath(path) for path in paths),
+        place=os.pathsep.join(sorted({os.path.realpath(path.parent) for path in paths})),
+        content=lambda i: (paths[i], masks.get(paths[i], b"")),
+        passed=tuple(gone for one in listed for gone in one.passed),
+    )
 
 
 def references(
     folder: str | os.PathLike[str], settings: Preprocess, *, count: int = 32, seed: int = 0
-) -> Float32[np.ndarray, "r h w 3"]:
-    """Draw a reference distribution from a folder of photographs, without replacement.
+) -> Float32[np.ndarray, "r h w C"]:
+    """Draw a reference distribution from a folder of photographs, without replacement, no picture twice.
 
     Args:
         folder: A folder or a pattern, as ``expand`` takes.
@@ -53,14 +129,40 @@ def references(
         ``(r, size, size, 3)`` preprocessed photographs, in the order of their names.
 
     Raises:
-        ValueError: ``count`` is less than 1.
-        OSError: No images, or one of those drawn cannot be read.
+        ValueError: ``count`` is less than 1, or no file can be read.
+        OSError: No images.
+
+    Warns:
+        UserWarning: Files of the folder are passed over; others are drawn in the place of those that are unreadable.
     """
-    return np.stack([preprocess(read(path), settings) for path in draw(folder, count=count, seed=seed)])
+    drawn = read_references(folder, settings, count=count, seed=seed)
+    if drawn.passed:
+        warnings.warn(f"{folder}: {told(drawn.passed)}.", stacklevel=2)
+    return drawn.x
+
+
+def read_references(
+    folder: str | os.PathLike[str], settings: Preprocess, *, count: int = 32, seed: int = 0
+) -> References:
+    """Draw a reference distribution as ``references`` does, with its files and what is passed over.
+
+    Args:
+        folder: A folder or a pattern, as ``expand`` takes.
+        settings: The model's ``preprocess``.
+        count: How many at most.
+        seed: Of the draw.
+
+    Returns:
+        The references; their ids are the files.
+
+    Raises:
+        ValueError, OSError: As ``references``.
+    """
+    return draw_references(open_files([folder]), settings, count=count, seed=seed, workers=0)
 
 
 def draw(folder: str | os.PathLike[str], *, count: int = 32, seed: int = 0) -> list[Path]:
-    """Draw the files that ``references`` reads.
+    """Draw the files that ``references`` reads, where all can be read and none is there twice.
 
     Args:
         folder: A folder or a pattern, as ``expand`` takes.
@@ -76,9 +178,9 @@ def draw(folder: str | os.PathLike[str], *, count: int = 32, seed: int = 0) -> l
     """
     if count < 1:
         raise ValueError(f"count: {count} came, at least 1 wanted")
-    files = expand(folder)
-    drawn = np.random.default_rng(seed).permutation(len(files))[:count]
-    return [files[i] for i in sorted(drawn)]
+    paths = expand(folder)
+    drawn = np.random.default_rng(seed).permutation(len(paths))[:count]
+    return [paths[i] for i in sorted(drawn)]
 
 
 def _at_home(argument: str | os.PathLike[str]) -> Path:
@@ -88,17 +190,26 @@ def _at_home(argument: str | os.PathLike[str]) -> Path:
         raise FileNotFoundError(f"{argument}: no user of this name has a home folder; write ./~ for a file") from error
 
 
-def _images(folder: Path) -> list[Path]:
+def _as_on_disk(path: Path) -> Path:
+    """The file of this name, be it with other accents or case; the path itself where there is none, or several."""
+    if os.path.exists(path):
+        return path
     try:
-        entries = sorted(folder.iterdir())
+        return path.parent / finder(path.parent)(path.name)
+    except (OSError, ValueError):
+        return path
+
+
+def _images(folder: Path) -> Files:
+    try:
+        entries = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
     except PermissionError as error:
         raise PermissionError(f"{folder}: no permission to list it; try `chmod +rx`, or a copy") from error
-    images = [
-        path for path in entries if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    ]
-    if not images:
+    pictures, masks, other = sort(entries)
+    passed = tuple(PassedOver(str(path), reason) for path, reason in other.items())
+    if not pictures:
         raise FileNotFoundError(
-            f"{folder}: the folder holds no image ({len(entries)} other entries; folders below it are not "
+            f"{folder}: the folder holds no image ({told(passed) or 'no file at all'}; folders below it are not "
             "searched); name a folder with JPEG, PNG or WebP files"
         )
-    return images
+    return Files(pictures, masks, passed)

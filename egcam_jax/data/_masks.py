@@ -1,49 +1,56 @@
-"""Masks of objects: from PNG files beside the pictures, and from boxes."""
+"""Masks of objects: from files beside the pictures, and from boxes."""
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from egcam_jax.data._read import ImageFileError, decoding, opened
+from egcam_jax.data._metadata import turn
+from egcam_jax.data._pixels import ImageFileError
+from egcam_jax.data._read import Picture, converted, upright
 
-_ENDINGS = ("_mask.png", ".mask.png")
+_VOID = 255
+_VOID_COLOUR = (224, 224, 192)
+"""Borders in the masks of Pascal VOC, by number and by colour, that are neither object nor background."""
 
-
-def is_mask(path: Path) -> bool:
-    """Whether a file is named as the mask of a picture: ``STEM_mask.png`` or ``STEM.mask.png``."""
-    return path.name.lower().endswith(_ENDINGS)
-
-
-def mask_beside(path: Path) -> Path | None:
-    """The mask of a picture, in its folder."""
-    places = (path.with_name(path.stem + ending) for ending in _ENDINGS)
-    return next((place for place in places if place.is_file()), None)
+_SMALL = 32
+_LOSSY = ("JPEG", "MPO", "AVIF")
 
 
-def read_mask(path: str | os.PathLike[str], size: tuple[int, int]) -> Bool[np.ndarray, "H W"]:
-    """Read a mask: true where the value, or the palette's index, is not 0; transparent pixels are false.
+def read_mask(path: str | os.PathLike[str], picture: Picture) -> Bool[np.ndarray, "H W"]:
+    """Read the mask of a picture, and turn it as the picture is turned.
+
+    Values are read by what they are:
+
+    - 0 and one other value: the other is the object.
+    - Small numbers of classes, all below half of the range, or the indices of a coloured palette: all but 0 are the
+      object. 255 beside them is void: neither object nor background, so no part of the mask.
+    - Else soft values, as of smooth edges and of JPEG's noise: at least half of the range is the object.
+    - Colours: all but black, and but VOC's border; where they are soft, a channel of at least half.
+    - Transparent pixels are no object. Where a picture is cut out, the opaque pixels are the object.
+
+    A mask with an EXIF orientation of its own is turned by it. One without is as the picture is stored, unless its size
+    is that of the upright picture alone.
 
     Args:
-        path: A picture of one channel, or grey in RGB.
-        size: Height and width of the picture that it belongs to.
+        path: The mask's file.
+        picture: The picture that it belongs to.
 
     Returns:
-        ``(H, W)`` mask.
+        ``(H, W)`` mask, upright.
 
     Raises:
         OSError: No such file, no picture, or another size.
     """
-    with opened(path) as image, decoding(path):
-        values = np.asarray(_channels(image))
-        mask = np.asarray(values if values.ndim == 2 else values.any(axis=-1), bool)
-    if mask.shape != size:
+    mask, held = converted(path, lambda image: upright(image, _object))
+    if held is None and mask.shape == picture.stored:
+        mask = turn(mask, picture.held)
+    if mask.shape != picture.size:
         raise ImageFileError(
-            f"{path}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, its picture {size[1]} x {size[0]}; "
-            "draw the mask at the picture's size"
+            f"{path}: the mask has {mask.shape[1]} x {mask.shape[0]} pixels, its picture {picture.size[1]} x "
+            f"{picture.size[0]}; draw the mask at the picture's size"
         )
     return mask
 
@@ -52,8 +59,8 @@ def boxes_mask(boxes: Iterable[tuple[float, float, float, float]], size: tuple[i
     """Fill boxes: true where the centre of a pixel is in one.
 
     Args:
-        boxes: Left, top, right and bottom, in pixels from the picture's upper left corner.
-        size: Height and width of the picture.
+        boxes: Left, top, right and bottom, in pixels from the upper left corner of the picture as it is stored.
+        size: Height and width of the picture as it is stored.
 
     Returns:
         ``(H, W)`` mask.
@@ -65,8 +72,85 @@ def boxes_mask(boxes: Iterable[tuple[float, float, float, float]], size: tuple[i
     return mask
 
 
-def _channels(image: Image.Image) -> Image.Image:
-    if image.mode in ("LA", "PA", "RGBA") or image.mode == "RGB":
-        opaque = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", opaque.size, "black"), opaque).convert("RGB")
-    return image
+def _object(image: Image.Image) -> Bool[np.ndarray, "H W"]:
+    """True on the object, as stored."""
+    lossy = image.format in _LOSSY
+    image.load()
+    if image.mode == "P":
+        return _of_palette(image)
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        image = image.convert("RGB")
+    values = np.asarray(image)
+    if image.mode not in ("LA", "PA", "RGBA"):
+        return _of_values(values, lossy)
+    opaque, colours = values[..., -1] >= 128, np.asarray(image.convert("RGB" if image.mode == "PA" else image.mode))
+    if not opaque.any():
+        return opaque
+    drawn = colours[..., :3] if image.mode != "LA" else colours[..., 0]
+    inside = drawn[opaque].reshape(int(opaque.sum()), -1).max(axis=1, initial=0)
+    if opaque.all() or (inside.any() and not inside.all() and _is_flat(_strongest(drawn), opaque)):
+        return _of_values(np.where(opaque if drawn.ndim == 2 else opaque[..., None], drawn, 0), lossy)
+    return opaque
+
+
+def _of_palette(image: Image.Image) -> Bool[np.ndarray, "H W"]:
+    """Indices are classes, as in VOC; where a palette is of greys, or black is another index than 0, colours count."""
+    indices = np.asarray(image)
+    palette = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+    used = [int(index) for index in np.unique(indices) if index < len(palette)]
+    grey = all(len(set(palette[index].tolist())) == 1 for index in used)
+    black_elsewhere = palette[0].any() and any(not palette[index].any() for index in used)
+    coloured = np.asarray(image.convert("RGB"))
+    mask = _of_values(coloured, False) if grey or black_elsewhere else _of_classes(indices)
+    return mask & (np.asarray(image.convert("RGBA"))[..., 3] >= 128)
+
+
+def _of_values(values: np.ndarray, lossy: bool) -> Bool[np.ndarray, "H W"]:
+    """The object in values of one channel or three."""
+    if values.dtype == bool:
+        return values
+    if values.ndim == 3 and (values != values[..., :1]).any() and not lossy:
+        strongest = _strongest(values)
+        if not _is_flat(strongest, strongest > 0):
+            return strongest >= 128
+        void = (values == _VOID_COLOUR).all(axis=-1)
+        return (strongest > 0) & (~void | np.all(void | (strongest == 0)))
+    return _of_grey(_strongest(values), lossy)
+
+
+def _of_grey(values: np.ndarray, lossy: bool) -> Bool[np.ndarray, "H W"]:
+    if not np.isfinite(values).all() or values.min(initial=0) < 0:
+        raise ImageFileError("a mask must have finite values of at least 0; save it with 0 and 255")
+    present = np.unique(values[values > 0])
+    if np.issubdtype(values.dtype, np.floating) and values.max(initial=0) <= 1:
+        return values >= 0.5
+    white = next((white for white in (255, 4095, 65535) if values.max(initial=0) <= white), values.max(initial=0))
+    between = present[present != white] if white == _VOID else present
+    if lossy or (len(present) > 1 and (between >= white / 2).any()):
+        return values >= white / 2
+    drawn = (values > 0) & (values != _VOID)
+    thin = 2 * int((values == _VOID).sum()) <= int(drawn.sum())  # a border, if it is one
+    if len(present) <= 1 or (between <= _SMALL).all() or (thin and _is_flat(values, drawn)):
+        return _of_classes(values)
+    return values >= white / 2
+
+
+def _of_classes(numbers: np.ndarray) -> Bool[np.ndarray, "H W"]:
+    """All but 0; and but void, where there are classes too."""
+    drawn = (numbers > 0) & (numbers != _VOID)
+    return drawn if drawn.any() else numbers > 0
+
+
+def _strongest(values: np.ndarray) -> np.ndarray:
+    return values if values.ndim == 2 else values.max(axis=-1)
+
+
+def _is_flat(values: np.ndarray, where: np.ndarray) -> bool:
+    """Whether most pixels lie in squares of 2 x 2 equal values: areas of classes do, and soft edges do not."""
+    down, right = values[1:, :-1] == values[:-1, :-1], values[:-1, 1:] == values[:-1, :-1]
+    square = down & right & (values[1:, 1:] == values[:-1, :-1])
+    flat = np.zeros(values.shape, bool)
+    for rows in (slice(None, -1), slice(1, None)):
+        for columns in (slice(None, -1), slice(1, None)):
+            flat[rows, columns] |= square
+    return bool(flat[where].sum() * 2 >= where.sum())

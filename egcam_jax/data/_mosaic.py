@@ -38,7 +38,12 @@ def open_mosaic(source: Records, name: str, *, seed: int = 0) -> Records:
         raise ValueError(f"{name}: four pictures of different classes wanted, {len(source)} came; name a larger source")
     ids = tuple(f"mosaic/{id}" for id in source.ids)
     return Records(
-        name=name, ids=ids, has_masks=True, read=lambda i: _example(source, i, ids[i], seed), labels=source.labels
+        name=name,
+        ids=ids,
+        has_masks=True,
+        read=lambda i: _example(source, i, ids[i], seed),
+        labels=source.labels,
+        passed=source.passed,
     )
 
 
@@ -60,14 +65,14 @@ def _example(source: Records, index: int, id: str, seed: int) -> Example:
 def _others(source: Records, order: np.ndarray, own: Example) -> list[Example]:
     """Three readable examples of three classes, none of whose pictures shows what is explained."""
     shows = source.shows or source.labels
-    found: list[Example] = []
+    others: list[Example] = []
     for index in map(int, order):
         with suppress(OSError):  # it is reported where it is explained itself; the next one will do here
             labels = {*source.labels(index)}
-            if labels and labels.isdisjoint(_classes(found)) and {*own.labels}.isdisjoint(shows(index)):
-                found.append(source[index])
-        if len(found) == 3:
-            return found
+            if labels and labels.isdisjoint(_classes(others)) and {*own.labels}.isdisjoint(shows(index)):
+                others.append(source[index])
+        if len(others) == 3:
+            return others
     raise OSError(f"{own.id}: fewer than four different classes can be read from {source.name}")
 
 

@@ -45,7 +45,15 @@ def open_npz(text: str, name: str, class_names: Sequence[str] | None) -> Records
         return Example(ids[i], np.ascontiguousarray(np.broadcast_to(grey, (*grey.shape[:2], 3))), known(i), None)
 
     place = str(path.resolve())
-    return Records(name=name, ids=ids, has_masks=False, read=read, labels=known, place=place)
+    return Records(
+        name=name,
+        ids=ids,
+        has_masks=False,
+        read=read,
+        labels=known,
+        place=place,
+        content=lambda i: (str(images[i].shape).encode() + images[i].tobytes(),),
+    )
 
 
 def _split(text: str) -> tuple[Path, str | None]:
@@ -63,16 +71,16 @@ def _arrays(path: Path, part: str | None) -> tuple[np.ndarray, np.ndarray, str]:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             there = file.files
-            found = {key: file[key] for key in _names(there, part)}
+            arrays = {key: file[key] for key in _names(there, part)}
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise OSError(f"{path}: not an .npz file of NumPy's arrays, or damaged ({error}); write it again") from error
-    if not found:
+    if not arrays:
         raise ValueError(
             f"{path}: no pictures {f'of split {part!r} ' if part else ''}among its arrays ({', '.join(there)}); "
             "call them test_images and test_labels"
         )
-    images, *labels = found.values()
-    name = part or next(split for split in _SPLITS if any(key in found for key in _keys(split)))
+    images, *labels = arrays.values()
+    name = part or next(split for split in _SPLITS if any(key in arrays for key in _keys(split)))
     return images, labels[0].reshape(-1) if labels else np.full(len(images), -1), name or "all"
 
 

@@ -1,4 +1,4 @@
-"""What TensorFlow Datasets has prepared on this machine: found, and read by index, without TensorFlow."""
+"""What TensorFlow Datasets has prepared on this machine: looked up, and read by index, without TensorFlow."""
 
 import os
 import re
@@ -59,22 +59,24 @@ def open_prepared(text: str, tfds: Any) -> Prepared:
 def _folder(name: str, version: str | None) -> Path:
     """The folder of a version of a data set."""
     root = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
-    found = _versions(root / name, version)
+    versions = _versions(root / name, version)
     inner = {path.name: _versions(path, version) for path in sorted((root / name).glob("*")) if path.is_dir()}
     configs = {config: versions for config, versions in inner.items() if versions}
-    if not found and len(configs) > 1:
+    if not versions and len(configs) > 1:
         raise ValueError(
             f"tfds:{name}: it is prepared as {', '.join(configs)}; name one, as in tfds:{name}/{next(iter(configs))}"
         )
-    if not found and not configs:
+    if not versions and not configs:
         raise FileNotFoundError(_missing(name, version, root))
-    return (found or next(iter(configs.values())))[-1]
+    return (versions or next(iter(configs.values())))[-1]
 
 
 def _versions(folder: Path, version: str | None) -> list[Path]:
     """The folders of the versions, or of that version, oldest first."""
-    found = [path for path in folder.glob("*") if _VERSION.fullmatch(path.name) and (path / "features.json").is_file()]
-    kept = [path for path in found if version in (None, path.name)]
+    versions = [
+        path for path in folder.glob("*") if _VERSION.fullmatch(path.name) and (path / "features.json").is_file()
+    ]
+    kept = [path for path in versions if version in (None, path.name)]
     return sorted(kept, key=lambda path: tuple(map(int, path.name.split("."))))
 
 

@@ -22,8 +22,8 @@ class Preprocess(Protocol):
     """The settings that a model's weights were trained with; every ``Model.preprocess`` has them."""
 
     @property
-    def size(self) -> int:
-        """Side of the square that the network takes, in pixels."""
+    def size(self) -> int | tuple[int, int]:
+        """Side of the square that the network takes, in pixels; or height and width of an oblong."""
 
     @property
     def resize(self) -> int:
@@ -35,7 +35,7 @@ class Preprocess(Protocol):
 
     @property
     def mean(self) -> tuple[float, ...]:
-        """Subtracted from each channel, in the network's channel order."""
+        """Subtracted from each channel, in the network's channel order; one number where it takes grey pictures."""
 
     @property
     def std(self) -> tuple[float, ...]:
@@ -53,12 +53,15 @@ class Preprocess(Protocol):
 def crop(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Preprocess) -> UInt8[np.ndarray, "h w 3"]:
     """Resize the shortest side and crop the centre: the picture that the network sees, for the overlay.
 
+    For an oblong network the picture is resized until it covers an oblong of the network's form whose shortest side is
+    ``resize``.
+
     Args:
         image: ``(H, W, 3)`` 8-bit RGB picture, or Pillow's.
         settings: ``resize``, ``size`` and ``interpolation`` are used.
 
     Returns:
-        ``(size, size, 3)`` 8-bit RGB picture.
+        ``(size, size, 3)`` 8-bit RGB picture, or ``(height, width, 3)``; in colour for networks of grey pictures too.
 
     Raises:
         TypeError: The picture is not 8-bit.
@@ -90,7 +93,7 @@ def crop_mask(mask: Bool[np.ndarray, "H W"], settings: Preprocess) -> Bool[np.nd
     return np.asarray(grey) >= 128
 
 
-def preprocess(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Preprocess) -> Float32[np.ndarray, "h w 3"]:
+def preprocess(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Preprocess) -> Float32[np.ndarray, "h w C"]:
     """Turn a picture into the network's input: ``(crop * scale / 255 - mean) / std``, blue first if ``bgr``.
 
     Args:
@@ -98,15 +101,15 @@ def preprocess(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Prepro
         settings: The model's own: ``model.preprocess``.
 
     Returns:
-        ``(size, size, 3)`` float32 input.
+        ``(size, size, 3)`` float32 input; of one channel, the luminance, where ``mean`` is of one.
 
     Raises:
-        TypeError, ValueError: As ``crop``.
+        TypeError, ValueError: As ``crop`` and ``normalise``.
     """
     return normalise(crop(image, settings), settings)
 
 
-def normalise(cropped: UInt8[np.ndarray, "h w 3"], settings: Preprocess) -> Float32[np.ndarray, "h w 3"]:
+def normalise(cropped: UInt8[np.ndarray, "h w 3"], settings: Preprocess) -> Float32[np.ndarray, "h w C"]:
     """Scale and centre the values of a picture that has its size already: the second half of ``preprocess``.
 
     Args:
@@ -114,25 +117,35 @@ def normalise(cropped: UInt8[np.ndarray, "h w 3"], settings: Preprocess) -> Floa
         settings: ``scale``, ``bgr``, ``mean`` and ``std`` are used.
 
     Returns:
-        ``(h, w, 3)`` float32 input.
+        ``(h, w, C)`` float32 input, ``C`` the length of ``mean``: 3, or 1 for the luminance.
+
+    Raises:
+        ValueError: Another number of channels.
     """
+    if len(settings.mean) not in (1, 3) or len(settings.std) != len(settings.mean):
+        raise ValueError(
+            f"settings must have 3 numbers in mean and in std, or 1 for grey pictures; got {len(settings.mean)} and "
+            f"{len(settings.std)}. Make inputs of other channels yourself."
+        )
+    if len(settings.mean) == 1:
+        cropped = np.asarray(Image.fromarray(cropped).convert("L"))[..., None]
     pixels = cropped.astype(np.float32) * np.float32(settings.scale / 255)
     pixels = pixels[..., ::-1] if settings.bgr else pixels
     return (pixels - np.asarray(settings.mean, np.float32)) / np.asarray(settings.std, np.float32)
 
 
 def _centre(picture: Image.Image, settings: Preprocess, interpolation: Image.Resampling) -> Image.Image:
-    if settings.size > settings.resize:
+    height, width = (settings.size,) * 2 if isinstance(settings.size, int) else settings.size
+    if min(height, width) > settings.resize:
         raise ValueError(
-            f"settings: the crop of {settings.size} pixels is larger than the shortest side after resizing, "
+            f"settings: the crop of {min(height, width)} pixels is larger than the shortest side after resizing, "
             f"{settings.resize}; raise resize or lower size"
         )
-    width, height = _resized(picture.size, settings.resize)
-    across = _extent(picture.width, width, settings.size)
-    down = _extent(picture.height, height, settings.size)
+    resized_width, resized_height = _resized(picture.size, (width, height), settings.resize)
+    across = _extent(picture.width, resized_width, width)
+    down = _extent(picture.height, resized_height, height)
     part = picture.crop((across[0], down[0], across[1], down[1]))
-    box = (across[2], down[2], across[3], down[3])
-    return part.resize((settings.size, settings.size), interpolation, box=box)
+    return part.resize((width, height), interpolation, box=(across[2], down[2], across[3], down[3]))
 
 
 def _picture(image: np.ndarray | Image.Image) -> Image.Image:
@@ -148,12 +161,16 @@ def _picture(image: np.ndarray | Image.Image) -> Image.Image:
     return Image.fromarray(image)
 
 
-def _resized(size: tuple[int, int], shortest: int) -> tuple[int, int]:
-    """Width and height with the shortest side as told; the other rounds down, as in training pipelines."""
+def _resized(size: tuple[int, int], kept: tuple[int, int], shortest: int) -> tuple[int, int]:
+    """Width and height that cover an oblong like ``kept`` with the shortest side as told.
+
+    One side is the oblong's; the other rounds down, as in training pipelines.
+    """
     width, height = size
-    if width <= height:
-        return shortest, int(shortest * height / width)
-    return int(shortest * width / height), shortest
+    across, down = (shortest * side // min(kept) for side in kept)
+    if width * down <= height * across:
+        return across, max(down, int(across * height / width))
+    return max(across, int(down * width / height)), down
 
 
 def _extent(length: int, resized: int, kept: int) -> tuple[int, int, float, float]:

@@ -6,41 +6,71 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from egcam_jax.data._extras import filtered
+from egcam_jax.data._metadata import orientation, stored_size, turn, without_metadata
+from egcam_jax.data._pixels import ImageFileError, eight_bits
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-"""What is tried: Pillow knows more, but some of those start other programs."""
-
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif"}
-    | {".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"}
-)
-"""How the names of such files end, in lower case."""
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000", "HEIF")
+"""Pillow's formats that are tried, where it has them: it knows more, but some of those start other programs."""
 
 _DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
 """What Pillow's decoders raise on a file whose header is sound and whose body is not."""
 
+_ORIENTATION = 274
+_Result = TypeVar("_Result")
 
-class ImageFileError(OSError):
-    """A file that is there and may be read, but holds no picture that can be decoded."""
+
+class Picture(NamedTuple):
+    """A picture, and how its camera was held: masks, outlines and boxes of the stored pixels turn with it.
+
+    Attributes:
+        pixels: ``(H, W, 3)`` 8-bit RGB, upright.
+        held: EXIF's orientation, 1 to 8; ``None`` where the file has none.
+    """
+
+    pixels: UInt8[np.ndarray, "H W 3"]
+    held: int | None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, upright."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def stored(self) -> tuple[int, int]:
+        """Height and width as in the file."""
+        return stored_size(self.size, self.held)
+
+
+def formats() -> tuple[str, ...]:
+    """The formats that this Pillow reads."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def suffixes() -> frozenset[str]:
+    """How the names of such files end, in lower case."""
+    read = formats()
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in read) | {".mpo"}
 
 
 def read(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
     """Read a picture as upright RGB, whatever its format and mode.
 
-    The EXIF orientation is applied; transparency is laid on white; palettes, grey, CMYK and YCbCr become
-    RGB; 16-bit grey is scaled by 255 / 65535. Of an animation, the first frame. Colour profiles are not
-    applied, as the published networks were trained without.
+    The EXIF orientation is applied; transparency is laid on white; palettes, grey, CMYK and YCbCr become RGB. White is
+    65535 in grey of 16 bits; it is 4095 or 255 where no value is above that. Of an animation, the first frame. Colour
+    profiles are not applied, as the published networks were trained without; other metadata does not matter.
 
     Args:
-        path: A file in one of ``FORMATS``.
+        path: A file in one of the formats of ``formats()``.
 
     Returns:
         ``(H, W, 3)`` 8-bit picture.
@@ -49,25 +79,38 @@ def read(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
         FileNotFoundError, IsADirectoryError, PermissionError: As named.
         ImageFileError: No image, damaged or cut short, or more pixels than is safe to decode.
     """
-    with opened(path) as image, decoding(path):
-        return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+    return read_picture(path).pixels
 
 
-def decode(data: bytes, name: str) -> UInt8[np.ndarray, "H W 3"]:
-    """Decode a picture that is in memory, as ``read`` does a file.
+def read_picture(path: str | os.PathLike[str]) -> Picture:
+    """Read a picture as ``read`` does, and how its camera was held.
 
     Args:
-        data: The content of a file in one of ``FORMATS``.
+        path: The file.
+
+    Returns:
+        The picture.
+
+    Raises:
+        OSError: As ``read``.
+    """
+    return converted(path, lambda image: Picture(*upright(image, eight_bits)))
+
+
+def decode(data: bytes, name: str) -> Picture:
+    """Decode a picture that is in memory, as ``read_picture`` does a file.
+
+    Args:
+        data: The content of a file.
         name: What to call it in an error.
 
     Returns:
-        ``(H, W, 3)`` 8-bit picture.
+        The picture.
 
     Raises:
         ImageFileError: As ``read``.
     """
-    with _header(name, io.BytesIO(data)) as image, decoding(name):
-        return np.asarray(_rgb(ImageOps.exif_transpose(image)))
+    return _decoded(name, io.BytesIO(data), lambda image: Picture(*upright(image, eight_bits)))
 
 
 def probe(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -82,15 +125,40 @@ def probe(path: str | os.PathLike[str]) -> tuple[int, int]:
     Raises:
         OSError: As ``read``; damage behind the header goes unnoticed.
     """
-    with opened(path) as image:
-        return image.size
+    with _stream(Path(path)) as stream:
+        return _decoded(path, stream, lambda image: image.size)
 
 
-@contextlib.contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Open the file and its header, with an error for each way in which that fails."""
-    with _stream(Path(path)) as stream, _header(path, stream) as image:
-        yield image
+def converted(path: str | os.PathLike[str], convert: Callable[[Image.Image], _Result]) -> _Result:
+    """Open a file and convert the picture in it, with an error for each way in which that fails."""
+    with _stream(Path(path)) as stream:
+        return _decoded(path, stream, convert)
+
+
+def upright(image: Image.Image, convert: Callable[[Image.Image], Any]) -> tuple[Any, int | None]:
+    """The converted pixels turned upright, and how the camera was held."""
+    # Pillow turns TIFF files as it loads them, and then their orientation is gone.
+    before = getattr(image, "tag_v2", {}).get(_ORIENTATION)
+    values = convert(image)
+    held = orientation(image)
+    return turn(values, held), held or (before if before in range(1, 9) else None)
+
+
+def _decoded(name: str | os.PathLike[str], stream: Any, convert: Callable[[Image.Image], _Result]) -> _Result:
+    """Convert a picture; where that fails, once more without the file's metadata."""
+    try:
+        with _header(name, stream) as image, _decoding(name):
+            return convert(image)
+    except ImageFileError as error:
+        stream.seek(0)
+        bare = without_metadata(stream.read()) if isinstance(error.__cause__, _DECODING_ERRORS) else None
+        if bare is None:
+            raise
+        try:
+            with _header(name, io.BytesIO(bare)) as image, _decoding(name):
+                return convert(image)
+        except ImageFileError:
+            raise error from error.__cause__
 
 
 def _stream(path: Path):  # type: ignore[no-untyped-def]  # a binary file; typeshed's name for it is private
@@ -116,8 +184,8 @@ def _header(path: str | os.PathLike[str], stream) -> Image.Image:  # type: ignor
     stream.seek(0)
     try:
         # Above its limit Pillow warns, and raises only above twice the limit: one limit is enough.
-        with filtered("error", Image.DecompressionBombWarning):
-            return Image.open(stream, formats=FORMATS)
+        with filtered("error", Image.DecompressionBombWarning, quiet=UserWarning):
+            return Image.open(stream, formats=formats())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageFileError(
             f"{path}: {_pixels(error)}, more than is safe to decode (the limit is {Image.MAX_IMAGE_PIXELS}); "
@@ -125,14 +193,15 @@ def _header(path: str | os.PathLike[str], stream) -> Image.Image:  # type: ignor
         ) from error
     except UnidentifiedImageError as error:
         raise ImageFileError(
-            f"{path}: not an image in a known format ({', '.join(FORMATS)}); convert it to JPEG or PNG"
+            f"{path}: not an image in a known format ({', '.join(formats())}), or of a kind that Pillow does not read, "
+            "such as TIFF with floating colours; convert it to JPEG or PNG"
         ) from error
     except _DECODING_ERRORS as error:
         raise _damaged(path, error) from error
 
 
 @contextlib.contextmanager
-def decoding(path: str | os.PathLike[str]) -> Iterator[None]:
+def _decoding(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except ImageFileError as error:
@@ -149,26 +218,5 @@ def _damaged(path: str | os.PathLike[str], error: Exception) -> ImageFileError:
 
 def _pixels(error: Exception) -> str:
     """The count in Pillow's message: the only place where it can be had."""
-    found = re.search(r"\d+ pixels", str(error))
-    return found[0] if found else "too many pixels"
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Any mode to RGB, transparency on white."""
-    if image.mode.startswith(("I", "F")):
-        return Image.fromarray(_eight_bits(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        opaque = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", opaque.size, "white"), opaque).convert("RGB")
-    return image.convert("RGB")
-
-
-def _eight_bits(grey: np.ndarray) -> np.ndarray:
-    """Grey of 16 bits (0 to 65535) or floating (0 to 1) to 8 bits; other ranges have no agreed white."""
-    white = 1.0 if np.issubdtype(grey.dtype, np.floating) else 65535.0
-    if not (grey.min() >= 0 and grey.max() <= white):  # also refuses NaN
-        raise ImageFileError(
-            f"grey values from {grey.min()} to {grey.max()} where 0 to {white:g} was expected; "
-            "scale the image and save it with 8 or 16 bits"
-        )
-    return np.rint(grey.astype(np.float64) * (255.0 / white)).astype(np.uint8)
+    match = re.search(r"\d+ pixels", str(error))
+    return match[0] if match else "too many pixels"

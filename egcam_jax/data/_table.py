@@ -36,7 +36,8 @@ def read_table(folder: Path, class_names: Sequence[str] | None) -> list[Row]:
 
     Its first line names the columns: ``file``; ``class_index`` (or ``imagenet_class_indices``: indices between blanks,
     all of which fit), or ``class`` (a name); and, if there is one, ``mask``; or ``boxes`` (``x0 y0 x1 y1``, several
-    between semicolons). Other columns are left alone.
+    between semicolons), in pixels of the picture as it is stored. Other columns are left alone. Names of files may
+    have backslashes, ``%20``, other case or other accents, where that means one file.
 
     Args:
         folder: With a ``labels.csv``.
@@ -83,9 +84,16 @@ def _labels(line: Mapping[str, str], class_names: Sequence[str] | None, where: s
 def _boxes(line: Mapping[str, str], where: str) -> tuple[Box, ...]:
     boxes = [text.split() for text in _cell(line, _BOXES).split(";") if text.strip()]
     try:
-        return tuple((float(left), float(top), float(right), float(bottom)) for left, top, right, bottom in boxes)
+        corners = [(float(left), float(top), float(right), float(bottom)) for left, top, right, bottom in boxes]
     except ValueError as error:
         raise ValueError(f"{where}: boxes {_cell(line, _BOXES)!r} came, 'x0 y0 x1 y1; ...' wanted") from error
+    for left, top, right, bottom in corners:
+        if not (left < right and top < bottom):  # also refuses NaN
+            raise ValueError(
+                f"{where}: boxes must be 'x0 y0 x1 y1' with x0 < x1 and y0 < y1; got {left:g} {top:g} {right:g} "
+                f"{bottom:g}. Write the right lower corner, not width and height."
+            )
+    return tuple(corners)
 
 
 def _cell(line: Mapping[str, str], columns: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from egcam_jax.data._coco_classes import labels_of
 from egcam_jax.data._example import Example, Records, shown
 from egcam_jax.data._extras import need
 from egcam_jax.data._masks import boxes_mask
+from egcam_jax.data._metadata import turn
 from egcam_jax.data._prepared import Prepared, open_prepared
 from egcam_jax.data._read import decode
 
@@ -79,9 +80,16 @@ def _whole(
 
     def read(index: int) -> Example:
         record, id = parsed(index), prepared.ids[index]
-        return Example(id, decode(record["image"], id), classes.get(int(record.get("label", -1)), ()), None)
+        return Example(id, decode(record["image"], id).pixels, classes.get(int(record.get("label", -1)), ()), None)
 
-    return Records(name=name, ids=prepared.ids, has_masks=False, read=read, labels=labels)
+    return Records(
+        name=name,
+        ids=prepared.ids,
+        has_masks=False,
+        read=read,
+        labels=labels,
+        content=lambda i: (prepared.record(i),),
+    )
 
 
 def _classes(name: str, label: Any, class_names: Sequence[str] | None) -> dict[int, tuple[int, ...]]:
@@ -120,8 +128,9 @@ def _objects(
     def read(index: int) -> Example:
         number, kind = pairs[index]
         record = parsed(number)
-        image = decode(record["image"], ids[index])
-        return Example(ids[index], image, known[kind], _mask(record, key, kind, image.shape[:2], ids[index]))
+        picture = decode(record["image"], ids[index])
+        mask = turn(_mask(record, key, kind, picture.stored, ids[index]), picture.held)
+        return Example(ids[index], picture.pixels, known[kind], mask)
 
     return Records(
         name=name,
@@ -131,6 +140,7 @@ def _objects(
         labels=lambda i: known[pairs[i][1]],
         shows=shown(records, [known[kind] for _, kind in pairs]),
         pictures=records,
+        content=lambda i: (prepared.record(pairs[i][0]),),
     )
 
 
@@ -146,7 +156,7 @@ def _mask(record: Mapping[str, Any], key: str, kind: int, size: tuple[int, int],
     objects = record[key]
     its = np.asarray(objects["label"]) == kind
     if key == "panoptic_objects":
-        colour = decode(record["panoptic_image"], id).astype(np.int64)
+        colour = decode(record["panoptic_image"], id).pixels.astype(np.int64)
         return np.isin(colour @ (1, 256, 65536), np.asarray(objects["id"])[its])
     height, width = size
     boxes = np.asarray(objects["bbox"])[its] * (height, width, height, width)

@@ -1,19 +1,17 @@
 """The one call that matters: from a model, images and references to an explanation."""
 
 import functools
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from egcam_jax import _checks
+from egcam_jax import _checks, _context, _functions, answers
 from egcam_jax import fusion as _fusion
-from egcam_jax._types import ApplyFn, Params
+from egcam_jax._types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
-from egcam_jax.methods import _options, _program
+from egcam_jax.methods import _arguments, _notices, _options, _program, _rivals
+from egcam_jax.methods._cut import Cut
 from egcam_jax.methods._registry import find
 
 
@@ -32,10 +30,13 @@ def explain(
     chunk_size: int | None = None,
     index: Any = 0,
     negative: bool = False,
+    rivals: Any = None,
+    gamma: Any = None,
     fusion: str = "mean",
     grid: tuple[int, ...] | None = None,
     spatial_dims: int = 2,
     compute_dtype: Any = None,
+    context: Context = None,
     **options: Any,
 ) -> Explanation:
     """Explain which parts of each image made a classifier's score what it is.
@@ -47,13 +48,15 @@ def explain(
     Args:
         params: The model's parameters: any pytree that ``apply_fn`` takes.
         apply_fn: ``(params, x (B, H, W, C)) -> logits (B, classes)``, a pure function in inference mode, or a
-            ``Split``. Keep one function object: a new one is a new compilation.
+            ``Split``. Keep one function object: a new one is a new compilation, except for equal
+            ``functools.partial`` objects and what the adapters make of one model.
         x: ``(B, H, W, C)`` images, preprocessed, or ``(H, W, C)`` for one, in which case nothing in the
             result has a batch axis.
-        refs: ``(R, H, W, C)`` images from the reference distribution, preprocessed alike; ``None`` for methods that
-            need none.
+        refs: ``(R, H, W, C)`` images from the reference distribution, preprocessed alike, or what ``encode`` made of
+            them; ``None`` for methods that need none.
         key: PRNG key; each image's own key is folded from it by the image's index.
-        target: What to explain: ``None`` each image's top class, a class, ``(B,)`` classes, ``(B, T)`` several classes
+        target: What to explain: ``None`` each image's top class, a class (of a model with one logit, 1 that logit and 0
+            its negative), ``(B,)`` classes, ``(B, T)`` several classes
             of each image (``(T,)`` for a single image), or a function from one image's logits ``(classes,)`` to a
             scalar; keep one function object here too.
         method: Name in ``METHODS``.
@@ -68,12 +71,20 @@ def explain(
         index: Index of the first image, or ``(B,)`` indices, in the whole that the batches come from: an image has the
             same draws, and so the same map, in any batch if it has the same index. Map it too under ``vmap``.
         negative: Explain what speaks against the target: the score ``-y`` in place of y.
-        fusion: How maps of several layers become one: ``"mean"`` or ``"max"``, see ``fusion.fuse``.
-        grid: ``(h, w)`` of a layer that is a list of tokens, which come row by row after those without a place;
-            ``None`` a square, after one class token where the count asks for it.
+        rivals: Classes to hold the target against, by the score ``y - gamma * mean of theirs``: one class, ``(R,)``
+            classes for every image, ``(B, R)`` for each its own, or ``"top:3"`` the three most likely others of each.
+        gamma: How much the rivals count: a number of at least 0, by default 0.6.
+        fusion: How maps of several layers become one: ``"mean"``, ``"max"`` or ``"geometric"``, see ``fusion.fuse``.
+            The mean of ``expected_attribution`` is in logits again, see ``fusion.mean_of_contributions``.
+        grid: ``(h, w)`` of a layer that is a list of tokens, which come row by row after those without a place, such as
+            class and register tokens; ``None`` the one that image and network agree on. ``(w,)`` for signals.
         spatial_dims: 1 for signals ``(B, L, C)``, 3 for volumes ``(B, D, H, W, C)``.
         compute_dtype: Dtype of the network's arithmetic, such as ``jnp.bfloat16``; sums are float32 all the same.
-            ``None`` leaves ``params`` and ``x`` as they are.
+            ``None`` leaves ``params``, ``x`` and ``context`` as they are.
+        context: What the model takes beside the images, such as metadata or the embedding of a text: a pytree of arrays
+            with leading axis B, handed on as ``apply_fn(params, x, context)``. For a single image the arrays have no
+            leading axis. Whatever an image is compared with, references too, goes through the network under the
+            image's own context; methods with references then encode one for each sample.
         **options: The method's own options, see ``METHODS[method].options``.
 
     Returns:
@@ -84,8 +95,9 @@ def explain(
             does not have. Raised before anything is computed.
 
     Warns:
-        RuntimeWarning: Where logits are NaN or infinite; the saliency of these images is NaN. Looking for them waits
-            for the result; call ``explain`` under ``jit`` to dispatch asynchronously.
+        RuntimeWarning: Where logits are NaN or infinite, and the saliency of these images NaN; where no gradient
+            reaches any position of the layer; where the model's outputs are probabilities already. Looking waits for
+            the result; call ``explain`` under ``jit`` to dispatch asynchronously.
 
     Example:
         >>> explanation = egcam_jax.explain(params, model.apply, x, refs, jax.random.key(0))
@@ -93,49 +105,62 @@ def explain(
         (8, 224, 224)
     """
     chosen = find(method, gradients)
-    spatial_dims = _spatial(spatial_dims)
+    spatial_dims = _arguments.spatial(spatial_dims)
     x = _checks.images(x, spatial_dims)
     single = x.ndim == spatial_dims + 1
     batch = x[None] if single else x
-    if chosen.needs_refs:
-        refs = _checks.references(refs, x, chosen.name, spatial_dims)
     if chosen.needs_key:
         key = _checks.key(key, chosen.name)
     num_samples = _samples(chosen, num_samples)
     setting = _options.Setting(num_samples or 1, batch.shape[1:])
     static, traced = _options.resolve(chosen.name, chosen.schema, options, setting)
+    context = _context.checked(context, len(batch), single)
+    params, apply_fn = _arguments.function(params, apply_fn)
+    reads = chosen.reads(dict(static))
+    if reads:
+        asker = f"method {chosen.name!r}" if chosen.needs_refs else "contrast='references'"
+        refs = _arguments.references(refs, x, params, asker, spatial_dims, context)
     target = _checks.target(target, len(batch), single)
-    _hashable(apply_fn)
+    top_rivals, against = _rivals.check(rivals, gamma, target, len(batch), single)
     if callable(target):
-        _hashable(target, "target")
+        target = _functions.static("target", target)
 
     arguments = (
         params,
         batch,
-        refs if chosen.needs_refs else None,
+        refs if reads else None,
         key if chosen.needs_key else None,
         None if callable(target) else target,
         _checks.indices(index, len(batch)),
+        against,
         traced,
+        context,
     )
     settings = _program.Settings(
-        apply_fn=apply_fn,
+        cut=Cut(
+            apply_fn=apply_fn,
+            layers=_arguments.layers(layer),
+            grid=_checks.grid(grid, spatial_dims),
+            compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
+        ),
         method=method,
         gradients=gradients,
-        layers=_layers(layer),
         fusion=_checks.one_of("fusion", fusion, _fusion.FUSIONS),
-        grid=_checks.grid(grid, spatial_dims),
         score=target if callable(target) else None,
+        top_rivals=top_rivals,
         negative=_checks.flag("negative", negative),
         num_samples=num_samples or 1,
         chunk_size=None if chunk_size is None else _checks.count("chunk_size", chunk_size),
-        compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
         static=static,
     )
-    shapes = jax.eval_shape(functools.partial(_program.run, settings=settings), *arguments)
-    _checks.classes(target, shapes.logits.shape[-1])
-    explanation = _program.run(*arguments, settings=settings)
-    _warn_of_nonfinite(explanation)
+    shapes, _ = jax.eval_shape(functools.partial(_program.run, settings=settings), *arguments)
+    classes = answers.count(shapes.logits.shape[-1])
+    _checks.classes("target", target, classes)
+    _checks.classes("rivals", against and against.rivals, classes)
+    explanation, seen = _program.run(*arguments, settings=settings)
+    if against is not None and target is None:
+        _rivals.distinct(explanation.target, explanation.rivals)
+    _notices.give(explanation, seen, arguments, settings)
     return jax.tree.map(lambda leaf: leaf[0], explanation) if single else explanation
 
 
@@ -144,58 +169,3 @@ def _samples(method: Any, num_samples: Any) -> int | None:
     if method.num_samples is None:
         return None if num_samples is None else _checks.count("num_samples", num_samples)
     return method.num_samples if num_samples is None else _checks.count("num_samples", num_samples)
-
-
-def _spatial(value: Any) -> int:
-    if value not in _checks.AXES:
-        raise ValueError(f"spatial_dims must be 1, 2 or 3, the spatial axes of one image in x; got {value!r}.")
-    return int(value)
-
-
-def _layers(layer: Any) -> tuple[str | None, ...]:
-    """The names of the layers as a tuple, of one where there is one."""
-    if layer is None or isinstance(layer, str):
-        return (layer,)
-    names = tuple(layer) if isinstance(layer, Sequence) else ()
-    if not names or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"layer must be a name, several names, or None for the automatic choice; got {layer!r}.")
-    if len(set(names)) < len(names):
-        raise ValueError(f"layer names a layer twice, which a fused map would count twice; got {layer!r}.")
-    return names
-
-
-def _hashable(function: Any, argument: str = "apply_fn") -> None:
-    """Refuse what cannot be a static argument of ``jit``, with what to pass instead."""
-    if hasattr(function, "init") and hasattr(function, "apply"):
-        raise TypeError(
-            f"{argument} must be a function (params, x) -> logits; got the model {type(function).__name__} itself. "
-            f"Pass its apply function, model.apply, or what from_linen or from_haiku makes of it."
-        )
-    if not callable(function) and not (hasattr(function, "features") and hasattr(function, "head")):
-        raise TypeError(
-            f"{argument} must be a function (params, x) -> logits or a Split; got {type(function).__name__}."
-        )
-    try:
-        hash(function)
-    except TypeError as error:
-        raise TypeError(
-            f"{argument} must be hashable, since it is a static argument of the compiled kernel; got "
-            f"{type(function).__name__}. Pass a plain function, or wrap a model with from_equinox, from_nnx, "
-            f"from_linen or from_haiku."
-        ) from error
-
-
-def _warn_of_nonfinite(explanation: Explanation) -> None:
-    """Report images whose maps are NaN, which they are where the logits are not finite; waits for the result."""
-    if not _checks.concrete(explanation.saliency):
-        return
-    with jax.ensure_compile_time_eval():
-        images = explanation.saliency.reshape(len(explanation.logits), -1)
-        bad = np.flatnonzero(np.asarray(jnp.isnan(images).any(axis=1)))
-    if len(bad):
-        warnings.warn(
-            f"the logits of image(s) {bad[:10].tolist()} are NaN or infinite, or overflow on the way from the "
-            f"references, so their saliency is NaN: look at params, the preprocessing, or compute_dtype.",
-            RuntimeWarning,
-            stacklevel=3,
-        )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from egcam_jax import _checks
+from egcam_jax import _checks, answers
 
 
 class Setting(NamedTuple):
@@ -34,12 +34,20 @@ class Choice:
     def wanted(self) -> str:
         return " | ".join(self.words)
 
-    def starting(self, word: str) -> "Choice":
-        """The same choice with another default."""
-        return Choice((word, *(it for it in self.words if it != word)))
-
     def check(self, name: str, value: Any, setting: Setting) -> str:
         return _checks.one_of(name, value, self.words)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """How probabilities are made of logits: a name, or a function."""
+
+    default = "softmax"
+    static = True
+    wanted = "softmax | sigmoid | a function of logits"
+
+    def check(self, name: str, value: Any, setting: Setting) -> Any:
+        return answers.checked(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +114,7 @@ class Pixels:
         return _checks.pixels(name, value, setting.image)
 
 
-Option: TypeAlias = Choice | Flag | Count | Number | Positions | Pixels
+Option: TypeAlias = Choice | Rule | Flag | Count | Number | Positions | Pixels
 
 
 def resolve(

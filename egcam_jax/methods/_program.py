@@ -2,35 +2,45 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics, compilation, fusion, kernel, maps, perturb, sharding
-from egcam_jax._types import ApplyFn, Params
+from egcam_jax import (
+    _bounds,
+    _checks,
+    _numerics,
+    answers,
+    compilation,
+    kernel,
+    perturb,
+    sharding,
+)
+from egcam_jax._types import Context, Params
 from egcam_jax.explanation import Explanation
-from egcam_jax.methods._problem import Estimate, Problem, Sampling
+from egcam_jax.methods import _averages, _references, _result, _rivals
+from egcam_jax.methods._cut import Cut
+from egcam_jax.methods._problem import Problem, References
+from egcam_jax.methods._references import EncodedReferences
 from egcam_jax.methods._registry import AGGREGATORS, Method, find
-from egcam_jax.splitting import Split, split
+from egcam_jax.methods._rivals import Against
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """All that selects the program: the static half of the arguments of ``explain``, checked."""
 
-    apply_fn: ApplyFn
+    cut: Cut
     method: str
     gradients: str | None
-    layers: tuple[str | None, ...]
     fusion: str
-    grid: tuple[int, ...] | None
     score: Any
+    top_rivals: int
     negative: bool
     num_samples: int
     chunk_size: int | None
-    compute_dtype: Any
     static: tuple[tuple[str, Any], ...]
 
 
@@ -42,75 +52,129 @@ def run(
     key: Any,
     target: Any,
     index: Any,
+    against: Against | None,
     traced: dict[str, Any],
+    context: Context,
     *,
     settings: Settings,
-) -> Explanation:
-    """Explain a checked batch."""
+) -> tuple[Explanation, _bounds.Outputs]:
+    """Explain a checked batch; and what tracing says of the model's outputs."""
     explain = functools.partial(_explain_batch, settings=settings)
-    return sharding.automatic(explain, x, params, refs, key, target, index, traced)
+    return sharding.automatic(explain, x, params, refs, key, target, index, against, traced, context)
 
 
 def _explain_batch(
-    x: Any, params: Params, refs: Any, key: Any, target: Any, index: Any, traced: Any, *, settings: Settings
-) -> Explanation:
+    x: Any,
+    params: Params,
+    refs: Any,
+    key: Any,
+    target: Any,
+    index: Any,
+    against: Against | None,
+    traced: Any,
+    context: Context,
+    *,
+    settings: Settings,
+) -> tuple[Explanation, _bounds.Outputs]:
     method = find(settings.method, settings.gradients)
-    options = dict(settings.static) | traced
-    params = _numerics.cast_floating(params, settings.compute_dtype)
-    image = jax.ShapeDtypeStruct((1, *x.shape[1:]), settings.compute_dtype or x.dtype)
-    pieces = [split(settings.apply_fn, params, image, layer) for layer in settings.layers]
-    networks = [kernel.network(piece, params, image, settings.grid) for piece in pieces]
+    options = dict(settings.static) | traced | {"context": context is not None}
+    context = _numerics.cast_floating(context, settings.cut.compute_dtype)
+    pieces, networks, image = settings.cut.networks(params, x, context)
     several = target is not None and target.ndim > 1
     chunk = max(1, (settings.chunk_size or kernel.DEFAULT_CHUNK_SIZE) // (target.shape[1] if several else 1))
     blocks = kernel.plan(len(x), settings.num_samples if method.num_samples else 1, chunk)
-    prepare = method.estimator.prepare
-    references = [
-        prepare(network, refs, blocks.images * blocks.samples, options) if prepare else None for network in networks
-    ]
+    if isinstance(refs, EncodedReferences):
+        references = _references.encoded(refs, networks, [piece.layer for piece in pieces], image.dtype)
+        sound = (refs.fingerprint == _references.fingerprint(params)).all()
+    else:
+        reads = method.reads(options) if context is None else frozenset({"images"})
+        references = _references.encode(networks, refs, blocks.images * blocks.samples, reads)
+        sound = jnp.asarray(True)
     problem = functools.partial(
         _problem, method=method, options=options, block=lambda count: kernel.plan(len(x), count, chunk).samples
     )
 
-    def one(image: tuple[Any, Any, Any]) -> Explanation:
-        x, index, target = image
+    def one(image: tuple[Any, Any, Any, Any, Context]) -> tuple[Explanation, _bounds.Outputs]:
+        x, index, target, rivals, context = image
         x = _numerics.accumulate(x)
-        codes = [network.encode(x) for network in networks]
-        logits = networks[0].decode(codes[0])
+        mine = [network.under(context) for network in networks]
+        codes = [network.encode(x) for network in mine]
+        logits = mine[0].decode(codes[0])
         own = None if key is None else perturb.image_key(key, index)
 
         def explain(target: Any) -> Explanation:
-            score = _score(settings, target)
+            others = _rivals.among(logits, target, rivals, settings.top_rivals)
+            score = _score(settings, target, others, against and against.gamma)
             problems = [
                 problem(network, x, code, score, encoded, own, settings.num_samples)
-                for network, code, encoded in zip(networks, codes, references)
+                for network, code, encoded in zip(mine, codes, references)
             ]
-            found = _estimates([method.estimator.estimate(each, options) for each in problems], problems)
+            valid = sound & _valid(logits, target, others)
+            found = _averages.finished([method.estimator.estimate(each, options) for each in problems], problems)
             parts = [
-                _explanation(method, estimate, each, piece, logits, target, options)
+                _result.explanation(method, estimate, each, piece, logits, target, others, valid, options)
                 for estimate, each, piece in zip(found, problems, pieces)
             ]
-            return parts[0] if len(parts) == 1 else _fused(parts, settings.fusion, x.shape[:-1])
+            return parts[0] if len(parts) == 1 else _result.fused(parts, settings.fusion, method.additive, x.shape[:-1])
 
         if settings.score is not None or target is None:
             target = _explained(logits, settings.score)
         explanation = jax.vmap(explain)(target) if several else explain(target)
-        return _with_logits(explanation, logits)
+        return _result.with_logits(explanation, logits), _bounds.of(jax.make_jaxpr(mine[0].decode)(codes[0]))
 
     screened = method.gradients is None  # the methods without gradients leave out samples that do not matter
-    return kernel.map_images(one, (x, index, target), blocks.images, named=screened)
+    every = (x, index, target, against and against.rivals, context)
+    return kernel.map_images(one, every, blocks.images, named=screened)
 
 
 def _explained(logits: Any, score: Any) -> Any:
     """The class explained, fixed once from the clean image; -1 for a callable."""
-    return jnp.argmax(logits).astype(jnp.int32) if score is None else jnp.asarray(-1, jnp.int32)
+    return answers.top(logits) if score is None else jnp.asarray(-1, jnp.int32)
 
 
-def _score(settings: Settings, target: Any) -> Callable[[Any], Any]:
-    """Logits to the scalar that is explained."""
+def _score(settings: Settings, target: Any, rivals: Any, gamma: Any) -> Callable[[Any], Any]:
+    """Logits to the scalar that is explained; with a rule, the same of the probabilities that the rule makes.
+
+    With rivals that is ``y_c - gamma * mean of theirs`` in place of ``y_c``.
+    """
     sign = -1 if settings.negative else 1
-    if settings.score is None:
-        return lambda logits: sign * logits[target]
-    return lambda logits: sign * _checks.scalar_score(settings.score, logits)
+
+    def score(logits: Any, rule: answers.Probability = None) -> Any:
+        values = answers.by_class(logits, rule)
+        if settings.score is not None:
+            return sign * _checks.scalar_score(settings.score, values[-logits.size :])  # one value for one logit
+        return sign * (values[target] if rivals is None else values[target] - gamma * values[rivals].mean())
+
+    return score
+
+
+def _valid(logits: Any, target: Any, rivals: Any) -> Any:
+    """Whether the logits are finite, and the classes those of the model and all others than the one explained."""
+    valid = jnp.isfinite(logits).all() & (target < answers.count(logits.size))
+    if rivals is None:
+        return valid
+    return valid & ((rivals < logits.size) & (rivals != target)).all()
+
+
+def _factor(
+    method: Method,
+    options: dict[str, Any],
+    network: kernel.Network,
+    references: References | None,
+    block: Callable[[int], int],
+) -> Callable[[Any], Any]:
+    """Activations to the array that the method's weights multiply."""
+    if method.additive:
+        return jnp.ones_like
+    if options.get("contrast", "none") == "none" or references is None:
+        return lambda activations: activations
+    if references.codes is not None:
+        mean = references.codes.activation.mean(axis=0)
+    else:  # under a context each image has its own
+        images, count = references.images, len(references.images)
+        encode = lambda number: (network.encode(images[number]).activation, None)
+        mean, _ = kernel.mean_over_samples(encode, count, block(count), images)
+    return lambda activations: activations - mean
 
 
 def _problem(
@@ -118,7 +182,7 @@ def _problem(
     x: Any,
     code: kernel.Code,
     score: Any,
-    references: Any,
+    references: References | None,
     key: Any,
     num_samples: int,
     *,
@@ -134,6 +198,7 @@ def _problem(
         code=code,
         score=score,
         weigh=weigh,
+        factor=_factor(method, options, network, references, block),
         linear=aggregator is not None and aggregator.linear,
         moments=aggregator is not None and aggregator.moments,
         references=references,
@@ -141,83 +206,3 @@ def _problem(
         num_samples=num_samples,
         block=block,
     )
-
-
-def _estimates(found: Sequence[Estimate | Sampling], problems: Sequence[Problem]) -> list[Estimate]:
-    """Finish the estimates of all layers; those over the same samples in one pass, which then shares its work."""
-    samplings = [each for each in found if isinstance(each, Sampling)]
-    apart = len({each.number for each in samplings}) > 1 or any(each.needed is not None for each in samplings)
-    groups = [[each] for each in samplings] if apart else [samplings] * bool(samplings)
-    finished = iter([estimate for group in groups for estimate in _average(group, problems[0].block)])
-    return [next(finished) if isinstance(each, Sampling) else each for each in found]
-
-
-def _average(group: Sequence[Sampling], block: Callable[[int], int]) -> list[Estimate]:
-    """Average some estimates over the samples that they share."""
-    first = group[0]
-    mean, kept = kernel.mean_over_samples(
-        lambda s: _transposed([each.sample(s) for each in group]),
-        first.number,
-        block(first.number),
-        [each.origins for each in group],
-        first.needed,
-    )
-    return [each.finish(a, b) for each, a, b in zip(group, mean, kept)]
-
-
-def _transposed(samples: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
-    """What is averaged of all, and what is kept of all."""
-    return tuple(averaged for averaged, _ in samples), tuple(kept for _, kept in samples)
-
-
-def _explanation(
-    method: Method,
-    estimate: Estimate,
-    problem: Problem,
-    piece: Split,
-    logits: Any,
-    target: Any,
-    options: dict[str, Any],
-) -> Explanation:
-    saliency = maps.saliency(estimate.cam, problem.x.shape[:-1])
-    channels = problem.code.activation.shape[-1]
-    return Explanation(
-        cam=estimate.cam,
-        saliency=jnp.where(jnp.isfinite(logits).all() & (target < logits.size), saliency, jnp.nan),
-        signed=estimate.signed,
-        weights=estimate.weights if estimate.weights is not None and estimate.weights.ndim == 1 else None,
-        logits=logits,
-        target=target,
-        stderr=estimate.stderr,
-        completeness_gap=estimate.completeness_gap,
-        score_difference=estimate.score_difference,
-        by_layer=(),
-        method=method.name,
-        layer=piece.layer,
-        passes=method.estimator.passes(problem.num_samples, channels, options),
-    )
-
-
-def _fused(parts: Sequence[Explanation], how: str, size: tuple[int, ...]) -> Explanation:
-    """One explanation from those of several layers."""
-    cam = fusion.fuse([part.cam for part in parts], how)
-    broken = jnp.isnan(parts[0].saliency).any()
-    return dataclasses.replace(
-        parts[0],
-        cam=cam,
-        saliency=jnp.where(broken, jnp.nan, maps.saliency(cam, size)),
-        signed=None,
-        weights=None,
-        stderr=None,
-        completeness_gap=None,
-        score_difference=None,
-        by_layer=tuple(parts),
-        layer=" + ".join(part.layer for part in parts),
-        passes=max(part.passes for part in parts),
-    )
-
-
-def _with_logits(explanation: Explanation, logits: Any) -> Explanation:
-    """The explanation of one image with its logits once, whatever the number of targets."""
-    parts = tuple(dataclasses.replace(part, logits=logits) for part in explanation.by_layer)
-    return dataclasses.replace(explanation, logits=logits, by_layer=parts)

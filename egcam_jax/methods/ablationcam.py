@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from egcam_jax import _numerics, affine, kernel
 from egcam_jax.methods._options import Choice
-from egcam_jax.methods._problem import Estimate, Problem, Sampling, combine
+from egcam_jax.methods._problem import Estimate, Problem, Sampling, combine, reaches
 from egcam_jax.methods._registry import forward_method
 
 
@@ -34,18 +34,20 @@ def ablationcam(problem: Problem, options: Mapping[str, Any]) -> Estimate | Samp
     score = lambda a: problem.score(decode(kernel.Code(a, problem.code.carried)))
     y = score(activations)
 
-    def weigh(drops: Any) -> Estimate:
+    def weigh(drops: Any, reached: Any) -> Estimate:
         squares = jnp.sum(activations**2, axis=tuple(range(activations.ndim - 1)))
         size = {"none": jnp.ones(()), "score": jnp.abs(y), "norm": _numerics.sqrt(squares)}[options["denominator"]]
-        return combine(problem, _numerics.divide(drops, size))
+        return combine(problem, _numerics.divide(drops, size), reached=reached)
 
     if affine.is_affine(score, activations):
         _, gradients = kernel.score_and_gradient(decode, problem.score, problem.code)
-        return weigh(jnp.sum(gradients * activations, axis=tuple(range(activations.ndim - 1))))
+        drops = jnp.sum(gradients * activations, axis=tuple(range(activations.ndim - 1)))
+        return weigh(drops, reaches(gradients))
 
     channels = activations.shape[-1]
 
     def sample(channel: Any) -> tuple[None, Any]:
         return None, y - score(jnp.where(jnp.arange(channels) == channel, 0, activations))
 
-    return Sampling(channels, sample, lambda mean, drops: weigh(drops), activations)
+    silent = (activations == 0).all()  # then no drop tells
+    return Sampling(channels, sample, lambda mean, drops: weigh(drops, silent | (drops != 0).any()), activations)

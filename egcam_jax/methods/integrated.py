@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from egcam_jax import kernel, maps
 from egcam_jax.methods._options import Choice, Flag, Pixels
-from egcam_jax.methods._problem import Estimate, Problem, Sampling
+from egcam_jax.methods._problem import Estimate, Problem, Sampling, reaches
 from egcam_jax.methods._registry import estimator
 
 _OFFSETS = {"left": 0.0, "midpoint": 0.5, "right": 1.0}
@@ -39,6 +39,11 @@ def integrated(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     Source: Sattarzadeh et al., Integrated Grad-CAM, 2021, as its authors' notebook computes it: left rule, 50 steps,
     nothing subtracted. Their paper subtracts, takes the right rule, and sums where this takes means.
     """
+    if options["subtract_baseline"] and options["contrast"] != "none":
+        raise ValueError(
+            f"contrast must be 'none' with subtract_baseline=True, which subtracts too; got {options['contrast']!r}. "
+            f"Leave one of them out."
+        )
     start = jnp.broadcast_to(options["baseline"], problem.x.shape).astype(problem.x.dtype)
     origin = problem.network.encode(start)
     offset = _OFFSETS[options["rule"]]
@@ -47,7 +52,7 @@ def integrated(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         code = problem.network.encode(kernel.interpolate(start, problem.x, (step + offset) / problem.num_samples))
         _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)
         activations = code.activation - origin.activation if options["subtract_baseline"] else code.activation
-        signed = maps.weighted_sum(problem.weigh(gradient, activations), activations)
+        signed = maps.weighted_sum(problem.weigh(gradient, activations), problem.factor(activations))
         return (signed, jax.nn.relu(signed), gradient), None
 
     def finish(mean: Any, kept: None) -> Estimate:
@@ -55,6 +60,7 @@ def integrated(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         score = lambda code: problem.score(problem.network.decode(code))
         difference = score(problem.code) - score(origin)
         gap = jnp.sum(gradients * (problem.code.activation - origin.activation)) - difference
-        return Estimate(signed, cam, weights=None, completeness_gap=gap, score_difference=difference)
+        reached = reaches(gradients)
+        return Estimate(signed, cam, weights=None, completeness_gap=gap, score_difference=difference, reached=reached)
 
     return Sampling(problem.num_samples, sample, finish, (problem.code.activation, start))

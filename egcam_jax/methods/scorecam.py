@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from egcam_jax import _numerics, maps
-from egcam_jax.methods._options import Choice, Count
+from egcam_jax.methods._options import Choice, Count, Rule
 from egcam_jax.methods._problem import Estimate, Problem, Sampling, combine
 from egcam_jax.methods._registry import forward_method
 
@@ -19,7 +19,7 @@ def _passes(num_samples: int, channels: int, options: Mapping[str, Any]) -> int:
 @forward_method(
     "scorecam",
     source="Wang et al., Score-CAM, CVPR Workshops 2020",
-    options={"weights": Choice(("softmax", "prob")), "top_channels": Count()},
+    options={"weights": Choice(("softmax", "prob")), "probability": Rule(), "top_channels": Count()},
     passes=_passes,
 )
 def scorecam(problem: Problem, options: Mapping[str, Any]) -> Sampling:
@@ -32,6 +32,8 @@ def scorecam(problem: Problem, options: Mapping[str, Any]) -> Sampling:
 
     Options:
         weights: ``"softmax"`` over channels, of logits; ``"prob"`` the class's probability, as in the authors' code.
+        probability: What makes the probability of logits: ``"softmax"``, ``"sigmoid"``, or a function of logits
+            ``(b, classes)``.
         top_channels: Only so many channels, those with the largest range of values, for speed; the rest get weight 0.
 
     Source: Wang et al., Score-CAM, 2020. pytorch-grad-cam upsamples with aligned corners, torch-cam scales before it
@@ -44,12 +46,12 @@ def scorecam(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     ranges = activations.max(axis=axes) - activations.min(axis=axes)
     order = jnp.argsort(-ranges)[:count]
     varies = ranges[order] > 0
-    outcome = jax.nn.softmax if options["weights"] == "prob" else lambda logits: logits
+    rule = options["probability"] if options["weights"] == "prob" else None
 
     def sample(rank: Any) -> tuple[None, Any]:
         mask = maps.saliency(jnp.take(activations, order[rank], axis=-1), problem.x.shape[:-1])
         code = problem.network.encode(problem.x * mask[..., None])
-        return None, problem.score(outcome(problem.network.decode(code)))
+        return None, problem.score(problem.network.decode(code), rule)
 
     def finish(mean: None, scores: Any) -> Estimate:
         found = jnp.where(varies, scores, 0) if options["weights"] == "prob" else _softmax(scores, varies)

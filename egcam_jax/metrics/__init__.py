@@ -1,9 +1,11 @@
 """Quality metrics of saliency maps: pure functions of images, maps and the functions under judgement."""
 
-from egcam_jax.metrics._registry import METRICS, Metric
+from egcam_jax.metrics._precision import in_dtype
+from egcam_jax.metrics._registry import FAMILIES, METRICS, Metric
 from egcam_jax.metrics._score import Score
+from egcam_jax.metrics.coherence import adcc, coherency
 from egcam_jax.metrics.completeness import completeness_gap
-from egcam_jax.metrics.confidence import average_drop, increase_in_confidence
+from egcam_jax.metrics.confidence import average_drop, average_drop_deletion, increase_in_confidence
 from egcam_jax.metrics.faithfulness import faithfulness_estimate
 from egcam_jax.metrics.fidelity import infidelity
 from egcam_jax.metrics.flipping import pixel_flipping
@@ -27,19 +29,24 @@ from egcam_jax.metrics.stability import relative_input_stability, relative_outpu
 from egcam_jax.metrics.timing import running_time
 
 __all__ = [
+    "FAMILIES",
     "METRICS",
     "Metric",
     "Mosaic",
     "Score",
+    "adcc",
     "attribution_localisation",
     "average_drop",
+    "average_drop_deletion",
     "avg_sensitivity",
+    "coherency",
     "completeness_gap",
     "complexity",
     "deletion_auc",
     "energy_pointing_game",
     "faithfulness_estimate",
     "grid_pointing_game",
+    "in_dtype",
     "increase_in_confidence",
     "infidelity",
     "insertion_auc",

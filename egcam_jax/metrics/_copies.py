@@ -1,7 +1,8 @@
 """Explaining an image again as its perturbed copies: what every metric of robustness does.
 
-``explain`` is called on one image at a time, and ``vmap``ped over the copies. An explainer that draws, with a key of
-its own, so draws the same for every copy as for the image (common random numbers): what differs is due to the copy.
+``explain`` is called on one image at a time, and ``vmap``ped over the copies, all with the index and the context of
+the image. An explainer that draws so draws the same for every copy as for the image, and as for the map that was
+stored (common random numbers): what differs is due to the copy.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from egcam_jax import _checks, _numerics
-from egcam_jax._types import Image, Map, Scalar
+from egcam_jax._types import Context, Image, Map, Scalar
 from egcam_jax.metrics import _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._score import Score
@@ -36,6 +37,7 @@ class Asked(NamedTuple):
     perturbations: Any
     nan_on_change: bool
     index: Any
+    context: Context
     chunk_size: int | None
 
 
@@ -45,16 +47,12 @@ def run(one: Callable[..., Score], metric: str, explain: Any, x: Any, key: Any, 
     Raises:
         ValueError: There is neither a class nor a model to find it with, or no model where its outputs count.
     """
-    if asked.target is None and asked.predict is None:
-        raise ValueError(
-            "target is None, and so is predict: pass the class of each image, or the model to take its top class."
-        )
+    checked = images(x, asked.target, asked.predict, asked.context)
     if _checks.flag("nan_on_change", asked.nan_on_change) and asked.predict is None:
         raise ValueError(
             "predict is None, but copies that change the model's answer are to count as undefined: pass the model, or "
             "nan_on_change=False."
         )
-    checked = _inputs.images(x, asked.target)
     checked = _inputs.drawn(checked, metric, key, asked.index, asked.perturbations, asked.num_samples)
     count = _inputs.samples(checked, asked.num_samples)
     return _program.run(
@@ -65,9 +63,22 @@ def run(one: Callable[..., Score], metric: str, explain: Any, x: Any, key: Any, 
         chunk_size=asked.chunk_size,
         evaluations=count + 1,
         count=count,
-        nan_on_change=asked.nan_on_change,
+        nan_on_change=bool(asked.nan_on_change),
         **options,
     )
+
+
+def images(x: Any, target: Any, predict: Any, context: Context) -> _inputs.Checked:
+    """Check images that are explained again, and that the class of each is known or can be found.
+
+    Raises:
+        ValueError: There is neither a class nor a model to find it with.
+    """
+    if target is None and predict is None:
+        raise ValueError(
+            "target is None, and so is predict: pass the class of each image, or the model to take its top class."
+        )
+    return _inputs.images(x, target, context)
 
 
 def over(
@@ -87,7 +98,7 @@ def over(
     Args:
         compare: One copy to a number.
         subject: The image.
-        explain: Images and classes to maps.
+        explain: An image and its class to its map.
         predict: Images to logits, or ``None``.
         draw: ``(key, shape)`` to what is added to the image.
         block: Copies in one pass.
@@ -103,8 +114,7 @@ def over(
     target = _program.top(predict, x, subject.target)
 
     def look(image: Image) -> tuple[Map, Any]:
-        saliency = _numerics.accumulate(explain(image[None], target[None])[0])
-        return saliency, _program.logits(predict, image) if asked else None
+        return explain(image, target), _program.logits(predict, image) if asked else None
 
     saliency, logits = look(x)
 

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _checks, perturb
+from egcam_jax import _checks, _context, perturb
+from egcam_jax._types import Context
 
 EXPLANATIONS = 8
 """How many images are explained in one pass unless told otherwise; each takes what ``explain`` takes for one image."""
@@ -23,6 +24,8 @@ class Subject(NamedTuple):
         segments: ``(B, H, W)`` labels of the segments, from 0.
         key: The PRNG key of each image.
         perturbations: ``(B, S, H, W, C)`` given in place of a key.
+        index: ``(B,)`` the place of each image in the whole.
+        context: What the model takes beside the images, a pytree with leading axis B.
     """
 
     x: Any = None
@@ -32,6 +35,8 @@ class Subject(NamedTuple):
     segments: Any = None
     key: Any = None
     perturbations: Any = None
+    index: Any = None
+    context: Context = None
 
 
 class Checked(NamedTuple):
@@ -41,19 +46,20 @@ class Checked(NamedTuple):
     single: bool
 
 
-def images(x: Any, target: Any = None) -> Checked:
-    """Check images, and the class of each."""
+def images(x: Any, target: Any = None, context: Context = None) -> Checked:
+    """Check images, and the class and the context of each."""
     x = _checks.images(x)
     single = x.ndim == 3
     x = x[None] if single else x
     if callable(target) or (target is not None and np.ndim(target) > 0 + (not single)):
         raise ValueError(f"target must be None, one class or one for each image; got {target!r}.")
-    return Checked(Subject(x=x, target=_checks.target(target, len(x), single)), single)
+    target, context = _checks.target(target, len(x), single), _context.checked(context, len(x), single)
+    return Checked(Subject(x=x, target=target, context=context), single)
 
 
-def images_and_maps(x: Any, saliency: Any, target: Any = None) -> Checked:
-    """Check images, the class of each, and a map of the size of each."""
-    checked = images(x, target)
+def images_and_maps(x: Any, saliency: Any, target: Any = None, context: Context = None) -> Checked:
+    """Check images, the class and the context of each, and a map of the size of each."""
+    checked = images(x, target, context)
     saliency = jnp.asarray(saliency, jnp.float32)
     wanted = checked.batch.x.shape[checked.single : -1]
     if saliency.shape != wanted:
@@ -87,6 +93,12 @@ def maps_and_masks(saliency: Any, mask: Any) -> Checked:
     return Checked(checked.batch._replace(mask=mask), checked.single)
 
 
+def indexed(checked: Checked, index: Any) -> Checked:
+    """Give every image its place in the whole."""
+    places = _checks.indices(index, len(checked.batch.x))
+    return checked._replace(batch=checked.batch._replace(index=places))
+
+
 def drawn(checked: Checked, metric: str, key: Any, index: Any, perturbations: Any, num_samples: int) -> Checked:
     """Give every image a key of its own, from its index, or what is to be drawn itself.
 
@@ -98,10 +110,11 @@ def drawn(checked: Checked, metric: str, key: Any, index: Any, perturbations: An
         perturbations: ``(S, H, W, C)`` for all images, or ``(B, S, H, W, C)``; used in place of a key.
         num_samples: S, where it is drawn.
     """
+    checked = indexed(checked, index)
     batch, count = checked.batch, len(checked.batch.x)
     if perturbations is None:
         _checks.count("num_samples", num_samples)
-        keys = jax.vmap(perturb.image_key, (None, 0))(_checks.key(key, metric), _checks.indices(index, count))
+        keys = jax.vmap(perturb.image_key, (None, 0))(_checks.key(key, metric), batch.index)
         return checked._replace(batch=batch._replace(key=keys))
     perturbations = jnp.asarray(perturbations, jnp.float32)
     _checks.finite("perturbations", perturbations)

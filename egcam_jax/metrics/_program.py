@@ -7,10 +7,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics, compilation, kernel
+from egcam_jax import _bounds, _checks, _numerics, answers, compilation, kernel
+from egcam_jax._functions import static as known
 from egcam_jax._types import Image, Logits, Scalar
+from egcam_jax.metrics import _functions
 from egcam_jax.metrics._inputs import Checked
 from egcam_jax.metrics._score import Score
+
+_UNSEEN = _bounds.Outputs(within_unit=False)
+_DEPTH = 3
+"""Callers between a warning and the user: the program, and the metric or what its file shares."""
 
 
 def run(
@@ -28,21 +34,28 @@ def run(
     Args:
         one: ``(subject, *functions, block=, **options)`` to the ``Score`` of one image, defined at a module's top
             level: it is part of the program's name. ``block`` is how many samples may go through together.
-        functions: The functions under judgement; those with bound arrays as ``jax.tree_util.Partial``.
+        functions: The functions under judgement; those with bound arrays as ``jax.tree_util.Partial``. The last is the
+            model's ``predict``, the one before it an explainer.
         checked: The images.
         samples: How many things of each image go through a function.
         chunk_size: Images times samples in one pass; ``kernel.DEFAULT_CHUNK_SIZE`` by default.
         evaluations: How many passes that makes, for the record.
-        **options: Of the metric: arrays and fractions are arguments of the program, all else selects it.
+        **options: Of the metric: arrays and fractions are arguments of the program, all else selects it. A NumPy
+            scalar counts as Python's number of the same kind.
     """
     if chunk_size is not None:
         _checks.count("chunk_size", chunk_size)
     if functions and functions[0] is None:
         raise ValueError("predict is None, but this metric asks the model: pass a function from images to logits.")
+    options = {name: _checks.plain(value) for name, value in options.items()}
     traced = {name: value for name, value in options.items() if isinstance(value, float) or hasattr(value, "dtype")}
     static = tuple(sorted((name, value) for name, value in options.items() if name not in traced))
     arguments = tuple(map(as_argument, functions))
-    score = _run(arguments, checked.batch, traced, one=one, static=static, samples=samples, chunk_size=chunk_size)
+    score, seen = _run(arguments, checked.batch, traced, one=one, static=static, samples=samples, chunk_size=chunk_size)
+    if seen.within_unit:
+        answers.warn_of_probabilities(
+            "predict", "where that cannot be, pass probability=lambda p: p.", stacklevel=_DEPTH
+        )
     if checked.single:
         score = jax.tree.map(lambda leaf: leaf[0], score)
     return score._replace(evaluations=evaluations)
@@ -51,30 +64,35 @@ def run(
 @functools.partial(compilation.jit, static_argnames=("one", "static", "samples", "chunk_size"))
 def _run(
     functions: Any, batch: Any, traced: Any, *, one: Any, static: Any, samples: int, chunk_size: int | None
-) -> Score:
+) -> tuple[Score, _bounds.Outputs]:
     count = jax.tree.leaves(batch)[0].shape[0]
     blocks = kernel.plan(count, samples, chunk_size)
-    asked = tuple(_as_given(function, batch.x) for function in functions)
 
-    def score(subject: Any) -> Score:
+    def score(subject: Any) -> tuple[Score, _bounds.Outputs]:
+        asked = [_functions.explainer(function, subject) for function in functions[:-1]]
+        asked += [_functions.predictor(function, subject) for function in functions[-1:]]
         found = one(subject, *asked, block=blocks.samples, **dict(static), **traced)
-        return Score(found.value, found.curve, None)
+        return Score(found.value, found.curve, None), _seen(asked, subject.x, dict(static))
 
     return kernel.map_images(score, batch, blocks.images)
 
 
-def _as_given(function: Any, x: Any) -> Any:
-    """A function that is handed images in the dtype of those that came, whatever was computed to make them."""
+def _seen(functions: list[Any], x: Image | None, options: dict[str, Any]) -> _bounds.Outputs:
+    """What tracing says of the model's outputs, where the metric makes a probability of them, or a class of one."""
+    rule = options.get("probability")
+    if "probability" not in options or callable(rule):
+        return _UNSEEN
+    traced = jax.make_jaxpr(functools.partial(logits, functions[-1]))(x)
+    return _bounds.of(traced) if rule is not None or traced.out_avals[0].size == 1 else _UNSEEN
+
+
+def as_argument(function: Any, argument: str = "predict") -> Any:
+    """A function as an argument of ``jit``: its bound arrays traced where it is a ``jax.tree_util.Partial``."""
     if function is None:
         return None
-    return lambda images, *rest: function(images.astype(x.dtype), *rest)
-
-
-def as_argument(function: Any) -> Any:
-    """A function as an argument of ``jit``: its bound arrays traced where it is a ``jax.tree_util.Partial``."""
-    if function is None or isinstance(function, jax.tree_util.Partial):
-        return function
-    return jax.tree_util.Partial(function)
+    if isinstance(function, jax.tree_util.Partial):
+        return jax.tree_util.Partial(known(argument, function.func), *function.args, **function.keywords)
+    return jax.tree_util.Partial(known(argument, function))
 
 
 def logits(predict: Any, image: Image) -> Logits:
@@ -82,20 +100,24 @@ def logits(predict: Any, image: Image) -> Logits:
     return _numerics.accumulate(predict(image[None])[0])
 
 
-def top(predict: Any, image: Image, target: Any) -> Any:
+def top(predict: Any, image: Image, target: Any, probability: answers.Probability = None) -> Any:
     """The class that is judged: as given, or the image's top class."""
-    return jnp.argmax(logits(predict, image)) if target is None else target
+    return answers.top(logits(predict, image), probability) if target is None else target
 
 
-def output(predict: Any, target: Any, softmax: bool) -> Callable[[Image], Scalar]:
+def output(predict: Any, target: Any, probability: answers.Probability) -> Callable[[Image], Scalar]:
     """One image to the class's probability, or to its logit; NaN for a class that the model does not have."""
-    scale = jax.nn.softmax if softmax else lambda values: values
-    return lambda image: scale(logits(predict, image)).at[target].get(mode="fill", fill_value=jnp.nan)
+    return lambda image: of_class(logits(predict, image), target, probability)
+
+
+def of_class(values: Logits, target: Any, probability: answers.Probability) -> Scalar:
+    """The class's probability, or its logit; NaN for a class that the model does not have."""
+    return answers.by_class(values, probability).at[target].get(mode="fill", fill_value=jnp.nan)
 
 
 def answer(values: Logits) -> Any:
-    """The class with the largest logit; -1, which is no class, where a logit is not finite."""
-    return jnp.where(jnp.isfinite(values).all(), jnp.argmax(values), -1)
+    """The top class; -1, which is no class, where a logit is not finite."""
+    return jnp.where(jnp.isfinite(values).all(), answers.top(values), -1)
 
 
 def over_samples(function: Callable[[Any], Any], samples: int, block: int, origins: Any, needed: Any = None) -> Any:

@@ -5,11 +5,19 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from egcam_jax.metrics._scale import Size
+
 FAMILIES = ("faithfulness", "robustness", "complexity", "localisation", "randomisation", "cost")
 """What a metric can measure."""
 
-NEEDS = ("saliency", "predict", "explain", "params", "mask", "key", "batch")
-"""What a metric can take; with ``"batch"`` it compares the images of a batch, and has no value for one alone."""
+NEEDS = ("saliency", "predict", "explain", "params", "mask", "key", "batch", "mosaic")
+"""What a metric can take.
+
+With ``"batch"`` it compares the images of a batch, and has no value for one alone. With ``"mosaic"`` the mask is a cell
+of a mosaic.
+"""
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,13 +27,20 @@ class Metric:
     Attributes:
         name: As in ``METRICS`` and ``egcam_jax.metrics``.
         function: The metric itself.
-        family: What it measures, one of ``FAMILIES``.
+        family: What it measures, one of ``FAMILIES``; with ``"cost"`` it measures the method and not the map.
         higher_is_better: Its direction.
         needs: What it takes, of ``NEEDS``.
-        undefined: When its value is NaN, in a few words; empty where it never is.
+        source: The publication.
         paper: The options of the Expected Grad-CAM paper's experiments, as far as it names them: pass them as
             ``metrics.f(..., **METRICS["f"].paper)``.
-        source: The publication.
+        scaled: Options whose default is ``None`` and follows the image's size: each with the function that gives the
+            value, as ``METRICS["top_k_intersection"].scaled["k"](224, 224)`` gives 1000.
+        undefined: When its value is NaN, in a few words; empty where it never is.
+        unit: Of the value; empty for a number without one.
+        curve: What the horizontal axis of ``Score.curve`` is, where the curve is to be kept and drawn; else empty.
+        difference: The two metrics whose difference it is, with the same options; else empty.
+        segments: Whether it takes ``segments``, which the host finds once for all maps of an image.
+        left_out: Why a run of all metrics leaves it out; empty where it takes part.
     """
 
     name: str
@@ -33,9 +48,15 @@ class Metric:
     family: str
     higher_is_better: bool
     needs: frozenset[str]
-    undefined: str
-    paper: Mapping[str, Any]
     source: str
+    paper: Mapping[str, Any]
+    scaled: Mapping[str, Size]
+    undefined: str = ""
+    unit: str = ""
+    curve: str = ""
+    difference: tuple[str, ...] = ()
+    segments: bool = False
+    left_out: str = ""
 
 
 _METRICS: dict[str, Metric] = {}
@@ -50,14 +71,17 @@ def metric(
     higher_is_better: bool,
     needs: tuple[str, ...],
     source: str,
-    undefined: str = "",
-    paper: Mapping[str, Any] = MappingProxyType({}),
+    paper: Mapping[str, Any] = _NOTHING,
+    scaled: Mapping[str, Size] = _NOTHING,
+    **others: Any,
 ) -> Callable[..., Any]:
-    """Register a function under its own name."""
+    """Register a function under its own name; the arguments are the fields of ``Metric``."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        name, fixed = function.__name__, MappingProxyType(dict(paper))
-        _METRICS[name] = Metric(name, function, family, higher_is_better, frozenset(needs), undefined, fixed, source)
+        name, fixed, sizes = function.__name__, MappingProxyType(dict(paper)), MappingProxyType(dict(scaled))
+        _METRICS[name] = Metric(
+            name, function, family, higher_is_better, frozenset(needs), source, fixed, sizes, **others
+        )
         return function
 
     return register

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from egcam_jax._types import Image
-from egcam_jax.metrics import _program
+from egcam_jax.metrics import _program, _scale
 
 MODES = ("definition", "quantus", "quantus_0_4_4")
 """The published definition, and the two generations of Quantus that give different numbers: 0.6, and 0.4.4."""
@@ -44,9 +45,40 @@ def ordered(saliency: Float[Array, "H W"]) -> Bool[Array, ""]:
     return jnp.isfinite(saliency).all() & (saliency.max() > saliency.min())
 
 
-def count(pixels: int, step: int) -> int:
-    """How many steps of so many pixels there are, the last of them perhaps of fewer."""
-    return math.ceil(pixels / step)
+def count(units: int, step: int) -> int:
+    """How many steps of so many pixels, or other units, there are, the last of them perhaps of fewer."""
+    return math.ceil(units / step)
+
+
+def units(shape: tuple[int, ...], mode: str) -> int:
+    """How many units an image of shape ``(H, W, C)`` has, as in ``unit_ranks``."""
+    height, width, channels = shape
+    return height * width * (channels if mode == "quantus" else 1)
+
+
+def size(step: Any, shape: tuple[int, ...], mode: str = "definition") -> int:
+    """Units in a step, checked: by default the 224th part of the image, or the reference's 1 in its modes.
+
+    Raises:
+        ValueError: One step would replace the whole image, so that every map had the same value.
+    """
+    if step is None:
+        return _scale.step(*shape[:2]) if mode == "definition" else 1
+    step, whole = _scale.resolve("step", step, _scale.step, shape[:2]), units(shape, mode)
+    if step >= whole:
+        raise ValueError(
+            f"step must be less than {whole}, what the image has in all: with one step every map has the same value; "
+            f"got {step}. Leave step out for about 224 steps."
+        )
+    return step
+
+
+def widths(units: int, step: int, *, equal: bool) -> Float[np.ndarray, " T"]:
+    """How wide each step is under a curve: 1, or for a last step of fewer units its share of one, unless ``equal``."""
+    wide = np.ones(count(units, step), np.float32)
+    if not equal and units % step:
+        wide[-1] = units % step / step
+    return wide
 
 
 def replacement_curve(
@@ -75,6 +107,11 @@ def replacement_curve(
     return _program.over_samples(lambda number: score(replaced(number)), points, block, tuple(stages))
 
 
-def area(curve: Float[Array, " T"]) -> Float[Array, ""]:
-    """Area under a curve over [0, 1], by the trapezoid rule."""
-    return (curve.sum() - (curve[0] + curve[-1]) / 2) / (len(curve) - 1)
+def area(curve: Float[Array, " T"], wide: Float[np.ndarray, " intervals"]) -> Float[Array, ""]:
+    """Area under a curve by the trapezoid rule, between points that are so far apart."""
+    return (wide * (curve[:-1] + curve[1:])).sum() / 2
+
+
+def mean_height(curve: Float[Array, " T"], wide: Float[np.ndarray, " intervals"]) -> Float[Array, ""]:
+    """The area relative to the whole width, as if the curve went from 0 to 1."""
+    return area(curve, wide) / wide.sum()

@@ -4,7 +4,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics
+from egcam_jax import _checks, _numerics, answers
+from egcam_jax._types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -16,6 +17,7 @@ from egcam_jax.metrics._score import Score
     higher_is_better=False,
     needs=("saliency", "predict"),
     undefined="the map is not finite; or, relatively, the baseline has the image's score",
+    left_out="maps scaled to [0, 1] do not add up to a score",
     source="Sundararajan et al., Axiomatic Attribution for Deep Networks, ICML 2017",
 )
 def completeness_gap(
@@ -25,8 +27,9 @@ def completeness_gap(
     target: Any = None,
     *,
     baseline: Any = "black",
-    softmax: bool = False,
+    probability: answers.Probability = None,
     relative: bool = False,
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Distance of the map's sum from the difference that it should explain: ``|sum a - (f(x) - f(baseline))|``.
@@ -40,8 +43,11 @@ def completeness_gap(
         saliency: ``(B, H, W)`` or ``(H, W)``.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
         baseline: As for ``pixel_flipping``.
-        softmax: Use the class's probability instead of its logit.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
         relative: Divide by ``|f(x) - f(baseline)|``.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images in one pass through the network; 32 by default.
 
     Returns:
@@ -54,7 +60,7 @@ def completeness_gap(
 
     Source: Sundararajan et al., 2017.
     """
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     return _program.run(
         _one,
         (predict,),
@@ -62,13 +68,14 @@ def completeness_gap(
         chunk_size=chunk_size,
         evaluations=2 + (target is None),
         baseline=_baselines.checked(baseline, checked.batch.x),
-        softmax=_checks.flag("softmax", softmax),
+        probability=answers.checked(probability, optional=True),
         relative=_checks.flag("relative", relative),
     )
 
 
-def _one(subject: Subject, predict: Any, *, block: int, baseline: Any, softmax: bool, relative: bool) -> Score:
-    score = _program.output(predict, _program.top(predict, subject.x, subject.target), softmax)
+def _one(subject: Subject, predict: Any, *, block: int, baseline: Any, probability: Any, relative: bool) -> Score:
+    target = _program.top(predict, subject.x, subject.target, probability)
+    score = _program.output(predict, target, probability)
     difference = score(subject.x) - score(_baselines.of(subject.x, baseline))
     gap = jnp.abs(subject.saliency.sum() - difference)
     return Score(_numerics.divide(gap, jnp.abs(difference), jnp.nan) if relative else gap)

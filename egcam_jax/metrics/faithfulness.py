@@ -5,8 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks
-from egcam_jax.metrics import _baselines, _inputs, _program, _similarity, _steps
+from egcam_jax import _checks, answers
+from egcam_jax._types import Context
+from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _similarity, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -17,6 +18,7 @@ from egcam_jax.metrics._score import Score
     higher_is_better=True,
     needs=("saliency", "predict"),
     undefined=f"{_steps.UNORDERED}; or no step changes the score",
+    scaled={"step": _scale.step},
     source="Alvarez-Melis and Jaakkola, Towards Robust Interpretability with Self-Explaining Networks, NeurIPS 2018",
 )
 def faithfulness_estimate(
@@ -25,11 +27,12 @@ def faithfulness_estimate(
     saliency: Any,
     target: Any = None,
     *,
-    step: int = 1,
+    step: int | None = None,
     baseline: Any = "black",
-    softmax: bool = False,
+    probability: answers.Probability = None,
     similarity: str = "pearson",
     mode: str = "definition",
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Correlate the relevance of groups of pixels with what the class's score loses without them.
@@ -42,29 +45,34 @@ def faithfulness_estimate(
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; its positive scale does not count.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
-        step: Pixels in a group. Every group takes a pass: 1, the reference's default, takes one for each pixel.
+        step: Pixels in a group; every group takes a pass. By default ``ceil(H W / 224)``, so that an image of any size
+            has about 224 groups; in the modes of Quantus its own default, 1.
         baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
             an array that broadcasts to one image, in the units of ``x``.
-        softmax: Use the class's probability instead of its logit.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
         similarity: ``"pearson"`` or ``"spearman"``.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times groups in one pass through the network; 32 by default.
 
     Returns:
         ``Score`` of value ``(B,)`` in [-1, 1], higher is better, and curve ``(B, T)``, what each group's loss costs.
 
     Raises:
-        ValueError: For shapes that do not fit, or an unknown word.
+        ValueError: For shapes that do not fit, an unknown word, or a step as large as the image.
 
     Quantus: 0.4.4 takes pixels, as here; ``mode="quantus"`` takes single channels, ``H W C`` of them, as 0.6 does. Both
     say Spearman and compute Pearson. Ties come in an order of the machine there, and in row-major order here.
 
     Source: Alvarez-Melis and Jaakkola, 2018.
     """
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     _checks.one_of("mode", mode, _steps.MODES)
-    units = checked.batch.saliency[0].size * (checked.batch.x.shape[-1] if mode == "quantus" else 1)
-    steps = _steps.count(units, _checks.count("step", step))
+    shape = checked.batch.x.shape[1:]
+    step = _steps.size(step, shape, mode)
+    steps = _steps.count(_steps.units(shape, mode), step)
     return _program.run(
         _one,
         (predict,),
@@ -74,17 +82,26 @@ def faithfulness_estimate(
         evaluations=steps + 1 + (target is None),
         step=step,
         baseline=_baselines.checked(baseline, checked.batch.x),
-        softmax=_checks.flag("softmax", softmax),
+        probability=answers.checked(probability, optional=True),
         similarity=_similarity.checked(similarity),
         mode=mode,
     )
 
 
 def _one(
-    subject: Subject, predict: Any, *, block: int, step: int, baseline: Any, softmax: bool, similarity: str, mode: str
+    subject: Subject,
+    predict: Any,
+    *,
+    block: int,
+    step: int,
+    baseline: Any,
+    probability: Any,
+    similarity: str,
+    mode: str,
 ) -> Score:
     x, saliency = subject.x, subject.saliency
-    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    target = _program.top(predict, x, subject.target, probability)
+    score = _program.output(predict, target, probability)
     group = _steps.unit_ranks(saliency, x.shape[-1], mode) // step
     steps = _steps.count(group.size, step)
     replaced = _baselines.of(x, baseline)

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from egcam_jax import _checks, _numerics
-from egcam_jax._types import Image, Map, Scalar
-from egcam_jax.metrics import _baselines, _inputs, _program, _steps
+from egcam_jax import _checks, _numerics, answers
+from egcam_jax._types import Context, Image, Map, Scalar
+from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -19,6 +19,8 @@ PERTURBATIONS = ("gaussian", "squares", "blocks")
 
 SCALES = ("none", "optimal")
 """The map as it comes, or times the factor that fits best."""
+_QUANTUS_PATCH = 4
+"""Side of the blocks of Quantus, unless told otherwise."""
 
 
 @metric(
@@ -27,6 +29,7 @@ SCALES = ("none", "optimal")
     needs=("saliency", "predict", "key"),
     undefined="the map is not finite, or zero everywhere where its scale is fitted",
     paper={"mode": "quantus_0_4_4", "patch_size": 56},
+    scaled={"patch_size": _scale.patch},
     source="Yeh et al., On the (In)fidelity and Sensitivity of Explanations, NeurIPS 2019",
 )
 def infidelity(
@@ -39,13 +42,14 @@ def infidelity(
     perturbation: str = "gaussian",
     num_samples: int = 200,
     noise_std: float = 0.2,
-    patch_size: int = 4,
+    patch_size: int | None = None,
     baseline: Any = "black",
     perturbations: Any = None,
     scale: str = "none",
-    softmax: bool = False,
+    probability: answers.Probability = None,
     mode: str = "definition",
     index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Mean squared difference of what a map foretells of a perturbation, and what the class's score does.
@@ -63,15 +67,19 @@ def infidelity(
             ``patch_size``, without a key.
         num_samples: S, of random ones.
         noise_std: In the units of ``x``.
-        patch_size: In pixels.
+        patch_size: In pixels. By default a quarter of the image's shorter side, as the paper's 56 are of 224; in the
+            modes of Quantus its own default, 4.
         baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
             an array that broadcasts to one image, in the units of ``x``.
         perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, the I themselves, in place of a key.
         scale: ``"none"``, b = 1; or ``"optimal"``, the b that makes the value least, so that the map's scale does not
             count.
-        softmax: Use the class's probability instead of its logit.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``; the latter two take blocks, and no key.
         index: The first image's index in the whole, or one for each.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times perturbations in one pass through the network; 32 by default.
 
     Returns:
@@ -86,11 +94,12 @@ def infidelity(
 
     Source: Yeh et al., 2019.
     """
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     _checks.one_of("perturbation", perturbation, PERTURBATIONS)
     _checks.one_of("mode", mode, _steps.MODES)
-    _checks.count("patch_size", patch_size)
     height, width = checked.batch.saliency.shape[1:]
+    own = _scale.patch if mode == "definition" else lambda height, width: _QUANTUS_PATCH
+    patch_size = _scale.resolve("patch_size", patch_size, own, (height, width))
     if mode != "definition":
         _check_blocks(height, width, patch_size, baseline, perturbations, mode)
     if mode != "definition" or (perturbation == "blocks" and perturbations is None):
@@ -113,7 +122,7 @@ def infidelity(
         patch_size=patch_size,
         baseline=_baselines.checked(baseline, checked.batch.x),
         scale=_checks.one_of("scale", scale, SCALES),
-        softmax=_checks.flag("softmax", softmax),
+        probability=answers.checked(probability, optional=True),
         mode=mode,
     )
 
@@ -143,13 +152,14 @@ def _one(
     patch_size: int,
     baseline: Any,
     scale: str,
-    softmax: bool,
+    probability: Any,
     mode: str,
 ) -> Score:
     x, saliency = _numerics.accumulate(subject.x), subject.saliency
     if scale == "optimal":
         saliency = _numerics.normalized(saliency)  # its scale does not count, and its squares are finite
-    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    target = _program.top(predict, x, subject.target, probability)
+    score = _program.output(predict, target, probability)
     foretell = _columns_with_rows if mode == "quantus_0_4_4" else _inner_product
     removed: Callable[[Any], Image]
     if perturbation == "blocks":

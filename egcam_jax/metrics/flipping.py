@@ -4,8 +4,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _checks
-from egcam_jax.metrics import _baselines, _inputs, _program, _steps
+from egcam_jax import _checks, answers
+from egcam_jax._types import Context
+from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -17,6 +18,7 @@ from egcam_jax.metrics._score import Score
     needs=("saliency", "predict"),
     undefined=_steps.UNORDERED,
     paper={"step": 224},
+    scaled={"step": _scale.step},
     source="Bach et al., On Pixel-Wise Explanations by Layer-Wise Relevance Propagation, PLOS ONE 2015",
 )
 def pixel_flipping(
@@ -25,51 +27,56 @@ def pixel_flipping(
     saliency: Any,
     target: Any = None,
     *,
-    step: int = 1,
+    step: int | None = None,
     baseline: Any = "black",
-    softmax: bool = True,
+    probability: answers.Probability = "softmax",
     normalize: bool = False,
     include_start: bool = False,
     mode: str = "definition",
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Area under the class's score as pixels are replaced by the baseline, ``step`` at a time, most relevant first.
 
-    By the trapezoid rule over the numbers of the steps: in ``[0, T - 1]`` for T steps.
+    By the trapezoid rule over the T steps, each 1 wide, and the last ``r / step`` where only r pixels are left for it:
+    in ``[0, T - 1]``, where the curve begins after the first step.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; only its order counts.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
-        step: Pixels that are replaced at a time. Every step takes a pass: 1, the reference's default, takes one for
-            each pixel.
+        step: Pixels that are replaced at a time; every step takes a pass. By default ``ceil(H W / 224)``, so that an
+            image of any size takes about 224 steps; in the modes of Quantus its own default, 1.
         baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
             an array that broadcasts to one image, in the units of ``x``.
-        softmax: Use the class's probability; ``False`` its logit.
-        normalize: Divide by the number of intervals, so that the area is a mean height.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
+        normalize: Divide by the width of the whole curve, so that the area is a mean height.
         include_start: Let the curve begin with the image itself; the reference leaves that out.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times steps in one pass through the network; 32 by default.
 
     Returns:
         ``Score`` of value ``(B,)``, lower is better, and curve ``(B, T)``, or ``(B, T + 1)`` with the start.
 
     Raises:
-        ValueError: For shapes that do not fit, an unknown word, or fewer than two points.
+        ValueError: For shapes that do not fit, an unknown word, or a step as large as the image.
 
     Quantus: both generations take ``"mean"`` of what is left of the image at each step, and here it is the image's own.
-    ``mode="quantus_0_4_4"`` does that; ``mode="quantus"`` moreover takes single channels, ``H W C`` of them, as 0.6.
+    ``mode="quantus_0_4_4"`` does that, and gives a last step of fewer pixels the width of the others;
+    ``mode="quantus"`` moreover takes single channels, ``H W C`` of them, as 0.6.
 
     Source: Bach et al., 2015; the area is Quantus's.
     """
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     _checks.one_of("mode", mode, _steps.MODES)
-    units = checked.batch.saliency[0].size * (checked.batch.x.shape[-1] if mode == "quantus" else 1)
+    shape = checked.batch.x.shape[1:]
+    step = _steps.size(step, shape, mode)
     first = 0 if _checks.flag("include_start", include_start) else 1
-    points = _steps.count(units, _checks.count("step", step)) + 1 - first
-    if points < 2:
-        raise ValueError(f"step must leave at least two points to the curve; {step} of {units} leaves {points}.")
+    points = _steps.count(_steps.units(shape, mode), step) + 1 - first
     return _program.run(
         _one,
         (predict,),
@@ -79,7 +86,7 @@ def pixel_flipping(
         evaluations=points + (target is None),
         step=step,
         baseline=_baselines.checked(baseline, checked.batch.x),
-        softmax=_checks.flag("softmax", softmax),
+        probability=answers.checked(probability, optional=True),
         normalize=_checks.flag("normalize", normalize),
         first=first,
         mode=mode,
@@ -93,15 +100,17 @@ def _one(
     block: int,
     step: int,
     baseline: Any,
-    softmax: bool,
+    probability: Any,
     normalize: bool,
     first: int,
     mode: str,
 ) -> Score:
     x, saliency = subject.x, subject.saliency
-    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    target = _program.top(predict, x, subject.target, probability)
+    score = _program.output(predict, target, probability)
     rank = _steps.unit_ranks(saliency, x.shape[-1], mode)
     finish = _baselines.replacing(x, baseline, rank // step, _steps.count(rank.size, step), drifts=mode != "definition")
     curve = _steps.replacement_curve(score, (x, finish), rank, step, block, first)
-    area = _steps.area(curve) * (1 if normalize else len(curve) - 1)
-    return Score(jnp.where(_steps.ordered(saliency), area, jnp.nan), curve)
+    area = _steps.mean_height if normalize else _steps.area
+    wide = _steps.widths(rank.size, step, equal=mode != "definition")[first:]
+    return Score(jnp.where(_steps.ordered(saliency), area(curve, wide), jnp.nan), curve)

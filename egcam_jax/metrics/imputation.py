@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from egcam_jax import _checks, _numerics
-from egcam_jax._types import Image
+from egcam_jax import _checks, _numerics, answers
+from egcam_jax._types import Context, Image
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -40,9 +40,10 @@ def road(
     most_relevant_first: bool = True,
     noise_std: float = 0.01,
     iterations: int | None = None,
-    probability: bool = False,
+    probability: answers.Probability = None,
     perturbations: Any = None,
     index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Remove and debias: share of the steps at which the model still gives the class, as more pixels are filled in.
@@ -62,9 +63,12 @@ def road(
         noise_std: In the units of ``x``.
         iterations: Of the solver, at most; twice the image's height and width by default, which holes as large as the
             image take. It stops where what is left of the equations' error is a millionth of what it was.
-        probability: Take the class's probability instead of whether it is the answer.
+        probability: Take the class's probability instead of whether it is the answer: ``"softmax"``, ``"sigmoid"`` or a
+            function of logits ``(b, classes)``. One logit has a sigmoid.
         perturbations: ``(1, H, W, C)`` or ``(B, 1, H, W, C)``, the noise itself, in place of a key.
         index: The first image's index in the whole, or one for each.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times steps in one pass through the network; 32 by default.
 
     Returns:
@@ -81,7 +85,7 @@ def road(
     """
     if not isinstance(percentages, tuple) or not percentages or not all(0 < share < 100 for share in percentages):
         raise ValueError(f"percentages must lie between 0 and 100, a tuple such as (10, 50); got {percentages!r}.")
-    checked = _inputs.drawn(_inputs.images_and_maps(x, saliency, target), "road", key, index, perturbations, 1)
+    checked = _inputs.drawn(_inputs.images_and_maps(x, saliency, target, context), "road", key, index, perturbations, 1)
     height, width = checked.batch.saliency[0].shape
     pixels, iterations = height * width, 2 * (height + width) if iterations is None else iterations
     return _program.run(
@@ -95,7 +99,7 @@ def road(
         most_relevant_first=_checks.flag("most_relevant_first", most_relevant_first),
         noise_std=float(_checks.number("noise_std", noise_std, low=0.0)),
         iterations=_checks.count("iterations", iterations),
-        probability=_checks.flag("probability", probability),
+        probability=answers.checked(probability, optional=True),
     )
 
 
@@ -144,20 +148,21 @@ def _one(
     most_relevant_first: bool,
     noise_std: Any,
     iterations: int,
-    probability: bool,
+    probability: Any,
 ) -> Score:
     x, saliency = _numerics.accumulate(subject.x), subject.saliency
-    target = _program.top(predict, x, subject.target)
+    target = _program.top(predict, x, subject.target, probability)
     rank = _steps.ranks(saliency if most_relevant_first else -saliency)
     noise = _inputs.perturbation(subject, 0, lambda key, shape: noise_std * jax.random.normal(key, shape))
 
     def sample(number: Any) -> Any:
         gone = rank < jnp.asarray(removed)[number]
         logits = _program.logits(predict, jnp.where(gone[..., None], impute(x, gone, iterations) + noise, x))
-        if probability:
-            return jax.nn.softmax(logits).at[target].get(mode="fill", fill_value=jnp.nan)
+        if probability is not None:
+            return _program.of_class(logits, target, probability)
         found = _program.answer(logits)
-        return jnp.where((found >= 0) & (target < len(logits)), (found == target).astype(logits.dtype), jnp.nan)
+        there = (found >= 0) & (target < answers.count(logits.size))
+        return jnp.where(there, (found == target).astype(logits.dtype), jnp.nan)
 
     curve = _program.over_samples(sample, len(removed), block, (x, saliency))
     return Score(jnp.where(_steps.ordered(saliency), curve.mean(), jnp.nan), curve)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from egcam_jax import _checks, _numerics
-from egcam_jax.metrics import _inputs, _program, _steps
+from egcam_jax.metrics import _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -93,15 +93,17 @@ def energy_pointing_game(saliency: Any, mask: Any) -> Score:
     higher_is_better=True,
     needs=_NEEDS,
     undefined=_NO_ORDER,
+    scaled={"k": _scale.top},
     source="Theiner et al., Interpretable Semantic Photo Geolocation, WACV 2022",
 )
-def top_k_intersection(saliency: Any, mask: Any, *, k: int = 1000, concept_influence: bool = False) -> Score:
+def top_k_intersection(saliency: Any, mask: Any, *, k: int | None = None, concept_influence: bool = False) -> Score:
     """Share of the map's k largest values that lie on the object: ``|top_k(a) and mask| / k``.
 
     Args:
         saliency: ``(B, H, W)`` or ``(H, W)``; only its order counts, ties in row-major order.
         mask: The same shape, true on the object.
-        k: How many values; an object of fewer pixels cannot reach 1.
+        k: How many values; an object of fewer pixels cannot reach 1. By default the share of the pixels that the
+            published 1000 are of 224 x 224, about 2 %, and at least one.
         concept_influence: Multiply by ``H W / |mask|``.
 
     Returns:
@@ -115,9 +117,12 @@ def top_k_intersection(saliency: Any, mask: Any, *, k: int = 1000, concept_influ
     Source: Theiner et al., 2022.
     """
     checked = _inputs.maps_and_masks(saliency, mask)
-    pixels = checked.batch.saliency[0].size
-    if _checks.count("k", k) > pixels:
-        raise ValueError(f"k must be at most the number of pixels, {pixels}; got {k}.")
+    shape = checked.batch.saliency.shape[1:]
+    k, pixels = _scale.resolve("k", k, _scale.top, shape), shape[0] * shape[1]
+    if k > pixels:
+        raise ValueError(
+            f"k must be at most the number of pixels, {pixels}; got {k}. Leave k out for {_scale.top(*shape)}."
+        )
     return _program.run(_top_k, (), checked, k=k, influence=_checks.flag("concept_influence", concept_influence))
 
 
@@ -150,15 +155,17 @@ def relevance_rank_accuracy(saliency: Any, mask: Any) -> Score:
     higher_is_better=True,
     needs=_NEEDS,
     undefined=_NO_ORDER,
+    scaled={"tolerance": _scale.tolerance},
     source="Zhang et al., Top-down Neural Attention by Excitation Backprop, IJCV 2018",
 )
-def pointing_game(saliency: Any, mask: Any, *, tolerance: int = 15) -> Score:
+def pointing_game(saliency: Any, mask: Any, *, tolerance: int | None = None) -> Score:
     """Whether the map's maximum lies on the object, or within a tolerance of it: 1 for a hit, 0 for a miss.
 
     Args:
         saliency: ``(B, H, W)`` or ``(H, W)``; any of several equal maxima may hit.
         mask: The same shape, true on the object.
-        tolerance: How far from the object a hit may be, in pixels.
+        tolerance: How far from the object a hit may be, in pixels. By default the share of the shorter side that 15
+            pixels are of 224, to the nearest pixel: 2 at 32 x 32.
 
     Returns:
         ``Score`` of value ``(B,)``; higher is better.
@@ -166,13 +173,14 @@ def pointing_game(saliency: Any, mask: Any, *, tolerance: int = 15) -> Score:
     Raises:
         ValueError: For shapes that do not fit, or a tolerance that is negative or no whole number.
 
-    Quantus: ``tolerance=0`` equals 0.4.4-0.6; the 15 pixels are the publication's, for images of about 500.
+    Quantus: ``tolerance=0`` equals 0.4.4-0.6. The publication has 15 pixels for images of about 500.
 
     Source: Zhang et al., 2018.
     """
-    if _checks.number("tolerance", tolerance, low=0.0) != 0:
-        _checks.count("tolerance", tolerance)
-    return _program.run(_pointing, (), _inputs.maps_and_masks(saliency, mask), tolerance=int(tolerance))
+    checked = _inputs.maps_and_masks(saliency, mask)
+    if tolerance is None or _checks.number("tolerance", tolerance, low=0.0) != 0:
+        tolerance = _scale.resolve("tolerance", tolerance, _scale.tolerance, checked.batch.saliency.shape[1:])
+    return _program.run(_pointing, (), checked, tolerance=int(tolerance))
 
 
 def _mass(subject: Subject, *, block: int, kind: str, weighted: bool) -> Score:

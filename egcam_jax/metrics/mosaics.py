@@ -63,7 +63,7 @@ def mosaic(images: Any, *, columns: int = 2, shrink: bool = True) -> Mosaic:
 @metric(
     family="localisation",
     higher_is_better=True,
-    needs=("saliency", "mask"),
+    needs=("saliency", "mask", "mosaic"),
     undefined="the mask is empty, or the map has no positive mass",
     source="Bohle et al., Convolutional Dynamic Alignment Networks for Interpretable Classifications, CVPR 2021",
 )

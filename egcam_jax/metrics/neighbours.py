@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from egcam_jax import _checks, _numerics, compilation
-from egcam_jax._types import Scalar
+from egcam_jax._types import Context, Scalar
 from egcam_jax.metrics import _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -32,6 +32,7 @@ def sufficiency(
     normalize: bool = True,
     absolute: bool = True,
     strict: bool = False,
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Share of the images with a similar map to which the model gives the same answer.
@@ -51,6 +52,8 @@ def sufficiency(
         absolute: Drop the maps' signs.
         strict: As the reference does: a pixel that is the same in all maps makes all distances undefined and every
             value 0, and an image without neighbours has 0. By default such pixels are left out, and the value is NaN.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images in one pass through the network; 32 by default.
 
     Returns:
@@ -64,7 +67,7 @@ def sufficiency(
 
     Source: Dasgupta et al., 2022; the distances are Quantus's.
     """
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     if checked.single or len(checked.batch.x) < 2:
         raise ValueError(f"x must be a batch of at least two images, which are compared; got shape {jnp.shape(x)}.")
     _checks.number("threshold", threshold, low=0.0)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from egcam_jax import _checks, _numerics
+from egcam_jax import _checks, _numerics, answers
+from egcam_jax._types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -22,6 +23,7 @@ _ROUNDED_TO = 32
     higher_is_better=True,
     needs=("saliency", "predict"),
     undefined="all segments have the same mean saliency, or there are fewer than two; or the class's score is 0",
+    segments=True,
     source="Rieger and Hansen, IROF: a low resource evaluation metric for explanation methods, 2020",
 )
 def irof(
@@ -33,14 +35,16 @@ def irof(
     segments: Any = None,
     num_segments: int | None = None,
     baseline: Any = None,
-    softmax: bool = True,
+    probability: answers.Probability = "softmax",
     mode: str = "definition",
+    context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
     """Area over the class's score, relative to the image's, as its segments are replaced, most relevant first.
 
     A segment's relevance is its mean saliency. With ``c_l = f(x_l) / f(x)`` for l of L segments replaced, it is
-    ``1 - ((c_0 + c_L) / 2 + c_1 + ... + c_{L-1}) / L``, the area over the curve on [0, 1].
+    ``1 - ((c_0 + c_L) / 2 + c_1 + ... + c_{L-1}) / L``, the area over the curve on [0, 1]. As published, each segment
+    counts the same, however many pixels it has.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
@@ -48,12 +52,16 @@ def irof(
         saliency: ``(B, H, W)`` or ``(H, W)``; its positive scale does not count.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
         segments: ``(B, H, W)`` or ``(H, W)`` labels from 0; by default those of ``skimage.segmentation.slic`` with its
-            own defaults, about 100, found on the host and different from release to release of scikit-image.
+            own defaults, about 100 at any size of the image, found on the host and different from release to release of
+            scikit-image. Images that do not have three channels are segmented by the lightness of each channel.
         num_segments: Room for so many of them, known before compilation; needed only where the labels are traced.
         baseline: ``"mean_colour"`` (the default), ``"mean"``, ``"black"`` or ``"white"`` of the image itself, a number,
             or an array that broadcasts to one image, in the units of ``x``.
-        softmax: Use the class's probability; ``False`` its logit.
+        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``, which are the same.
+        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
+            ``predict(x, context)``, every copy of an image with the image's own row.
         chunk_size: Images times segments in one pass through the network; 32 by default.
 
     Returns:
@@ -70,7 +78,7 @@ def irof(
 
     Source: Rieger and Hansen, 2020.
     """
-    checked = _inputs.images_and_maps(x, saliency, target)
+    checked = _inputs.images_and_maps(x, saliency, target, context)
     if _checks.one_of("mode", mode, ("definition", "quantus", "quantus_0_4_4")) == "quantus_0_4_4":
         mode = "quantus"  # of which 0.6 has no answer for images with channels
     labels = slic(checked.batch.x) if segments is None else _labels(segments, checked)
@@ -86,23 +94,43 @@ def irof(
         evaluations=room + 1 + (target is None),
         room=room,
         baseline=_baselines.checked(baseline, checked.batch.x),
-        softmax=_checks.flag("softmax", softmax),
+        probability=answers.checked(probability, optional=True),
         mode=mode,
     )
 
 
 def slic(x: Any) -> Int[Array, "b H W"]:
-    """The segments of ``(B, H, W, C)`` images by ``skimage.segmentation.slic``, with its own defaults, on the host."""
+    """The segments of ``(B, H, W, C)`` images by ``skimage.segmentation.slic``, with its own defaults, on the host.
+
+    Three channels are compared as colours, in Lab. Any other number is compared by the lightness of each channel, so
+    that equal channels, and one alone, have the segments of the grey picture in three channels.
+
+    Raises:
+        ValueError: ``x`` is traced.
+        ImportError: There is no scikit-image.
+    """
     if not _checks.concrete(x):
         raise ValueError("segments is None, but x is traced, and segments are found on the host: pass segments.")
     try:
-        from skimage import segmentation
+        from skimage import color, segmentation
     except ImportError as error:
         raise ImportError(
             'irof finds segments with scikit-image: pip install "egcam_jax[cli]", or pass segments.'
         ) from (error)
-    images = np.asarray(x, np.float64)
-    return jnp.asarray(np.stack([segmentation.slic(image, start_label=0) for image in images]))
+
+    def segment(image: np.ndarray) -> np.ndarray:
+        channels = image.shape[-1]
+        if channels == 1:
+            image, channels = np.repeat(image, 3, axis=-1), 3
+        if channels == 3:
+            return segmentation.slic(image, start_label=0)
+        # The compactness of slic, 10, is made for Lab, where black and white are 100 apart: for a range of 1 it is 0.1.
+        # slic sums the squared differences of the channels, so the root of their number makes a mean of the sum.
+        grey = (image - image.min()) / (np.ptp(image) or 1)
+        lightness = color.rgb2lab(np.repeat(grey[..., None], 3, axis=-1))[..., 0] / 100
+        return segmentation.slic(lightness, compactness=0.1 * channels**0.5, convert2lab=False, start_label=0)
+
+    return jnp.asarray(np.stack([segment(image) for image in np.asarray(x, np.float64)]))
 
 
 def _labels(segments: Any, checked: _inputs.Checked) -> Int[Array, "b H W"]:
@@ -133,9 +161,10 @@ def _room(labels: Any, num_segments: int | None) -> int:
     return num_segments
 
 
-def _one(subject: Subject, predict: Any, *, block: int, room: int, baseline: Any, softmax: bool, mode: str) -> Score:
+def _one(subject: Subject, predict: Any, *, block: int, room: int, baseline: Any, probability: Any, mode: str) -> Score:
     x, saliency, labels = subject.x, subject.saliency, subject.segments
-    score = _program.output(predict, _program.top(predict, x, subject.target), softmax)
+    target = _program.top(predict, x, subject.target, probability)
+    score = _program.output(predict, target, probability)
     pixels = jax.ops.segment_sum(jnp.ones(labels.size), labels.ravel(), room)
     relevance = _numerics.divide(jax.ops.segment_sum(saliency.ravel(), labels.ravel(), room), pixels)
     rank = _steps.ranks(jnp.where(pixels > 0, relevance, -jnp.inf))[labels]

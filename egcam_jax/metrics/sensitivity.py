@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from egcam_jax import _checks, _numerics
-from egcam_jax._types import Scalar
+from egcam_jax._types import Context, Scalar
 from egcam_jax.metrics import _copies
 from egcam_jax.metrics._copies import Asked, Copy
 from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
@@ -43,6 +43,7 @@ def local_lipschitz(
     normalize: bool = True,
     nan_on_change: bool = False,
     index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
     """Estimate the Lipschitz constant of the map around the image.
@@ -50,25 +51,31 @@ def local_lipschitz(
     ``max_s ||a(x) - a(x + d_s)|| / (||d_s|| + 1e-10)`` with ``d_s ~ N(0, noise_std^2)`` and Euclidean norms.
 
     Args:
-        explain: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, h, w)`` maps. Keep one function object, with
-            arrays bound by ``jax.tree_util.Partial``::
+        explain: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, h, w)`` maps. One that draws samples must also
+            have an argument ``index``, the images' ``(b,)`` indices, and hand it on: the map that is judged is then
+            the one that ``egcam_jax.explain`` gives for these indices. Keep one function object, with arrays bound by
+            ``jax.tree_util.Partial``::
 
-                def saliency(params, refs, key, x, target):
-                    return egcam_jax.explain(params, apply_fn, x, refs, key, target=target).saliency
+                def saliency(params, refs, key, x, target, index):
+                    return egcam_jax.explain(params, apply_fn, x, refs, key, target=target, index=index).saliency
 
                 explain = jax.tree_util.Partial(saliency, params, refs, key)
 
-            It is called on single images under ``vmap``, so that it draws the same for every copy.
+            It is called on single images under ``vmap``. An image and its copies have the same index, and so the same
+            draws.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         key: For the noise; each image's own is folded from its index.
         target: ``(B,)`` classes or one, the same for an image and its copies; ``None`` each image's top class.
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; needed for ``target=None`` and ``nan_on_change``.
+            With a context ``predict(x, context)``.
         num_samples: S, the copies of each image.
         noise_std: In the units of ``x``.
         perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, what is added to ``x``, in place of a key.
         normalize: Divide each map by its largest absolute value; zeros stay zeros.
         nan_on_change: Make an image NaN where a copy has another top class.
-        index: The first image's index in the whole, or one for each.
+        index: The first image's index in the whole, or one for each, as it was given to ``egcam_jax.explain``.
+        context: What the model takes beside the images, a pytree of arrays with one row for each image. ``explain``
+            must then have an argument ``context`` too; a copy goes with the row of its image.
         chunk_size: Images times copies in one pass, each of which takes what ``explain`` takes for one image.
 
     Returns:
@@ -76,13 +83,15 @@ def local_lipschitz(
 
     Raises:
         ValueError: For shapes that do not fit, or neither ``target`` nor ``predict``.
+        TypeError: ``explain`` draws and has no argument ``index``, or there is a context and it has no argument
+            ``context``.
 
     Quantus: 0.4.4 divides the maps of the copies, and 0.6 all maps, by the maximum over their batch instead; equal
     for maps that come with a maximum of 1, and for ``normalize=False``.
 
     Source: Alvarez-Melis and Jaakkola, 2018.
     """
-    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, context, chunk_size)
     options = _options(normalize, noise_std=noise_std)
     return _copies.run(_lipschitz, "local_lipschitz", explain, x, key, asked, **options)
 
@@ -101,6 +110,7 @@ def max_sensitivity(
     normalize: bool = False,
     nan_on_change: bool = False,
     index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
     """Take the largest relative change of the map: ``max_s ||a(x) - a(x + d_s)|| / ||a(x)||``.
@@ -120,7 +130,7 @@ def max_sensitivity(
 
     Source: Yeh et al., 2019, whose code divides by the size of the map; their equation does not.
     """
-    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, context, chunk_size)
     options = _options(normalize, radius=radius)
     return _copies.run(_sensitivity, "max_sensitivity", explain, x, key, asked, worst=True, **options)
 
@@ -139,6 +149,7 @@ def avg_sensitivity(
     normalize: bool = False,
     nan_on_change: bool = False,
     index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
     """Take the mean relative change of the map, ``mean_s ||a(x) - a(x + d_s)|| / ||a(x)||``.
@@ -149,7 +160,7 @@ def avg_sensitivity(
 
     Source: Yeh et al., 2019, for the changes; Bhatt et al., 2020, for their mean.
     """
-    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, context, chunk_size)
     options = _options(normalize, radius=radius)
     return _copies.run(_sensitivity, "avg_sensitivity", explain, x, key, asked, worst=False, **options)
 

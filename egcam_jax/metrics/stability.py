@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from egcam_jax import _checks
-from egcam_jax._types import Scalar
+from egcam_jax._types import Context, Scalar
 from egcam_jax.metrics import _copies
 from egcam_jax.metrics._copies import Asked, Copy
 from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
@@ -42,6 +42,7 @@ def relative_input_stability(
     nan_on_change: bool = True,
     mode: str = "definition",
     index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
     """Relate the map's relative change to the image's.
@@ -52,11 +53,11 @@ def relative_input_stability(
 
     Args:
         explain: As for ``local_lipschitz``, as are ``x``, ``key``, ``target``, ``num_samples``, ``perturbations``,
-            ``index`` and ``chunk_size``.
+            ``index``, ``context`` and ``chunk_size``.
         x: Images.
         key: For the noise.
         target: Classes.
-        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits.
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; with a context ``predict(x, context)``.
         num_samples: S.
         low: The least that is added to an entry, in the units of ``x``; above 0, so the noise is one-sided, as in the
             reference.
@@ -67,6 +68,7 @@ def relative_input_stability(
             leaves such copies out of the neighbourhood: the largest of the curve's values that are not NaN.
         mode: ``"definition"``, or ``"quantus"``: there ``eps`` is added to divisors that are exactly 0, and no other.
         index: The images' place in the whole.
+        context: What model and explainer take beside the images.
         chunk_size: Images times copies in one pass.
 
     Returns:
@@ -80,7 +82,7 @@ def relative_input_stability(
 
     Source: Agarwal et al., 2022.
     """
-    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, context, chunk_size)
     options = _options(low, high, eps, mode)
     return _copies.run(_stability, "relative_input_stability", explain, x, key, asked, outputs=False, **options)
 
@@ -107,6 +109,7 @@ def relative_output_stability(
     nan_on_change: bool = True,
     mode: str = "definition",
     index: Any = 0,
+    context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
     """Relate the map's relative change to that of the logits.
@@ -123,7 +126,7 @@ def relative_output_stability(
     """
     if predict is None:
         raise ValueError("predict is None, but relative_output_stability compares logits: pass the model.")
-    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, chunk_size)
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, context, chunk_size)
     options = _options(low, high, eps, mode)
     return _copies.run(_stability, "relative_output_stability", explain, x, key, asked, outputs=True, **options)
 

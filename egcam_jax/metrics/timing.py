@@ -1,5 +1,6 @@
 """How long an explanation takes."""
 
+import functools
 import time
 from typing import Any
 
@@ -8,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from egcam_jax import _checks
-from egcam_jax.metrics import _inputs
+from egcam_jax._types import Context
+from egcam_jax.metrics import _functions, _inputs
+from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
@@ -18,16 +21,22 @@ from egcam_jax.metrics._score import Score
     higher_is_better=False,
     needs=("explain",),
     paper={"repeats": 100},
+    unit="seconds",
     source="Expected Grad-CAM, section 4: 100 explanations of single CIFAR-10 images",
 )
-def running_time(explain: Any, x: Any, *, target: Any = None, repeats: int = 10) -> Score:
+def running_time(
+    explain: Any, x: Any, *, target: Any = None, repeats: int = 10, index: Any = 0, context: Context = None
+) -> Score:
     """Measure the seconds that an explanation of one image takes, compiled before.
 
     Args:
-        explain: ``(1, H, W, C)`` images and ``(1,)`` classes to maps; ``jax.jit`` it, as it is to be used.
+        explain: ``(1, H, W, C)`` images and ``(1,)`` classes to maps, and ``index`` and ``context`` where it has
+            arguments of these names; ``jax.jit`` it, as it is to be used.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``; each is explained alone.
         target: ``(B,)`` classes or one; class 0 by default, since which it is does not change the work.
         repeats: How often each image is explained, after once for compilation.
+        index: The first image's index in the whole, or one for each.
+        context: What the model takes beside the images.
 
     Returns:
         ``Score`` of value ``(B,)``, the median seconds, lower is better, and curve ``(B, repeats)``, each time. On
@@ -40,26 +49,26 @@ def running_time(explain: Any, x: Any, *, target: Any = None, repeats: int = 10)
 
     Source: the Expected Grad-CAM paper's R.T., a mean; the curve's mean is that.
     """
-    checked = _inputs.images(x, target)
+    checked = _inputs.indexed(_inputs.images(x, target, context), index)
     if not _checks.concrete(checked.batch.x):
         raise ValueError(
             "x is traced, and running_time measures what happens outside a compiled program: call it there."
         )
-    _checks.count("repeats", repeats)
-    classes = checked.batch.target
-    classes = jnp.zeros(len(checked.batch.x), jnp.int32) if classes is None else classes
-    curve = np.stack(
-        [_times(explain, checked.batch.x[i : i + 1], classes[i : i + 1], repeats) for i in range(len(classes))]
-    )
+    repeats = _checks.count("repeats", repeats)
+    batch = checked.batch
+    batch = batch if batch.target is not None else batch._replace(target=jnp.zeros(len(batch.x), jnp.int32))
+    each = [jax.tree.map(lambda leaf, i=i: leaf[i], batch) for i in range(len(batch.x))]
+    curve = np.stack([_times(explain, subject, repeats) for subject in each])
     value = np.median(curve, axis=1)
     return Score(value[0], curve[0], repeats + 1) if checked.single else Score(value, curve, repeats + 1)
 
 
-def _times(explain: Any, x: Any, target: Any, repeats: int) -> np.ndarray:
-    jax.block_until_ready(explain(x, target))
+def _times(explain: Any, subject: Subject, repeats: int) -> np.ndarray:
+    ask = functools.partial(explain, subject.x[None], subject.target[None], **_functions.named(explain, subject))
+    jax.block_until_ready(ask())
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        jax.block_until_ready(explain(x, target))
+        jax.block_until_ready(ask())
         times.append(time.perf_counter() - start)
     return np.array(times)

@@ -101,6 +101,20 @@ class Stage(nn.Module):
         return x
 
 
+class Classifier(nn.Module):
+    """Fully connected layers with ReLU between them, by the names that torchvision's have."""
+
+    names: tuple[str, ...]
+    units: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "b n"]) -> Float[Array, "b classes"]:
+        """Logits of flattened features."""
+        for name, units in zip(self.names[:-1], self.units[:-1], strict=True):
+            x = nn.relu(nn.Dense(units, name=name)(x))
+        return nn.Dense(self.units[-1], name=self.names[-1])(x)
+
+
 def depthwise(x: Values, kernel: Float[Array, "k k 1 K"], stride: int) -> Values:
     """Filter each channel by itself, with TensorFlow's "SAME" padding, as a sum of shifted products.
 

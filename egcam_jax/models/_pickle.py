@@ -1,11 +1,10 @@
-"""A reader of the few pickle opcodes that ``torch.save`` writes.
+"""A pickle of tensors, read by Python's own unpickler and checked before any of it runs.
 
-A pickle is a program. Python's own unpickler runs all of it: attributes set on any object, calls, keys that
-take for ever to hash. This one has plain containers, numbers and strings, and of names only those it is given;
-an opcode that is not below is refused.
+A pickle is a program: it can call functions, set attributes on any object, fill memory by an index, and hash a nested
+key for ever. So each is looked through first. It may have only the opcodes of plain containers, numbers and strings;
+keys are strings or numbers. Then it is run with the names that the caller admits and with nothing else.
 """
 
-import dataclasses
 import io
 import pickle
 import pickletools
@@ -14,28 +13,71 @@ from typing import Any
 
 _MAX_OPCODES = 4 * 10**6
 _MAX_INTEGER = 2**127
-_MAX_KEY = 2**63
-_IGNORED = {"PROTO", "FRAME", "STOP"}
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-_NEW: Mapping[str, Callable[[], Any]] = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
-_STRINGS = {"BINUNICODE", "SHORT_BINUNICODE", "BINSTRING", "SHORT_BINSTRING"}
-_NUMBERS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT"}
-_PUTS = {"BINPUT", "LONG_BINPUT"}
-_GETS = {"BINGET", "LONG_BINGET"}
-_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_MARKED = (pickletools.markobject, pickletools.stackslice)
+_KEYS = {pickletools.pyunicode, pickletools.pybytes_or_str, pickletools.pyint, pickletools.pybool}
+_ADMITTED = """PROTO FRAME STOP NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 LONG4 BINFLOAT BINUNICODE
+SHORT_BINUNICODE BINSTRING SHORT_BINSTRING EMPTY_DICT EMPTY_LIST EMPTY_TUPLE MARK TUPLE TUPLE1 TUPLE2 TUPLE3 APPEND
+APPENDS SETITEM SETITEMS BINPUT LONG_BINPUT MEMOIZE BINGET LONG_BINGET GLOBAL STACK_GLOBAL REDUCE BUILD BINPERSID"""
+_OPCODES = frozenset(_ADMITTED.split())
 
 
 class TorchFileError(pickle.UnpicklingError, ValueError):
     """A file that is damaged, or that would do more than hold tensors."""
 
 
-@dataclasses.dataclass
-class _Machine:
-    names: Mapping[tuple[str, str], Any]
-    refer: Callable[[Any], Any]
-    stack: list[Any] = dataclasses.field(default_factory=list)
-    marks: list[int] = dataclasses.field(default_factory=list)
-    memo: dict[int, Any] = dataclasses.field(default_factory=dict)
+class Fixed:
+    """Base of all objects that a pickle may name or refer to: it cannot set their attributes."""
+
+    kind = ""
+
+    def __setstate__(self, state: Any) -> None:
+        """Refuse the opcode BUILD, the only one that sets attributes."""
+        raise TorchFileError(f"it changes a {self.kind or type(self).__name__}, and only a dict can be changed")
+
+
+class Function(Fixed):
+    """A function that a pickle may call, whatever the arguments."""
+
+    kind = "function"
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        """Wrap the function, so that no attribute of it can be set."""
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function."""
+        return self._function(*arguments)
+
+
+class OrderedDict(dict[str | int, Any]):
+    """What stands for ``collections.OrderedDict``; attributes, as the ``_metadata`` of a state dict, are dropped."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Drop the attributes."""
+
+
+def ordered_dict(pairs: Any = ()) -> OrderedDict:
+    """Make a dict with plain keys: the hash of a nested tuple can take for ever."""
+    made = OrderedDict()
+    for key, value in pairs:
+        if not isinstance(key, str | int):
+            raise TorchFileError(f"a key is a {type(key).__name__}, a string or number wanted")
+        made[key] = value
+    return made
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, data: bytes, names: Mapping[tuple[str, str], Any], refer: Callable[[Any], Any]) -> None:
+        super().__init__(io.BytesIO(data), encoding="latin1")
+        self._names, self._refer = names, refer
+
+    def find_class(self, module: str, name: str) -> Any:
+        """An object of our own under an admitted name."""
+        return _named(self._names, module, name)
+
+    def persistent_load(self, pid: Any) -> Any:
+        """What a persistent id refers to."""
+        return self._refer(pid)
 
 
 def run(data: bytes, names: Mapping[tuple[str, str], Any], refer: Callable[[Any], Any]) -> tuple[Any, int]:
@@ -43,8 +85,8 @@ def run(data: bytes, names: Mapping[tuple[str, str], Any], refer: Callable[[Any]
 
     Args:
         data: Begins with the pickle.
-        names: What the pickle may name, by module and name; what is callable there may be called.
-        refer: From a persistent id to what it refers to.
+        names: What the pickle may name, by module and name: instances of ``Fixed``.
+        refer: From a persistent id to the object that it refers to, an instance of ``Fixed``.
 
     Returns:
         The value, and the length of the pickle in bytes.
@@ -52,114 +94,70 @@ def run(data: bytes, names: Mapping[tuple[str, str], Any], refer: Callable[[Any]
     Raises:
         TorchFileError: An opcode or a name that is not admitted, or a malformed pickle.
     """
-    machine, file = _Machine(names, refer), io.BytesIO(data)
     try:
-        for count, (op, argument, _) in enumerate(pickletools.genops(file)):
-            if count >= _MAX_OPCODES:
-                raise TorchFileError(f"its pickle has more than {_MAX_OPCODES} opcodes")
-            if op.name not in _IGNORED:
-                _step(machine, op.name, argument)
-        (value,) = machine.stack
+        length = _check(data, names)
+        return _Unpickler(data[:length], names, refer).load(), length
     except TorchFileError:
         raise
     except Exception as error:  # a malformed program can fail in any way; nothing of it is kept
-        said = f"{type(error).__name__}: {str(error)[:80]}"
-        raise TorchFileError(f"not a readable file of PyTorch, as torch.save writes ({said})") from error
-    return value, file.tell()
+        message = f"{type(error).__name__}: {str(error)[:80]}"
+        raise TorchFileError(f"not a readable file of PyTorch, as torch.save writes ({message})") from error
 
 
-def ordered_dict(pairs: Iterable[tuple[Any, Any]] = ()) -> dict[str | int, Any]:
-    """Make a dict with plain keys: a nested tuple's hash can take for ever."""
-    made = {}
-    for key, value in pairs:
-        if not isinstance(key, str) and not (isinstance(key, int) and abs(key) < _MAX_KEY):
-            raise TorchFileError(f"a key is a {type(key).__name__} or too large, a string or number wanted")
-        made[key] = value
-    return made
+def _check(data: bytes, names: Mapping[tuple[str, str], Any]) -> int:
+    """The length of a pickle that has admitted opcodes and plain keys alone.
+
+    Only the kinds of the values on the stack are followed, as ``pickletools`` has them; a mark begins a new stack.
+    """
+    file, stack, outer, memo = io.BytesIO(data), list[Any](), list[list[Any]](), dict[int, Any]()
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+        name, before = opcode.name, [kind for kind in opcode.stack_before if kind not in _MARKED]
+        _check_opcode(name, argument, count, names)
+        if name == "MARK":
+            outer.append(stack)
+            stack = []
+            continue
+        if name in ("BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            memo[len(memo) if argument is None else int(argument)] = stack[-1]
+            continue
+        above = stack[-2:]
+        if len(before) < len(opcode.stack_before):
+            above, stack = stack, outer.pop()
+        if name in ("SETITEM", "SETITEMS"):
+            _check_keys(above[::2])
+        if len(stack) < len(before):
+            raise TorchFileError("not a readable file of PyTorch: its pickle takes more than it has made")
+        del stack[len(stack) - len(before) :]
+        stack.extend([memo[int(argument or 0)]] if name in ("BINGET", "LONG_BINGET") else opcode.stack_after)
+    return file.tell()
 
 
-def _step(machine: _Machine, name: str, argument: Any) -> None:
-    if name in _CONSTANTS:
-        machine.stack.append(_CONSTANTS[name])
-    elif name in _NEW:
-        machine.stack.append(_NEW[name]())
-    elif name in _STRINGS:
-        machine.stack.append(argument)
-    elif name in _NUMBERS:
-        machine.stack.append(_number(argument))
-    elif name in _PUTS or name == "MEMOIZE":
-        machine.memo[len(machine.memo) if name == "MEMOIZE" else argument] = machine.stack[-1]
-    elif name in _GETS:
-        machine.stack.append(machine.memo[argument])
-    else:
-        _combine(machine, name, argument)
-
-
-def _combine(machine: _Machine, name: str, argument: Any) -> None:
-    stack = machine.stack
-    match name:
-        case "MARK":
-            machine.marks.append(len(stack))
-        case "TUPLE":
-            stack.append(tuple(_above_mark(machine)))
-        case "TUPLE1" | "TUPLE2" | "TUPLE3":
-            stack.append(tuple(_pop(stack, _TUPLES[name])))
-        case "APPEND" | "APPENDS":
-            items = _pop(stack, 1) if name == "APPEND" else _above_mark(machine)
-            _top(stack, list).extend(items)
-        case "SETITEM" | "SETITEMS":
-            items = _pop(stack, 2) if name == "SETITEM" else _above_mark(machine)
-            _top(stack, dict).update(ordered_dict(zip(items[::2], items[1::2], strict=True)))
-        case "GLOBAL" | "STACK_GLOBAL":
-            module, attribute = argument.split(" ", 1) if name == "GLOBAL" else _pop(stack, 2)
-            stack.append(_named(machine, module, attribute))
-        case "REDUCE":
-            function, arguments = _pop(stack, 2)
-            stack.append(function(*arguments))  # a value that is not of ``names`` cannot be called
-        case "BUILD":  # attributes, such as the ``_metadata`` of a state dict, are dropped
-            _pop(stack, 1)
-            _top(stack, dict)
-        case "BINPERSID":
-            stack.append(machine.refer(stack.pop()))
-        case _:
-            raise TorchFileError(
-                f"it has the opcode {name}, {str(argument)[:80]!r}, and only tensors and plain containers are admitted"
-            )
-
-
-def _number(value: Any) -> Any:
-    if abs(value) >= _MAX_INTEGER and isinstance(value, int):
-        raise TorchFileError("it holds a number that is too large")
-    return value
-
-
-def _named(machine: _Machine, module: Any, name: Any) -> Any:
-    try:
-        return machine.names[str(module), str(name)]
-    except KeyError:
-        asked = f"{str(module)[:40]}.{str(name)[:40]}"
+def _check_opcode(name: str, argument: Any, count: int, names: Mapping[tuple[str, str], Any]) -> None:
+    if count >= _MAX_OPCODES:
+        raise TorchFileError(f"its pickle has more than {_MAX_OPCODES} opcodes")
+    if name not in _OPCODES:
         raise TorchFileError(
-            f"it asks for {asked!r}, and only tensors and plain containers are admitted: reading it "
-            "with PyTorch would run that code; save its state_dict() as .safetensors where you trust it"
+            f"it has the opcode {name}, {str(argument)[:80]!r}, and only tensors and plain containers are admitted"
+        )
+    if name == "GLOBAL":
+        _named(names, *argument.split(" ", 1))
+    # The unpickler makes room for as many values as a place in its memory says.
+    if isinstance(argument, int) and abs(argument) >= (count if name.endswith("PUT") else _MAX_INTEGER):
+        raise TorchFileError("it holds a number that is too large")
+
+
+def _check_keys(kinds: Iterable[Any]) -> None:
+    for kind in kinds:
+        if kind not in _KEYS:
+            raise TorchFileError(f"a key is a {kind.name}, a string or number wanted")
+
+
+def _named(names: Mapping[tuple[str, str], Any], module: str, name: str) -> Any:
+    try:
+        return names[module, name]
+    except KeyError:
+        asked = f"{module[:40]}.{name[:40]}"
+        raise TorchFileError(
+            f"it asks for {asked!r}, and only tensors and plain containers are admitted: reading it with PyTorch would "
+            "run that code; save its state_dict() as .safetensors where you trust it"
         ) from None
-
-
-def _above_mark(machine: _Machine) -> list[Any]:
-    start = machine.marks.pop()
-    items = machine.stack[start:]
-    del machine.stack[start:]
-    return items
-
-
-def _pop(stack: list[Any], count: int) -> list[Any]:
-    if len(stack) < count:
-        raise TorchFileError("not a readable file of PyTorch: its pickle takes more than it has made")
-    items = stack[-count:]
-    del stack[-count:]
-    return items
-
-
-def _top(stack: list[Any], kind: type) -> Any:
-    if not isinstance(stack[-1], kind):
-        raise TorchFileError(f"it changes a {type(stack[-1]).__name__} where a {kind.__name__} can be changed")
-    return stack[-1]

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -16,22 +16,30 @@ class Preprocess:
     """How a picture becomes an input: ``(pixels * scale / 255 - mean) / std`` on a centre crop.
 
     Attributes:
-        size: Side of the square that the network takes, in pixels.
+        size: Side of the square that the network takes, in pixels; or height and width of an oblong.
         resize: Length of the shortest side before the crop, in pixels.
         interpolation: "nearest", "bilinear", "bicubic" or "lanczos".
-        mean: Subtracted from each channel, in the network's channel order.
+        mean: Subtracted from each channel, in the network's channel order; one number where it takes grey pictures.
         std: Each channel is divided by it, in the network's channel order.
         scale: Value of white before ``mean`` is subtracted: 255 or 1.
         bgr: Whether the network takes blue first.
     """
 
-    size: int = 224
+    size: int | tuple[int, int] = 224
     resize: int = 256
     interpolation: str = "bilinear"
-    mean: tuple[float | int, float | int, float | int] = (0.485, 0.456, 0.406)
-    std: tuple[float | int, float | int, float | int] = (0.229, 0.224, 0.225)
+    mean: tuple[float | int, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float | int, ...] = (0.229, 0.224, 0.225)
     scale: float = 1.0
     bgr: bool = False
+
+
+class Sizes(NamedTuple):
+    """What may differ in a network that was fitted to other data: logits, units of hidden layers, channels in."""
+
+    classes: int
+    hidden: tuple[int, ...] = ()
+    channels: int = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,13 +79,15 @@ class Spec:
     """A row of the table of networks.
 
     Attributes:
-        network: ``network(num_classes=)`` makes it; where there is batch norm, ``eps=`` says how, or that it is folded.
+        network: ``network(num_classes=)`` makes it; where there is batch norm, ``eps=`` says how, or that it is folded;
+            where the classifier has hidden layers, ``hidden=`` gives their units.
         rename: From a tensor's name in a file to ours, dots for slashes; unknown names pass unchanged.
         layer: The default target layer.
         source: Where ``load`` finds the weights.
         preprocess: What the published weights were trained with.
         spatial: Height and width that are flattened before a fully connected layer, by its path.
         classes: "imagenet" or "cifar10".
+        head: The classifier's layers, the last of which has the logits.
         eps: Added to the variance by batch norm; None where there is none.
     """
 
@@ -88,12 +98,13 @@ class Spec:
     preprocess: Preprocess = Preprocess()
     spatial: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
     classes: str = "imagenet"
+    head: tuple[str, ...] = ("fc",)
     eps: float | None = None
 
-    def module(self, *, num_classes: int, folded: bool) -> nn.Module:
+    def module(self, *, num_classes: int, folded: bool, hidden: tuple[int, ...] = ()) -> nn.Module:
         """Make the network, with batch norm or with convolutions that it is folded into."""
-        options = {} if self.eps is None else {"eps": None if folded else self.eps}
-        return self.network(num_classes=num_classes, **options)
+        options: dict[str, Any] = {} if self.eps is None else {"eps": None if folded else self.eps}
+        return self.network(num_classes=num_classes, **options, **({"hidden": hidden} if hidden else {}))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,24 +112,25 @@ class Apply:
     """A network as the pure function ``(params, x) -> logits``; equal networks are equal and hash alike."""
 
     module: nn.Module
+    channels: int = 3
 
     def __call__(self, params: Params, x: Images) -> Float[Array, "b classes"]:
         """Apply the network.
 
         Args:
             params: The model's ``params``.
-            x: ``(b, H, W, 3)`` preprocessed images.
+            x: ``(b, H, W, C)`` preprocessed images.
 
         Returns:
             ``(b, classes)`` logits.
 
         Raises:
-            ValueError: ``x`` is not a batch of images with three channels, last.
+            ValueError: ``x`` is not a batch of images with the network's channels, last.
         """
-        if x.ndim != 4 or x.shape[-1] != 3:
+        if x.ndim != 4 or x.shape[-1] != self.channels:
             raise ValueError(
-                f"x: shape {tuple(x.shape)} came, (b, H, W, 3) wanted; add a batch axis with x[None], or "
-                "move the channels last with x.transpose(0, 2, 3, 1)"
+                f"x must have shape (b, H, W, {self.channels}); got {tuple(x.shape)}. Add a batch axis with x[None], "
+                "or move the channels last with x.transpose(0, 2, 3, 1)."
             )
         return jnp.asarray(self.module.apply(params, x))
 
@@ -129,14 +141,14 @@ class Model:
 
     Attributes:
         name: As in ``names()``.
-        apply_fn: ``apply_fn(params, x)``: ``(b, H, W, 3)`` to ``(b, classes)`` logits; hashable.
+        apply_fn: ``apply_fn(params, x)``: ``(b, H, W, C)`` to ``(b, classes)`` logits; hashable.
         params: Linen variables.
         preprocess: What the weights were trained with.
         class_names: One for each logit.
         layer: The default target layer.
         digest: SHA-256 of the weight file, empty for random weights.
         weights: Where the weights came from.
-        input_shape: ``(H, W, 3)`` that the weights were trained with.
+        input_shape: ``(H, W, C)`` that the weights were trained with.
     """
 
     name: str

@@ -1,14 +1,15 @@
 """Tensors from a ``.pth`` file without PyTorch, and without running anything that the file says.
 
-Such a file is a pickle, and a pickle is a program: it is read by ``_pickle``, which lets it name the functions
-that rebuild tensors, the types of storage, and ``OrderedDict``, all of which are our own here. Tensors are
-rebuilt after the pickle has been read, with every offset and stride checked. Both formats are read: the zip
-archive (PyTorch 1.6 and later), and the legacy one, in which storages follow the pickle.
+Such a file is a pickle, and a pickle is a program: ``_pickle`` lets it name the functions that rebuild tensors, the
+types of storage, and ``OrderedDict``, all of which are our own here. Tensors are rebuilt after the pickle has been
+read, with every offset and stride checked. Both formats are read: the zip archive (PyTorch 1.6 and later), and the
+legacy one, in which storages follow the pickle.
 """
 
 import dataclasses
 import io
 import math
+import os
 import struct
 import zipfile
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from typing import Any, TypeAlias
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax.models._pickle import TorchFileError, ordered_dict, run
+from egcam_jax.models._pickle import Fixed, Function, TorchFileError, ordered_dict, run
 
 Readable: TypeAlias = Any
 """An open file of bytes: a file on disk or a member of a zip archive, which share no registered type."""
@@ -31,52 +32,36 @@ _MAX_EXTENT = 2**48
 _MAX_SHARING = 8
 
 
-@dataclasses.dataclass(frozen=True)
-class _StorageType:
+@dataclasses.dataclass(eq=False)
+class _StorageType(Fixed):
     dtype: np.dtype
 
 
-@dataclasses.dataclass
-class _Storage:
+@dataclasses.dataclass(eq=False)
+class _Storage(Fixed):
     dtype: np.dtype
     count: int
     values: np.ndarray | None = None
 
 
-@dataclasses.dataclass(frozen=True)
-class _Tensor:
+@dataclasses.dataclass(eq=False)
+class _Tensor(Fixed):
     storage: Any
     offset: Any
     size: Any
     stride: Any
 
 
-def _rebuild_tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> _Tensor:
-    return _Tensor(storage, offset, size, stride)
-
-
-def _rebuild_parameter(data: Any, *_: Any) -> Any:
-    return data
-
-
-_STORAGES = {
-    "DoubleStorage": np.float64,
-    "FloatStorage": np.float32,
-    "HalfStorage": np.float16,
-    "BFloat16Storage": jnp.bfloat16,
-    "LongStorage": np.int64,
-    "IntStorage": np.int32,
-    "ShortStorage": np.int16,
-    "CharStorage": np.int8,
-    "ByteStorage": np.uint8,
-    "BoolStorage": np.bool_,
-}
-_ADMITTED: Mapping[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): ordered_dict,
-    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-    **{("torch", name): _StorageType(np.dtype(dtype)) for name, dtype in _STORAGES.items()},
+_REBUILD = Function(lambda storage, offset, size, stride, *_: _Tensor(storage, offset, size, stride))
+_FLOATS = {"Double": np.float64, "Float": np.float32, "Half": np.float16, "BFloat16": jnp.bfloat16}
+_WHOLE = {"Long": np.int64, "Int": np.int32, "Short": np.int16, "Char": np.int8, "Byte": np.uint8, "Bool": np.bool_}
+_ADMITTED: Mapping[tuple[str, str], Fixed] = {
+    ("collections", "OrderedDict"): Function(ordered_dict),
+    ("torch._utils", "_rebuild_tensor"): _REBUILD,
+    ("torch._utils", "_rebuild_tensor_v2"): _REBUILD,
+    ("torch._utils", "_rebuild_parameter"): Function(lambda data, *_: data),
+    ("torch._utils", "_rebuild_parameter_with_state"): Function(lambda data, *_: data),
+    **{("torch", f"{name}Storage"): _StorageType(np.dtype(kind)) for name, kind in (_FLOATS | _WHOLE).items()},
 }
 
 
@@ -84,7 +69,7 @@ def load_torch(path: Path) -> Any:
     """Read what ``torch.save`` wrote: tensors become NumPy arrays, containers stay.
 
     Args:
-        path: A ``.pth``, ``.pt`` or ``.th`` file, in the zip or the legacy format.
+        path: A file in the zip or the legacy format.
 
     Returns:
         The saved object, for weights a dict from names to arrays.
@@ -104,28 +89,6 @@ def load_torch(path: Path) -> Any:
         raise TorchFileError(f"{path}: containers in it are nested too deeply") from error
 
 
-def _unpickle(file: Readable, storage: Callable[[Any], _Storage]) -> Any:
-    """One pickle; ``file`` is left at its end."""
-    start = file.tell()
-    value, length = run(file.read(_MAX_PICKLE), _ADMITTED, storage)
-    file.seek(start + length)
-    return value
-
-
-def _no_storage(pid: Any) -> _Storage:
-    raise TorchFileError("it refers to a storage where none can be")
-
-
-def _declared(pid: Any) -> tuple[_StorageType, str, int]:
-    """Type, key and number of elements from a reference to a storage."""
-    match pid:
-        case ("storage", _StorageType() as kind, str() as key, _, int() as count, *rest) if count >= 0:
-            if any(item is not None for item in rest):
-                raise TorchFileError("it holds views of storages, as PyTorch before 0.4 wrote them")
-            return kind, key, count
-    raise TorchFileError(f"a storage is described by a {type(pid).__name__}, which is not what torch.save writes")
-
-
 def _load_zip(file: Readable) -> Any:
     try:
         archive = zipfile.ZipFile(file)
@@ -141,16 +104,53 @@ def _load_zip(file: Readable) -> Any:
         if f"{root}byteorder" in archive.namelist():
             _check_little(_member(archive, f"{root}byteorder", 6) == b"little")
         storages: dict[str, _Storage] = {}
+        tree = _unpickle(io.BytesIO(_member(archive, pickles[0], _MAX_PICKLE)), _referring(storages))
+        for key, storage in storages.items():
+            _fill(storage, _member(archive, f"{root}data/{key}", storage.count * storage.dtype.itemsize))
+        return _arrays(tree, storages)
 
-        def storage(pid: Any) -> _Storage:
-            kind, key, count = _declared(pid)
-            if key not in storages:
-                data = _member(archive, f"{root}data/{key}", count * kind.dtype.itemsize)
-                storages[key] = _Storage(kind.dtype, count, _values(data, kind.dtype, count))
-            return storages[key]
 
-        program = io.BytesIO(_member(archive, pickles[0], _MAX_PICKLE))
-        return _arrays(_unpickle(program, storage), storages)
+def _load_legacy(file: Readable) -> Any:
+    storages: dict[str, _Storage] = {}
+    if (_unpickle(file), _unpickle(file)) != (_MAGIC, _PROTOCOL):
+        raise TorchFileError("not a file that torch.save wrote")
+    system = _unpickle(file)
+    _check_little(isinstance(system, dict) and system.get("little_endian") is True)
+    tree, keys = _unpickle(file, _referring(storages)), _unpickle(file)
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or set(keys) != set(storages):
+        raise TorchFileError("its list of storages does not fit its tensors")
+    size = os.fstat(file.fileno()).st_size
+    for storage in (storages[key] for key in keys):
+        if file.read(8) != struct.pack("<q", storage.count):
+            raise TorchFileError("truncated, or a storage has not the length that its tensors say")
+        _fill(storage, file.read(min(storage.count * storage.dtype.itemsize, size)))
+    return _arrays(tree, storages)
+
+
+def _unpickle(file: Readable, refer: Callable[[Any], _Storage] | None = None) -> Any:
+    """One pickle; ``file`` is left at its end."""
+    start = file.tell()
+    value, length = run(file.read(_MAX_PICKLE), _ADMITTED, refer or _nothing)
+    file.seek(start + length)
+    return value
+
+
+def _nothing(pid: Any) -> _Storage:
+    raise TorchFileError("it refers to a storage where none can be")
+
+
+def _referring(storages: dict[str, _Storage]) -> Callable[[Any], _Storage]:
+    """From a reference to its storage, which is noted by its key, and filled when all are known."""
+
+    def refer(pid: Any) -> _Storage:
+        match pid:
+            case ("storage", _StorageType() as kind, str() as key, _, int() as count, *rest) if 0 <= count < 2**63:
+                if any(item is not None for item in rest):
+                    raise TorchFileError("it holds views of storages, as PyTorch before 0.4 wrote them")
+                return storages.setdefault(key, _Storage(kind.dtype, count))
+        raise TorchFileError(f"a storage is described by a {type(pid).__name__}, which is not what torch.save writes")
+
+    return refer
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -164,45 +164,10 @@ def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
         raise TorchFileError(f"{name} in it is missing or damaged: {str(error)[:80]!r}") from error
 
 
-def _load_legacy(file: Readable) -> Any:
-    if _unpickle(file, _no_storage) != _MAGIC or _unpickle(file, _no_storage) != _PROTOCOL:
-        raise TorchFileError("not a file that torch.save wrote")
-    system = _unpickle(file, _no_storage)
-    _check_little(isinstance(system, dict) and system.get("little_endian") is True)
-    storages: dict[str, _Storage] = {}
-
-    def storage(pid: Any) -> _Storage:
-        kind, key, count = _declared(pid)
-        return storages.setdefault(key, _Storage(kind.dtype, count))
-
-    tree = _unpickle(file, storage)
-    keys = _unpickle(file, _no_storage)
-    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or set(keys) != set(storages):
-        raise TorchFileError("its list of storages does not fit its tensors")
-    for key in keys:
-        _fill(file, storages[key])
-    return _arrays(tree, storages)
-
-
-def _fill(file: Readable, storage: _Storage) -> None:
-    header = file.read(8)
-    if len(header) != 8 or struct.unpack("<q", header)[0] != storage.count:
-        raise TorchFileError("truncated, or a storage has not the length that its tensors say")
-    data = file.read(min(storage.count * storage.dtype.itemsize, _remaining(file)))
-    storage.values = _values(data, storage.dtype, storage.count)
-
-
-def _remaining(file: Readable) -> int:
-    position = file.tell()
-    end = file.seek(0, io.SEEK_END)
-    file.seek(position)
-    return end - position
-
-
-def _values(data: bytes, dtype: np.dtype, count: int) -> np.ndarray:
-    if len(data) != count * dtype.itemsize:
-        raise TorchFileError(f"truncated: a storage of {count} {dtype} values has {len(data)} bytes")
-    return np.frombuffer(data, dtype)
+def _fill(storage: _Storage, data: bytes) -> None:
+    if len(data) != storage.count * storage.dtype.itemsize:
+        raise TorchFileError(f"truncated: a storage of {storage.count} {storage.dtype} values has {len(data)} bytes")
+    storage.values = np.frombuffer(data, storage.dtype)
 
 
 def _check_little(little: bool) -> None:
@@ -218,7 +183,7 @@ def _arrays(tree: Any, storages: Mapping[str, _Storage]) -> Any:
     def build(node: Any) -> Any:
         nonlocal left
         if isinstance(node, _Tensor):
-            array = _view(node)
+            array = _view(node.storage, node.offset, node.size, node.stride)
             left -= array.size
             if left < 0:
                 raise TorchFileError(f"its tensors repeat its storages more than {_MAX_SHARING} times")
@@ -236,26 +201,19 @@ def _arrays(tree: Any, storages: Mapping[str, _Storage]) -> Any:
     return build(tree)
 
 
-def _view(tensor: _Tensor) -> np.ndarray:
-    storage, offset, size, stride = tensor.storage, tensor.offset, tensor.size, tensor.stride
-    _check_view(storage, offset, size, stride)
-    values = storage.values[offset:]
-    strides = [step * storage.dtype.itemsize for step in stride]
+def _view(storage: Any, offset: Any, size: Any, stride: Any) -> np.ndarray:
+    """A tensor's values; refused where it reaches outside its storage, or repeats it beyond its length."""
+    plain = isinstance(storage, _Storage) and isinstance(size, tuple) and isinstance(stride, tuple)
+    if not plain or not len(size) == len(stride) <= _MAX_AXES or not all(map(_natural, (offset, *size, *stride))):
+        raise TorchFileError("a tensor is described by something else than storage, offset, size and stride")
+    last, values = offset + sum((n - 1) * step for n, step in zip(size, stride)), storage.values
+    if math.prod(size) > len(values) or (math.prod(size) and last >= len(values)):
+        raise TorchFileError(f"a tensor of size {size}, stride {stride} reaches outside its storage")
     try:
-        return np.lib.stride_tricks.as_strided(values, size, strides, writeable=False)
+        steps = [step * values.itemsize for step in stride]
+        return np.lib.stride_tricks.as_strided(values[offset:], size, steps, writeable=False)
     except (ValueError, OverflowError) as error:  # an empty tensor with axes too long to multiply
         raise TorchFileError(f"a tensor of size {size}, stride {stride} cannot be") from error
-
-
-def _check_view(storage: Any, offset: Any, size: Any, stride: Any) -> None:
-    """Refuse a view that reaches outside its storage, or repeats it beyond its length."""
-    plain = isinstance(storage, _Storage) and isinstance(size, tuple) and isinstance(stride, tuple)
-    if not plain or not len(size) == len(stride) <= _MAX_AXES or not all(_natural(n) for n in (offset, *size, *stride)):
-        raise TorchFileError("a tensor is described by something else than storage, offset, size and stride")
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride))
-    count = len(storage.values)
-    if math.prod(size) > count or (math.prod(size) and last >= count):
-        raise TorchFileError(f"a tensor of size {size}, stride {stride} reaches outside its storage")
 
 
 def _natural(n: Any) -> bool:

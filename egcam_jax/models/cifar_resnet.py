@@ -63,16 +63,9 @@ def rename(name: str) -> str:
 
 
 def _spec(depth: int) -> Spec:
-    wanted = f"the .th, .pth or .safetensors file of a CIFAR-10 ResNet-{depth} with shortcuts of option A"
-    return Spec(
-        partial(CifarResNet, (depth - 2) // 6),
-        rename,
-        "layer3",
-        Unpublished(wanted),
-        preprocess=Preprocess(size=32, resize=32),
-        classes="cifar10",
-        eps=1e-5,
-    )
+    source = Unpublished(f"the .th, .pth or .safetensors file of a CIFAR-10 ResNet-{depth} with shortcuts of option A")
+    network, seen = partial(CifarResNet, (depth - 2) // 6), Preprocess(size=32, resize=32)
+    return Spec(network, rename, "layer3", source, preprocess=seen, classes="cifar10", head=("linear",), eps=1e-5)
 
 
 SPECS = {f"cifar_resnet{depth}": _spec(depth) for depth in (20, 32, 44, 56)}

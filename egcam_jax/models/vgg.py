@@ -5,7 +5,7 @@ from functools import partial
 import flax.linen as nn
 
 from egcam_jax._types import Array, Float, Images
-from egcam_jax.models._layers import ConvUnit, Values, adaptive_avg_pool, flatten, max_pool
+from egcam_jax.models._layers import Classifier, ConvUnit, Values, adaptive_avg_pool, flatten, max_pool
 from egcam_jax.models._spec import Hub, Spec
 
 _WIDTHS = (64, 128, 256, 512, 512)
@@ -30,33 +30,21 @@ class Features(nn.Module):
         return x
 
 
-class Classifier(nn.Module):
-    """Three fully connected layers."""
-
-    hidden: int
-    num_classes: int
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "b n"]) -> Float[Array, "b classes"]:
-        """Logits of flattened features."""
-        x = nn.relu(nn.Dense(self.hidden, name="0")(x))
-        x = nn.relu(nn.Dense(self.hidden, name="3")(x))
-        return nn.Dense(self.num_classes, name="6")(x)
-
-
 class VGG(nn.Module):
     """The network: features, adaptive average pooling to 7×7, classifier."""
 
     counts: tuple[int, ...]
-    hidden: int = 4096
+    hidden: int | tuple[int, ...] = (4096, 4096)
     num_classes: int = 1000
 
     @nn.compact
     def __call__(self, x: Images) -> Float[Array, "b classes"]:
         """Logits of ``(b, H, W, 3)`` images."""
         x = Features(self.counts, name="features")(x)
-        x = flatten(adaptive_avg_pool(x, _GRID))
-        return Classifier(self.hidden, self.num_classes, name="classifier")(x)
+        hidden = (self.hidden, self.hidden) if isinstance(self.hidden, int) else self.hidden
+        return Classifier(("0", "3", "6"), (*hidden, self.num_classes), name="classifier")(
+            flatten(adaptive_avg_pool(x, _GRID))
+        )
 
 
 _TIMM = {"pre_logits.fc1.": "classifier.0.", "pre_logits.fc2.": "classifier.3.", "head.fc.": "classifier.6."}
@@ -64,10 +52,7 @@ _TIMM = {"pre_logits.fc1.": "classifier.0.", "pre_logits.fc2.": "classifier.3.",
 
 def rename(name: str) -> str:
     """Our name of a tensor in torchvision's or timm's naming."""
-    for theirs, ours in _TIMM.items():
-        if name.startswith(theirs):
-            return ours + name.removeprefix(theirs)
-    return name
+    return next((ours + name.removeprefix(theirs) for theirs, ours in _TIMM.items() if name.startswith(theirs)), name)
 
 
 _COUNTS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -75,7 +60,8 @@ _COUNTS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2
 
 def _spec(depth: int) -> Spec:
     source = Hub(f"timm/vgg{depth}.tv_in1k")
-    return Spec(partial(VGG, _COUNTS[depth]), rename, "features", source, spatial={"classifier/0": _GRID})
+    head = ("classifier/0", "classifier/3", "classifier/6")
+    return Spec(partial(VGG, _COUNTS[depth]), rename, "features", source, spatial={head[0]: _GRID}, head=head)
 
 
 SPECS = {f"vgg{depth}": _spec(depth) for depth in _COUNTS}

@@ -8,7 +8,7 @@ print(paper.markdown(table, {"resnet50": read(run(plan))}))
 
 from egcam_jax.paper._compare import Agreement, Row, agreements, compare
 from egcam_jax.paper._deviations import deviations
-from egcam_jax.paper._markdown import markdown
+from egcam_jax.paper._markdown import lettered, markdown, sheets
 from egcam_jax.paper._presets import images, metrics, preprocess
 from egcam_jax.paper._tables import Doubt, Table, names, table
 
@@ -21,9 +21,11 @@ __all__ = [
     "compare",
     "deviations",
     "images",
+    "lettered",
     "markdown",
     "metrics",
     "names",
     "preprocess",
+    "sheets",
     "table",
 ]

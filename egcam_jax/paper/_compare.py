@@ -10,7 +10,7 @@ from egcam_jax import report
 from egcam_jax.evaluate import Run
 from egcam_jax.metrics import METRICS
 from egcam_jax.paper._tables import Table
-from egcam_jax.report._statistics import BEST, LEVEL, TIED_BEST, Interval
+from egcam_jax.report import BEST, LEVEL, TIED_BEST, Interval
 
 OURS = "expected_gradcam"
 """The paper's own method."""

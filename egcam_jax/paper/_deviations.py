@@ -11,7 +11,7 @@ from egcam_jax.metrics import METRICS
 from egcam_jax.paper import _presets
 from egcam_jax.paper._compare import counterpart, plain
 from egcam_jax.paper._tables import Table
-from egcam_jax.report._facts import counted, explained, failures
+from egcam_jax.report import counted, explained, failures
 
 ALWAYS = (
     "Metrics are this library's, checked against Quantus 0.4.4, which the paper used; insertion and deletion are as "
@@ -77,7 +77,8 @@ def _data(table: Table, run: Run) -> Iterator[str]:
 def _size(table: Table, run: Run) -> Iterator[str]:
     size, wanted = run.asked["model"]["preprocessing"]["size"], table.size or _presets.SIZE
     if size != wanted:
-        yield f"Pictures of {size} × {size} pixels, where the paper's have {wanted} × {wanted}."
+        height, width = size if isinstance(size, list | tuple) else (size, size)
+        yield f"Pictures of {height} × {width} pixels, where the paper's have {wanted} × {wanted}."
 
 
 def _metrics(table: Table, run: Run) -> Iterator[str]:
@@ -88,7 +89,7 @@ def _metrics(table: Table, run: Run) -> Iterator[str]:
     wanted = {name: _presets.options(name, table.size or _presets.SIZE, factor) for name in asked}
     if factor != 1 and any(METRICS[name].family == "robustness" for name in asked):
         yield f"Noise is {factor:g} times the paper's, the network's input having other units: in pixels, as much."
-    for (option, now, usual), names in _differences(asked, wanted).items():
+    for (option, now, usual), names in _differences(asked, wanted, table.size or _presets.SIZE).items():
         yield f"{option} is {now} for {', '.join(names)}, where the paper's is {usual}."
     if "sufficiency" in asked:
         others = f"the others of its batch of {run.asked['batch']}"
@@ -96,14 +97,16 @@ def _metrics(table: Table, run: Run) -> Iterator[str]:
 
 
 def _differences(
-    asked: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Mapping[str, Any]]
+    asked: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Mapping[str, Any]], side: int
 ) -> dict[tuple[str, Any, Any], list[str]]:
-    """Options that are not the paper's, and whose they are."""
+    """Options that are not the paper's, and whose they are; ``side`` is that of the paper's pictures."""
     found: dict[tuple[str, Any, Any], list[str]] = {}
     for name, options in asked.items():
-        usual = inspect.signature(METRICS[name].function).parameters
+        metric = METRICS[name]
+        usual = {option: it.default for option, it in inspect.signature(metric.function).parameters.items()}
+        usual |= {option: size(side, side) for option, size in metric.scaled.items()}
         for option in {**wanted[name], **options}:
-            now, then = (it.get(option, usual[option].default) for it in (options, wanted[name]))
+            now, then = (it.get(option, usual[option]) for it in (options, wanted[name]))
             if now != then:
                 found.setdefault((option, now, then), []).append(name)
     return found

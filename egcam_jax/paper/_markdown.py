@@ -5,56 +5,31 @@ from typing import NamedTuple
 
 import numpy as np
 
+from egcam_jax import report
 from egcam_jax.evaluate import Run
 from egcam_jax.metrics import METRICS
 from egcam_jax.paper._compare import OURS, Agreement, Row, agreements, compare
 from egcam_jax.paper._deviations import ALWAYS, deviations
 from egcam_jax.paper._tables import Table
-from egcam_jax.report import _numbers
-from egcam_jax.report._markdown import escape, grid
-from egcam_jax.report._summary import arrow
+from egcam_jax.report import tables
 
 ACROSS = 3
 """Metrics beside one another."""
 _UNTOLD = "not told apart"
 
 
-class Cell(NamedTuple):
-    """A method by a metric in words.
-
-    Attributes:
-        mean: Ours; "–" where there is none.
-        bounds: Its interval; "" where there is none.
-        ahead: Whether ours is best or tied for best, where a test says so.
-        notes: What else there is to say of ours.
-        paper: The paper's figure; "–" where it has a dash, "" where it has no such method.
-        marks: Letters of the doubts about it.
-    """
-
-    mean: str
-    bounds: str
-    ahead: bool
-    notes: str
-    paper: str
-    marks: str
-
-
 class Sheet(NamedTuple):
-    """What stands beside one another: some metrics of a run.
+    """Some metrics of a run beside one another, ours and the paper's.
 
     Attributes:
-        run: The run's name.
-        network: What the paper calls the network beside it.
-        metrics: With their arrows.
-        methods: Labels.
-        cells: ``cells[i][j]``, of method i and metric j.
+        network: What the paper calls the network beside the run's.
+        head: "method", then each metric with its arrow and "paper".
+        rows: The method, then the two cells of each metric.
     """
 
-    run: str
     network: str
-    metrics: Sequence[str]
-    methods: Sequence[str]
-    cells: Sequence[Sequence[Cell]]
+    head: Sequence[str]
+    rows: Sequence[tables.Row]
 
 
 def markdown(table: Table, runs: Mapping[str, Run]) -> str:
@@ -72,9 +47,9 @@ def markdown(table: Table, runs: Mapping[str, Run]) -> str:
     parts = [f"# Table {table.number} of the paper, and ours: {table.title.lower()}", legend(table)]
     for name, run in runs.items():
         for i, sheet in enumerate(sheets(table, [row for row in rows if row.run == name], doubts)):
-            parts += [] if i else [f"## {escape(name)}, beside {sheet.network}"]
-            parts += [grid([("method", *_heads(sheet)), *_lines(sheet)])]
-        parts += ["\n".join(f"- {escape(text)}" for text in deviations(table, run))]
+            parts += [] if i else [f"## {tables.escape(name)}, beside {sheet.network}"]
+            parts += [tables.markdown(sheet.head, sheet.rows)]
+        parts += ["\n".join(f"- {tables.escape(text)}" for text in deviations(table, run))]
     parts += ["## The order of the methods", order(agreements(rows))]
     if doubts:
         parts += ["## The paper's figures", "\n".join(f"- <sup>{mark}</sup> {it}" for it, mark in doubts.items())]
@@ -97,10 +72,10 @@ def sheets(table: Table, rows: Sequence[Row], doubts: Mapping[str, str]) -> Iter
     metrics = list(dict.fromkeys(row.metric for row in rows))
     for start in range(0, len(metrics), ACROSS):
         some = metrics[start : start + ACROSS]
-        columns = [_cells([row for row in rows if row.metric == name], doubts) for name in some]
+        columns = [column for name in some for column in _columns([r for r in rows if r.metric == name], doubts)]
         methods = [row.method for row in rows if row.metric == some[0]]
-        heads = [f"{name} {arrow(METRICS[name])}" for name in some]
-        yield Sheet(rows[0].run, table.titles[rows[0].network], heads, methods, list(zip(*columns)))
+        heads = [head for name in some for head in (f"{name} {report.arrow(METRICS[name])}", "paper")]
+        yield Sheet(table.titles[rows[0].network], ["method", *heads], list(zip(methods, *columns)))
 
 
 def lettered(rows: Sequence[Row]) -> dict[str, str]:
@@ -111,55 +86,35 @@ def lettered(rows: Sequence[Row]) -> dict[str, str]:
 
 def order(found: Sequence[Agreement]) -> str:
     """Say metric by metric whether the methods come in the same order."""
-    lines: list[tuple[str, ...]] = [
-        ("run", "metric", "best or tied, ours", "best, the paper", f"place of {escape(OURS)}", "Spearman's ρ")
+    head = ("run", "metric", "best or tied, ours", "best, the paper", f"place of {OURS}", "Spearman's ρ")
+    rows = []
+    for one in found:
+        place = f"{one.place} of {one.methods}; the paper: {one.paper_place}" if one.place else "–"
+        rho = tables.Cell("–" if np.isnan(one.correlation) else f"{one.correlation:.2f}")
+        ahead = ", ".join(one.ahead) or (_UNTOLD if one.methods else "–")
+        rows.append((one.run, one.metric, ahead, ", ".join(one.paper_ahead) or "–", place, rho))
+    return tables.markdown(head, rows)
+
+
+def _columns(rows: Sequence[Row], doubts: Mapping[str, str]) -> tuple[list[tables.Cell], list[tables.Cell]]:
+    """A metric's cells: ours, and the paper's."""
+    places = report.decimals(row.ours.mean for row in rows)
+    return [_ours(row, places) for row in rows], [
+        tables.Cell(
+            "" if row.printed is None else row.printed or "–",
+            raised="".join(doubts[text] for text in row.doubts),
+            colour="cyan",
+        )
+        for row in rows
     ]
-    for it in found:
-        place = f"{it.place} of {it.methods}; the paper: {it.paper_place}" if it.place else "–"
-        rho = "–" if np.isnan(it.correlation) else _numbers.spelt(f"{it.correlation:.2f}")
-        ahead = ", ".join(map(escape, it.ahead)) or (_UNTOLD if it.methods else "–")
-        paper = ", ".join(map(escape, it.paper_ahead)) or "–"
-        lines.append((escape(it.run), escape(it.metric), ahead, paper, place, rho))
-    return grid(lines)
 
 
-def _heads(sheet: Sheet) -> list[str]:
-    return [head for name in sheet.metrics for head in (escape(name), "paper")]
-
-
-def _lines(sheet: Sheet) -> Iterator[tuple[str, ...]]:
-    for method, cells in zip(sheet.methods, sheet.cells):
-        yield escape(method), *(text for cell in cells for text in (_ours(cell), _paper(cell)))
-
-
-def _ours(cell: Cell) -> str:
-    mean = f"**{cell.mean}**" if cell.ahead else cell.mean
-    bounds = f" <sub>{cell.bounds}</sub>" if cell.bounds else ""
-    return f"{mean}{bounds}{f' ({cell.notes})' if cell.notes else ''}"
-
-
-def _paper(cell: Cell) -> str:
-    return f"{cell.paper}<sup>{cell.marks}</sup>" if cell.marks else cell.paper
-
-
-def _cells(rows: Sequence[Row], doubts: Mapping[str, str]) -> list[Cell]:
-    places = _numbers.decimals(row.ours.mean for row in rows)
-    return [_cell(row, places, doubts) for row in rows]
-
-
-def _cell(row: Row, places: int | None, doubts: Mapping[str, str]) -> Cell:
-    mean, low, high = (_numbers.spelt(_numbers.number(it, places)) if np.isfinite(it) else "" for it in row.ours[:3])
-    notes = [f"{row.undefined} NaN" if row.undefined else "", f"{row.missing} missing" if row.missing else ""]
-    return Cell(
-        mean=mean or "–",
-        bounds=f"{low} to {high}" if low else "",
-        ahead=row.ahead,
-        notes=", ".join(filter(None, notes)),
-        paper="" if row.printed is None else row.printed or "–",
-        marks="".join(doubts[text] for text in row.doubts),
-    )
+def _ours(row: Row, places: int | None) -> tables.Cell:
+    mean, low, high = (report.number(it, places) for it in row.ours[:3])
+    style, notes = "bold" if row.ahead else "", tables.notes(row.undefined, row.missing)
+    return tables.Cell(mean or "–", low, high, style, notes=notes)
 
 
 def _units(table: Table, metric: str) -> str:
     units = (f"{unit:g} ({table.titles[network]})" for network, unit in table.units[metric].items())
-    return f"{escape(metric)} in {', '.join(units)}"
+    return f"{tables.escape(metric)} in {', '.join(units)}"

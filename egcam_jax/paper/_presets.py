@@ -44,8 +44,9 @@ def preprocess(table: Table, settings: Any) -> Any:
         The same where its size fits; else with the size changed, and the resizing where the table names the size:
         small pictures are enlarged whole.
     """
-    side = size(table, settings.size)
-    if side == settings.size:
+    own = settings.size if isinstance(settings.size, int) else min(settings.size)
+    side = size(table, own)
+    if side == own:  # what fits stays, oblong or square
         return settings
     return dataclasses.replace(settings, size=side, resize=side if side == table.size else settings.resize)
 
@@ -75,7 +76,8 @@ def metrics(table: Table, settings: Any, *, draws: int | None = None, step: int 
     Returns:
         ``NAME:OPTION=VALUE...`` each.
     """
-    found = {name: options(name, settings.size, noise(settings)) for name in table.metrics}
+    side = settings.size if isinstance(settings.size, int) else min(settings.size)
+    found = {name: options(name, side, noise(settings)) for name in table.metrics}
     if draws is not None:
         for name in (it for it in found if METRICS[it].family == "robustness"):
             found[name]["num_samples"] = draws

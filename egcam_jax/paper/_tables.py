@@ -86,20 +86,16 @@ def table(name: str) -> Table:
         raise ValueError(f"table: {name!r} is none of the paper's that can be redone: {', '.join(names())}")
     entry = document["tables"][name]
     printed = _printed(entry["number"])
+    given = {name: entry.get(name) for name in ("number", "title", "data", "images", "size", "units")}
     return Table(
+        **given,
         name=name,
-        number=entry["number"],
-        title=entry["title"],
-        data=entry["data"],
-        images=entry["images"],
-        size=entry.get("size"),
         networks=tuple(entry["networks"]),
         titles=document["networks"],
         layers=document["layers"],
         metrics=tuple(entry["metrics"]),
         methods=tuple(dict.fromkeys(method for _, method, _ in printed)),
-        units=entry["units"],
-        doubts=tuple(Doubt(**it) for it in entry["doubts"]),
+        doubts=tuple(Doubt(**doubt) for doubt in entry["doubts"]),
         printed=printed,
         source=document["source"],
     )

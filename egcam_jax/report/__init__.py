@@ -2,53 +2,40 @@
 
 Names are imported when they are first used: a page of maps needs no statistics.
 """
+# ruff: noqa: F401
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from egcam_jax.report._cells import LEGEND, TESTED
     from egcam_jax.report._compare import Map, Row, compare_page
-    from egcam_jax.report._csv import comma_separated
     from egcam_jax.report._evaluation import evaluation_page
-    from egcam_jax.report._latex import latex
-    from egcam_jax.report._markdown import markdown
-    from egcam_jax.report._summary import Cell, Column, Summary, Table, summary
+    from egcam_jax.report._facts import counted, explained, failures, timed
+    from egcam_jax.report._formats import comma_separated, grid, latex, markdown
+    from egcam_jax.report._numbers import decimals, number
+    from egcam_jax.report._statistics import BEST, LEVEL, TIED_BEST, Interval
+    from egcam_jax.report._summary import Cell, Column, Summary, Table, arrow, summary
 
 _HOMES = {
-    "Cell": "_summary",
-    "Column": "_summary",
-    "Map": "_compare",
-    "Row": "_compare",
-    "Summary": "_summary",
-    "Table": "_summary",
-    "comma_separated": "_csv",
-    "compare_page": "_compare",
-    "evaluation_page": "_evaluation",
-    "latex": "_latex",
-    "markdown": "_markdown",
-    "summary": "_summary",
+    "_cells": ("LEGEND", "TESTED"),
+    "_compare": ("Map", "Row", "compare_page"),
+    "_evaluation": ("evaluation_page",),
+    "_facts": ("counted", "explained", "failures", "timed"),
+    "_formats": ("comma_separated", "grid", "latex", "markdown"),
+    "_numbers": ("decimals", "number"),
+    "_statistics": ("BEST", "LEVEL", "TIED_BEST", "Interval"),
+    "_summary": ("Cell", "Column", "Summary", "Table", "arrow", "summary"),
 }
-"""The module that each public name lives in."""
+"""The public names of each module."""
 
-__all__ = [
-    "Cell",
-    "Column",
-    "Map",
-    "Row",
-    "Summary",
-    "Table",
-    "comma_separated",
-    "compare_page",
-    "evaluation_page",
-    "latex",
-    "markdown",
-    "summary",
-]
+__all__ = [name for names in _HOMES.values() for name in names]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"egcam_jax.report.{_HOMES[name]}"), name)
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"egcam_jax.report.{module}"), name)
     raise AttributeError(f"module 'egcam_jax.report' has no attribute {name!r}")
 
 

@@ -1,12 +1,10 @@
-"""The words of a table, which every format writes in its own way."""
+"""The cells of a report's tables, and what must be said of them."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
-from egcam_jax.report import _numbers
+from egcam_jax.report import _numbers, tables
 from egcam_jax.report._statistics import BEST, SECOND, TIED_BEST, TIED_SECOND
 from egcam_jax.report._summary import Cell, Column
 
+_STYLES = {BEST: ("bold", "1st"), SECOND: ("underline", "2nd")}
 TIES = {TIED_BEST: "=1", TIED_SECOND: "=2"}
 """How a tie is marked."""
 LEGEND = (
@@ -21,43 +19,14 @@ TESTED = (
 )
 
 
-class Words(NamedTuple):
-    """A cell in words.
-
-    Attributes:
-        mean: "–" where there is none.
-        low: "" where there is no interval.
-        high: Likewise.
-        best: Whether it is the best, by a test.
-        second: Whether it is the second.
-        tie: "=1", "=2" or "".
-        notes: What else there is to say, such as "3 NaN".
-    """
-
-    mean: str
-    low: str
-    high: str
-    best: bool
-    second: bool
-    tie: str
-    notes: Sequence[str]
-
-
-def words(column: Column) -> list[Words]:
+def cells(column: Column) -> list[tables.Cell]:
     """A metric's cells with as many decimals as its largest mean asks for."""
     places = _numbers.decimals(cell.interval.mean for cell in column.cells)
-    return [_words(cell, places) for cell in column.cells]
+    return [_cell(cell, places) for cell in column.cells]
 
 
-def _words(cell: Cell, places: int | None) -> Words:
+def _cell(cell: Cell, places: int | None) -> tables.Cell:
     mean, low, high = (_numbers.number(it, places) for it in cell.interval[:3])
-    notes = [f"{cell.undefined} NaN" if cell.undefined else "", f"{cell.missing} missing" if cell.missing else ""]
-    return Words(
-        mean=mean or "–",
-        low=low,
-        high=high,
-        best=cell.mark == BEST,
-        second=cell.mark == SECOND,
-        tie=TIES.get(cell.mark, ""),
-        notes=[note for note in notes if note],
-    )
+    style, place = _STYLES.get(cell.mark, ("", ""))
+    notes = tables.notes(cell.undefined, cell.missing)
+    return tables.Cell(mean or "–", low, high, style, place, TIES.get(cell.mark, ""), notes)

@@ -6,15 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from egcam_jax.evaluate import _store
-from egcam_jax.evaluate._store import Run
 from egcam_jax.report._summary import arrow, known
+from egcam_jax.run import store as _store
+from egcam_jax.run.store import Run
 
-_SHOWN = {
-    "insertion_auc": "share of the pixels inserted, most relevant first",
-    "deletion_auc": "share of the pixels deleted, most relevant first",
-}
-"""The metrics whose curves are drawn, and what their horizontal axis is."""
 _POINTS = 65
 _BAND = 1.96
 """Standard errors to each side: 95 %."""
@@ -51,7 +46,7 @@ class Chart(NamedTuple):
 
 def charts(store: sqlite3.Connection, run: Run) -> list[Chart]:
     """Average the curves of a run over the images for which the metric is defined."""
-    labels = [label for label in run.asked["metrics"] if known(run, label).name in _SHOWN]
+    labels = [label for label in run.asked["metrics"] if known(run, label).curve]
     found = [_chart(store, run, label) for label in labels]
     return [chart for chart in found if chart.lines]
 
@@ -65,7 +60,7 @@ def _chart(store: sqlite3.Connection, run: Run, label: str) -> Chart:
         for i, (mean, low, high) in bands.items()
     ]
     metric, images = known(run, label), max(map(len, curves.values()), default=0)
-    return Chart(label, arrow(metric), _SHOWN[metric.name], images, top, lines)
+    return Chart(label, arrow(metric), metric.curve, images, top, lines)
 
 
 def _curves(store: sqlite3.Connection, run: Run, method: str, label: str) -> np.ndarray:

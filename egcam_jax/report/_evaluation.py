@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from egcam_jax.evaluate import _store
 from egcam_jax.report import _cells, _curves, _gallery, _numbers, _page, _pictures, _ranks
 from egcam_jax.report._summary import Column, Summary, summary
+from egcam_jax.run import store as _store
 
 _COLOURS = 10
 
@@ -61,13 +61,13 @@ def _column(column: Column) -> dict[str, Any]:
     cells = [
         {
             "words": words,
-            "mean": _numbers.spelt(words.mean),
+            "mean": _numbers.spelt(words.text),
             "bounds": f"{_numbers.spelt(words.low)} – {_numbers.spelt(words.high)}" if words.low else "",
             "value": repr(cell.interval.mean) if cell.interval.images else "",
             "places": [_percent(it, low, high) for it in cell.interval[:3]] if words.low else [],
             "title": _title(cell.interval.images, cell.p),
         }
-        for words, cell in zip(_cells.words(column), column.cells)
+        for words, cell in zip(_cells.cells(column), column.cells)
     ]
     metric = column.metric
     known = {"label": column.label, "arrow": column.arrow, "higher": metric.higher_is_better}

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from egcam_jax.evaluate._store import Failure, Run
 from egcam_jax.metrics import METRICS
 from egcam_jax.report._statistics import LEVEL
+from egcam_jax.run.store import Failure, Run
 
 _TARGETS = {"label": "the image's own label", "top": "the network's top class"}
 
@@ -111,7 +111,7 @@ def failures(run: Run) -> list[Failure]:
 
 def _healed(run: Run, failure: Failure) -> bool:
     """Whether all that failed is there: of a method, each metric that is taken of such a batch."""
-    every = [it for it in run.asked["metrics"] if failure.batch == 0 or not _timed(run, it)]
+    every = [it for it in run.asked["metrics"] if failure.batch == 0 or not timed(run, it)]
     return all(_there(run, failure, it) for it in ([failure.metric] if failure.metric else every))
 
 
@@ -120,14 +120,15 @@ def _there(run: Run, failure: Failure, metric: str) -> bool:
     found = run.computed.get((failure.method, metric))
     if found is None:
         return False
-    if _timed(run, metric):
+    if timed(run, metric):
         return bool(found.any())  # of the first batch alone, which is written as a whole
     absent, size = max(0, run.asked["data"]["count"] - len(run.images)), run.asked["batch"]
     batch = found[max(0, failure.batch * size - absent) : (failure.batch + 1) * size]
     return bool((batch if batch.size else found).all())
 
 
-def _timed(run: Run, label: str) -> bool:
+def timed(run: Run, label: str) -> bool:
+    """Whether a metric measures time, of the first batch alone."""
     name = run.asked["metrics"].get(label, {}).get("metric")
     return name in METRICS and METRICS[name].family == "cost"
 

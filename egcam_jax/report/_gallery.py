@@ -9,11 +9,11 @@ import jax
 import numpy as np
 
 from egcam_jax import maps
-from egcam_jax.evaluate import _store
-from egcam_jax.evaluate._store import ImageRow, Run
-from egcam_jax.metrics._registry import FAMILIES
+from egcam_jax.metrics import FAMILIES
 from egcam_jax.report import _numbers, _pictures
 from egcam_jax.report._summary import arrow, known, values
+from egcam_jax.run import store as _store
+from egcam_jax.run.store import ImageRow, Run
 
 _FIRST = "insertion_deletion"
 _METRICS = 6

@@ -8,9 +8,6 @@ import numpy as np
 from egcam_jax.report import _statistics
 from egcam_jax.report._summary import Column, Summary
 
-_BOTH = "insertion_deletion"
-"""What insertion and deletion give together."""
-
 
 class Mark(NamedTuple):
     """A dot: a place on the axis from 0 to 100, and what it stands for."""
@@ -57,10 +54,10 @@ def rankings(summary: Summary) -> list[Ranking]:
 
 def _ideas(columns: Sequence[Column]) -> list[Column]:
     """Columns of which each counts once: insertion and deletion are in their difference, and time is no quality."""
-    labels = {it.label for it in columns}
-    both = lambda label: label.replace("insertion_auc", _BOTH).replace("deletion_auc", _BOTH)
-    once = [it for it in columns if both(it.label) == it.label or both(it.label) not in labels]
-    return [it for it in once if it.metric.family != "cost"]
+    parts = {
+        column.label.replace(column.metric.name, part, 1) for column in columns for part in column.metric.difference
+    }
+    return [column for column in columns if column.label not in parts and column.metric.family != "cost"]
 
 
 def _overall(columns: Sequence[Column]) -> Ranking:

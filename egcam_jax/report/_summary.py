@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from egcam_jax.evaluate._store import ResultsError, Run
-from egcam_jax.metrics import METRICS, Metric
-from egcam_jax.metrics._registry import FAMILIES
+from egcam_jax.metrics import FAMILIES, METRICS, Metric
 from egcam_jax.report import _facts, _statistics
 from egcam_jax.report._statistics import Interval
+from egcam_jax.run.store import ResultsError, Run
 
 
 class Cell(NamedTuple):

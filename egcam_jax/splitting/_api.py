@@ -5,7 +5,8 @@ from typing import Any
 
 import jax
 
-from .._types import ApplyFn, Params
+from .. import _context, _functions
+from .._types import ApplyFn, Context, Params
 from ._channels import layout, token_layout
 from ._cut import bypass, cut, features, head
 from ._flatten import flatten, trail_of
@@ -17,7 +18,9 @@ from ._trace import Traced, trace
 from ._visits import numbered
 
 
-def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None = None) -> Split:
+def split(
+    apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None = None, *, context: Context = None
+) -> Split:
     """Cut a classifier in two at a layer: logits = head(params, features(params, x)).
 
     The function is traced once, for one image, and both halves are read off its jaxpr; images are then mapped over, so
@@ -29,10 +32,13 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
         params: the tree that it takes; only shapes and dtypes matter here.
         x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``: only shape and dtype matter, except for
             ``head(params, A)`` at a layer that something goes around, which needs the values.
-        layer: a ``jax.named_scope`` or module path (``"layer3/4"`` or ``"layer3.4"``), its unambiguous end, or a
-            ``jax.ad_checkpoint.checkpoint_name`` tag; its value must be a grid ``(b, h, w, K)`` or tokens
-            ``(b, N, K)``.
+        layer: a ``jax.named_scope`` or module path (``"layer3/4"`` or ``"layer3.4"``), its unambiguous end, or a tag by
+            ``checkpoint_name`` (``from jax.ad_checkpoint import checkpoint_name``); its value must be a grid
+            ``(b, h, w, K)`` or tokens ``(b, N, K)``.
             None is the last activation with spatial extent that every path from x to the logits goes through.
+        context: what the function takes beside the images, as ``apply_fn(params, x, context)``: a pytree of arrays or
+            ``ShapeDtypeStruct`` with leading axis b. ``features`` and ``bypass`` then take it after ``x``, and the head
+            gets what it needs of the context in ``carried``.
 
     Returns:
         The halves. They take the shapes and dtypes that they were made for; ``bypass`` is set where something goes
@@ -46,31 +52,34 @@ def split(apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None =
         raise TypeError(f"layer: expected a name or None, got {type(layer).__name__}.")
     if isinstance(apply_fn, Split):
         return _by_hand(apply_fn, layer)
-    traced = _traced(apply_fn, params, x)
+    context = _rows(context, x)
+    traced = _traced(apply_fn, params, x, context)
     program = _named(traced)
     name, slot = resolve(program, layer)
     axes = layout(program, slot) or token_layout(program, slot)
     if axes is None:
         raise ValueError(f"layer={name!r}: its value has neither a spatial grid (h, w, K) nor tokens (N, K).")
     where = cut(*_lean(traced, program, slot), axes)
-    return Split(features(where), head(where, x), bypass(where) if where.carried else None, name)
+    return Split(features(where), head(where, x, context), bypass(where) if where.carried else None, name)
 
 
-def layers(apply_fn: ApplyFn | Split, params: Params, x: Any) -> dict[str, tuple[int, ...]]:
+def layers(apply_fn: ApplyFn | Split, params: Params, x: Any, *, context: Context = None) -> dict[str, tuple[int, ...]]:
     """List the layers that can be named, in order of execution, with their shapes per image.
 
     Args:
         apply_fn: ``(params, x)`` to logits, or a ``Split``.
         params: the tree that it takes.
         x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``.
+        context: as for ``split``.
 
     Returns:
         Name to shape, ``(h, w, K)`` or ``(N, K)``.
     """
     if isinstance(apply_fn, Split):
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
-        return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image).shape[1:]}
-    program = _named(_traced(apply_fn, params, x))
+        rows = _context.arguments(_context.shape_of_row(_rows(context, x)))
+        return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image, *rows).shape[1:]}
+    program = _named(_traced(apply_fn, params, x, _rows(context, x)))
     return shapes(program, named(program))
 
 
@@ -83,7 +92,8 @@ def _by_hand(apply_fn: Split, layer: str | None) -> Split:
     )
 
 
-def _traced(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
+def _traced(apply_fn: ApplyFn, params: Params, x: Any, context: Context) -> Traced:
+    _functions.refuse_a_model("apply_fn", apply_fn)
     if not callable(apply_fn):
         raise TypeError(f"apply_fn must be a function (params, x) -> logits or a Split, got {type(apply_fn).__name__}.")
     if not hasattr(x, "shape") or len(x.shape) not in (3, 4, 5):
@@ -92,7 +102,7 @@ def _traced(apply_fn: ApplyFn, params: Params, x: Any) -> Traced:
             f"x: expected images (b, H, W, C), or (b, L, C) or (b, D, H, W, C), got {came}. One image is x[None]."
         )
     try:
-        return trace(apply_fn, params, x)
+        return trace(apply_fn, params, x, context)
     except ValueError as error:
         if len(x.shape) != 3:
             raise
@@ -103,6 +113,11 @@ def _named(traced: Traced) -> Program:
     """The program with all opened and every name of one value."""
     program = flatten(traced.closed)
     return dataclasses.replace(program, steps=numbered(program))
+
+
+def _rows(context: Context, x: Any) -> Context:
+    """The context, checked where the images have a shape to check it by."""
+    return _context.checked(context, x.shape[0]) if hasattr(x, "shape") and len(x.shape) else context
 
 
 def _lean(traced: Traced, program: Program, slot: int) -> tuple[Program, Any, int]:

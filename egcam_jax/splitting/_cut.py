@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._types import Params
+from .. import _context
+from .._types import Context, Params
 from ._channels import Layout
 from ._program import Program, Step, needed, reached
 from ._trace import Spec, specification
@@ -21,7 +22,8 @@ class Cut(NamedTuple):
         spec: what it was traced for.
         slot: the activation.
         axes: which of its axes are batch, spatial and channels.
-        carried: the other slots that depend on the image and are used after the activation, but do not depend on it.
+        carried: the other slots that depend on the image or its context, are used after the activation, and do not
+            depend on it.
     """
 
     program: Program
@@ -36,39 +38,42 @@ def cut(program: Program, spec: Spec, slot: int, axes: Layout) -> Cut:
     after = reached(program.steps, {slot})
     later = [step for step in program.steps if after.intersection(step.inputs)]
     used = {slot for step in later for slot in step.inputs}
-    return Cut(program, spec, slot, axes, tuple(sorted((used & program.varying) - after)))
+    varying = reached(program.steps, {program.image, *program.params[len(spec.leaves) :]})
+    return Cut(program, spec, slot, axes, tuple(sorted((used & varying) - after)))
 
 
 def features(where: Cut) -> Callable[..., Any]:
-    """``(params, x)`` to A ``(b, h, w, K)``."""
+    """``(params, x)``, or ``(params, x, context)``, to A ``(b, h, w, K)``."""
     run = _before(where, (where.slot,))
 
-    def features(params: Params, x: Any) -> Any:
+    def features(params: Params, x: Any, context: Context = None) -> Any:
         leaves = _checked_params(where.spec, params)
         _check_images(where.spec, x)
-        return _mapped(lambda image: _channels_last(where, run(leaves, image)[0]), x)
+        _check_context(where.spec, context, x)
+        return _mapped(lambda image, row: _channels_last(where, run(leaves, image, row)[0]), x, context)
 
     return features
 
 
 def bypass(where: Cut) -> Callable[..., Any]:
-    """``(params, x)`` to A and what goes around it, in one pass."""
+    """``(params, x)``, or ``(params, x, context)``, to A and what goes around it, in one pass."""
     run = _before(where, (where.slot, *where.carried))
 
-    def bypass(params: Params, x: Any) -> Any:
+    def bypass(params: Params, x: Any, context: Context = None) -> Any:
         leaves = _checked_params(where.spec, params)
         _check_images(where.spec, x)
+        _check_context(where.spec, context, x)
 
-        def one(image: Any) -> Any:
-            activation, *carried = run(leaves, image)
+        def one(image: Any, row: Context) -> Any:
+            activation, *carried = run(leaves, image, row)
             return _channels_last(where, activation), tuple(carried)
 
-        return _mapped(one, x)
+        return _mapped(one, x, context)
 
     return bypass
 
 
-def head(where: Cut, x: Any) -> Callable[..., Any]:
+def head(where: Cut, x: Any, context: Context = None) -> Callable[..., Any]:
     """``(params, A)``, or ``(params, A, carried)``, to logits ``(b, classes)``."""
     run, around = _after(where), bypass(where) if where.carried else None
 
@@ -76,7 +81,7 @@ def head(where: Cut, x: Any) -> Callable[..., Any]:
         leaves = _checked_params(where.spec, params)
         _check_activations(where, activations)
         if carried is None:
-            carried = () if around is None else around(params, _images(x, activations))[1]
+            carried = () if around is None else around(params, *_images(x, context, activations))[1]
         return _mapped(lambda a, c: run(leaves, a, c), activations, carried)
 
     return head
@@ -94,7 +99,11 @@ def _before(where: Cut, wanted: tuple[int, ...]) -> Callable[..., Any]:
     """Leaves of params and one image to the values of some slots."""
     program = where.program
     run = _called(program, needed(program.steps, set(wanted)), (program.image,), wanted)
-    return lambda leaves, image: run(leaves, (image[None],))
+
+    def before(leaves: list[Any], image: Any, row: Context) -> list[Any]:
+        return run([*leaves, *(jnp.asarray(leaf)[None] for leaf in jax.tree.leaves(row))], (image[None],))
+
+    return before
 
 
 def _after(where: Cut) -> Callable[..., Any]:
@@ -182,6 +191,16 @@ def _check_images(spec: Spec, x: Any) -> None:
     _check_like("x", x, (x.shape[0], *spec.image.shape[1:]), spec.image.dtype)
 
 
+def _check_context(spec: Spec, context: Context, x: Any) -> None:
+    wanted: Any = jax.tree.structure(spec.context)
+    came: Any = jax.tree.structure(context)
+    if came != wanted:
+        remedy = "Call split again, with context=..., for another."
+        raise ValueError(f"context: expected the tree that the network was split with, {wanted}, got {came}. {remedy}")
+    for path, leaf, like in zip(_paths(context), jax.tree.leaves(context), jax.tree.leaves(spec.context)):
+        _check_like(f"context{path}", leaf, (x.shape[0], *like.shape[1:]), like.dtype)
+
+
 def _check_activations(where: Cut, activations: Any) -> None:
     grid = _grid(where)
     if len(activations.shape) != 1 + len(grid):
@@ -202,14 +221,15 @@ def _joined(shape: tuple[int, ...]) -> str:
     return ", ".join(str(size) for size in shape)
 
 
-def _images(x: Any, activations: Any) -> Any:
+def _images(x: Any, context: Context, activations: Any) -> tuple[Any, ...]:
     """The images that the network was split with, where the head needs what goes around the layer for them."""
-    remedy = "Get (A, carried) from split.bypass(params, x) and call head(params, A, carried)."
-    if isinstance(x, jax.ShapeDtypeStruct):
+    inputs = "params, x" if context is None else "params, x, context"
+    remedy = f"Get (A, carried) from split.bypass({inputs}) and call head(params, A, carried)."
+    if any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves((x, context))):
         raise ValueError(f"head: something goes around this layer, and split was given no values of x. {remedy}")
     if x.shape[0] != activations.shape[0]:
         raise ValueError(
             f"head: something goes around this layer, and A has {activations.shape[0]} images where the x that was "
             f"given to split has {x.shape[0]}. {remedy}"
         )
-    return jnp.asarray(x)
+    return jnp.asarray(x), *_context.arguments(context)

@@ -69,8 +69,8 @@ def _automatic(program: Program, layers: dict[str, int]) -> tuple[str, int]:
         raise ValueError(
             f"layer=None: {reason}. Pass layer=... with a name (in a transformer that of what goes into the last "
             f"block's attention, such as its first norm), or tag an activation (b, h, w, K) or (b, N, K) in the model "
-            f"with jax.ad_checkpoint.checkpoint_name(value, 'name') and pass that name, or pass Split(features, head). "
-            f"{_nearest(program, layers, None)}"
+            f"with checkpoint_name(value, 'name'), after from jax.ad_checkpoint import checkpoint_name, and pass that "
+            f"name, or pass Split(features, head). {_nearest(program, layers, None)}"
         )
     return name_of(program, layers, slot), slot
 
@@ -112,7 +112,7 @@ def _nearest(program: Program, layers: dict[str, int], layer: str | None) -> str
     if not layers:
         return (
             "No activation (b, h, w, K) in this function has a name; "
-            "jax.named_scope or jax.ad_checkpoint.checkpoint_name gives it one."
+            "jax.named_scope or checkpoint_name (from jax.ad_checkpoint import checkpoint_name) gives it one."
         )
     names = list(layers)[-LISTED:] if layer is None else nearest(layers, layer)
     which = "It could be" if layer is None else "The nearest are"

@@ -44,6 +44,8 @@ def scope_of(equation: core.JaxprEqn) -> Path:
 
 def loop_scope(equation: core.JaxprEqn) -> Path:
     """The scope that all of a loop's body is in: it is around the loop as much as inside it."""
+    if equation.primitive.name not in LOOPS:
+        return ()
     scopes = [path for body, _ in bodies(equation) for path in _leaves(body, ())]
     return functools.reduce(shared, scopes) if scopes else ()
 

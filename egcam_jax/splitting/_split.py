@@ -16,12 +16,14 @@ class Split:
     argument of ``jax.jit``.
 
     Args:
-        features: ``(params, x)`` to A: ``(b, H, W, C)`` images to ``(b, h, w, K)`` activations, channels last.
+        features: ``(params, x)`` to A: ``(b, H, W, C)`` images to ``(b, h, w, K)`` activations, channels last. For a
+            model with a context it is ``(params, x, context)``, and so is ``bypass``.
         head: ``(params, A)`` to ``(b, classes)`` logits; with ``bypass`` also ``(params, A, carried)``.
         bypass: ``(params, x)`` to ``(A, carried)`` in one pass, for a layer that something goes around:
-            ``carried`` is a pytree of arrays, each with leading axis b, that depend on x and reach the logits without
-            going through A (a skip connection). They are constants of the head, so that the derivative of a logit with
-            respect to A is the one that a hook on the layer would see. None where nothing goes around.
+            ``carried`` is a pytree of arrays, each with leading axis b, that depend on x or its context and reach the
+            logits without going through A (a skip connection, or a context that joins after the layer). They are
+            constants of the head, so that the derivative of a logit with respect to A is the one that a hook on the
+            layer would see. None where nothing goes around.
         layer: the layer's name, for people.
 
     Raises:

@@ -11,10 +11,11 @@ from PIL import Image
 from tiny_network import NAMES, PREPROCESS, TRACES, by_hand, document, pictures, tiny_model
 
 from egcam_jax import data, metrics, render
-from egcam_jax.cli import _compare, _methods, _progress, _session
 from egcam_jax.methods import METHODS, explain
+from egcam_jax.run import runner
 
 FILES = ["compare.html", "compare.json", "compare.png"]
+SCORES = ("--metrics", "insertion,deletion")
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def without(monkeypatch):
             result = explain(*args, **kwargs)
             return then(result) if kwargs["method"] == method else result
 
-        monkeypatch.setattr("egcam_jax.cli._batches.explain", changed)
+        monkeypatch.setattr("egcam_jax.run.programs.explain", changed)
 
     return change
 
@@ -122,7 +123,7 @@ def test_the_provenance_is_complete(compare, photographs):
 
 def test_the_scores_are_those_of_the_metrics(compare, tiny, photographs):
     paths = [photographs / "0.png", photographs / "3.png"]
-    it = document(compare(*paths, "--scores", "--batch", 3))
+    it = document(compare(*paths, *SCORES, "--batch", 3))
     predict = jax.tree_util.Partial(tiny.apply_fn, tiny.params)
     for name, samples in (("gradcam", {}), ("expected_layercam", {"num_samples": 2})):
         found = by_hand(tiny, paths, method=name, **samples)
@@ -134,7 +135,7 @@ def test_the_scores_are_those_of_the_metrics(compare, tiny, photographs):
 
 
 def test_the_report_gives_the_means(egcam, tiny, photographs):
-    arguments = ("compare", photographs / "0.png", photographs / "1.png", "--methods", "gradcam,layercam", "--scores")
+    arguments = ("compare", photographs / "0.png", photographs / "1.png", "--methods", "gradcam,layercam", *SCORES)
     scores = [image["maps"]["layercam"]["scores"] for image in document(egcam(*arguments, "--json"))["images"]]
     result = egcam(*arguments)
     means = "; ".join(f"{name} {np.mean([it[name] for it in scores]):.3f}" for name in ("insertion", "deletion"))
@@ -181,12 +182,10 @@ def test_where_no_picture_can_be_read_nothing_is_written(compare, tmp_path):
 )
 def test_a_method_that_fails_does_not_stop_the_others(compare, photographs, without, then, reason):
     good = document(
-        compare(photographs / "0.png", photographs / "1.png", "--scores", methods="gradcam,layercam,smooth_gradcam++")
+        compare(photographs / "0.png", photographs / "1.png", *SCORES, methods="gradcam,layercam,smooth_gradcam++")
     )
     without("layercam", then)
-    result = compare(
-        photographs / "0.png", photographs / "1.png", "--scores", methods="gradcam,layercam,smooth_gradcam++"
-    )
+    result = compare(photographs / "0.png", photographs / "1.png", *SCORES, methods="gradcam,layercam,smooth_gradcam++")
     assert result.exit_code == 1
     it = document(result)
     assert [failure["path"][-5:] for failure in it["failures"]] == ["0.png", "1.png"]
@@ -250,10 +249,14 @@ def test_a_second_run_replaces_the_first(compare, photographs):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--methods", "gradcam,gradcamm"), "--methods 'gradcamm' is unknown. Did you mean 'gradcam'"),
-        (("--methods", "gradcam,"), "--methods '' is unknown. Known: gradcam, "),
-        (("--methods", "gradcam,hirescam", "--samples", 3), "--samples 3: none of the methods uses it; leave it out"),
-        (("--methods", "gradcam,scorecam", "--refs", "photographs"), "--refs photographs: none of the methods uses it"),
+        (
+            ("--methods", "gradcam,gradcamm"),
+            "--methods must name known methods; got 'gradcamm'. Did you mean 'gradcam'",
+        ),
+        (("--methods", ","), "--methods must name at least one method; got none"),
+        (("--methods", "gradcam,gradcam"), "--methods must name each once; got gradcam twice"),
+        (("--methods", "gradcam,hirescam", "--samples", 3), "--samples must be left out, since no method uses it"),
+        (("--methods", "gradcam,scorecam", "--refs", "photographs"), "--refs must be left out, since no method uses"),
         (("--target", "cat"), "2 classes fit: 1 tabby, tabby cat; 2 Persian cat"),
         (("--methods", "gradcam,hirescam", "--layer", "featuers"), "features"),
     ],
@@ -271,13 +274,6 @@ def test_unknown_methods_are_refused_before_anything_is_loaded(egcam, photograph
     assert egcam("compare", photographs / "0.png", "--methods", "nothing").exit_code == 2
 
 
-def test_a_method_named_twice_is_one_column(compare, photographs):
-    assert list(document(compare(photographs / "0.png", methods="layercam, smooth_gradcam++,layercam"))["methods"]) == [
-        "layercam",
-        "smooth_gradcam++",
-    ]
-
-
 def test_later_batches_compile_nothing(egcam, photographs, monkeypatch):
     label = "compared"
     model = tiny_model(label=label)
@@ -285,13 +281,12 @@ def test_later_batches_compile_nothing(egcam, photographs, monkeypatch):
     counts = []
 
     def counted(*arguments):
-        outcome = one_batch(*arguments)
+        yield from one_batch(*arguments)
         counts.append(TRACES.count(label))
-        return outcome
 
-    one_batch = _compare._batch
-    monkeypatch.setattr("egcam_jax.cli._compare._batch", counted)
-    arguments = ("--methods", "gradcam,expected_gradcam", "--samples", 1, "--batch", 2, "--target", "top:2", "--scores")
+    one_batch = runner._one_batch
+    monkeypatch.setattr(runner, "_one_batch", counted)
+    arguments = ("--methods", "gradcam,expected_gradcam", "--samples", 1, "--batch", 2, "--target", "top:2", *SCORES)
     assert egcam("compare", photographs, *arguments).exit_code == 0
     assert len(counts) == 3  # of two, two and one pictures
     assert counts[0] > 0
@@ -303,53 +298,3 @@ def test_a_link_to_a_picture_stands_in_for_it(compare, photographs, tmp_path):
     compare(tmp_path / "r&<d.png")
     assert "r&amp;&lt;d.png" in page()
     assert "r&<d.png" not in page().split("<details>")[0]
-
-
-def common(**changes):
-    return _session.Settings(
-        **{
-            "model": "efficientnet_lite0",
-            "weights": None,
-            "layer": [],
-            "negative": False,
-            "target": None,
-            "refs": None,
-            "samples": None,
-            "seed": 0,
-            "dtype": "float32",
-            "chunk": None,
-            "batch": 8,
-        }
-        | changes
-    )
-
-
-def test_the_progress_bar_weighs_what_methods_cost():
-    def cost(name, *, scored=False, images=1, **changes):
-        return _compare.cost(_methods.Choice(name, {}), common(**changes), images=images, scored=scored)
-
-    one = cost("gradcam")
-    assert cost("scorecam") > 500 * one
-    assert cost("expected_gradcam") == pytest.approx(65 * one)
-    assert cost("expected_gradcam", samples=8) == pytest.approx(17 * one)
-    assert cost("gradcam", scored=True) == pytest.approx(451 * one)
-    assert cost("gradcam", images=8, target="top:3") == pytest.approx(24 * one)
-
-
-def test_the_steps_add_up_to_the_bars_total(compare, photographs, monkeypatch):
-    totals, done = [], []
-
-    def bar(console, total, **options):
-        totals.append(total)
-        return begin(console, total, **options)
-
-    def recorded(progress, task, *, advance=None, **fields):
-        done.append(advance or 0)
-        return update(progress, task, advance=advance, **fields)
-
-    begin, update = _progress.bar, _progress.Progress.update
-    monkeypatch.setattr("egcam_jax.cli._progress.bar", bar)
-    monkeypatch.setattr("egcam_jax.cli._progress.Progress.update", recorded)
-    (photographs / "4.png").write_bytes((photographs / "4.png").read_bytes()[:200])
-    compare(photographs, "--batch", 2)
-    assert sum(done) == pytest.approx(totals[0])

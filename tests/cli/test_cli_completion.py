@@ -1,4 +1,4 @@
-"""What a shell is offered where a value is to be completed."""
+"""What a shell is offered where a value is to be completed: the names in the library's registries."""
 
 import os
 import subprocess
@@ -7,43 +7,36 @@ import sys
 import pytest
 
 from egcam_jax import models
-from egcam_jax.cli import _completion
-from egcam_jax.methods import ESTIMATORS, METHODS
-
-OFFERED = """
-import sys
-from egcam_jax.cli import main
-sys.argv = ["egcam"]
-try:
-    main()
-finally:
-    sys.stderr.write("late" if "jax" in sys.modules else "")
-"""
-
-
-def test_the_names_are_the_librarys():
-    assert sorted(_completion.MODELS) == list(models.names())
-    assert tuple(METHODS) == _completion.METHODS
-    assert set(_completion.GRADIENTS) == set(ESTIMATORS)
-    assert len(_completion.GRADIENTS) == len(ESTIMATORS)
+from egcam_jax.cli import completion
+from egcam_jax.methods import METHODS
+from egcam_jax.metrics import METRICS
 
 
 @pytest.mark.parametrize(
-    ("typed", "offered"),
+    ("complete", "typed", "offered"),
     [
-        ("egcam explain --model resnet50", ["resnet50", "resnet50_v1"]),
-        ("egcam compare --model vgg1", ["vgg11", "vgg13", "vgg16", "vgg19"]),
-        ("egcam layers --model efficientnet_lite2", ["efficientnet_lite2"]),
-        ("egcam explain --method expected_gr", ["expected_gradcam", "expected_gradcam++"]),
-        ("egcam explain --gradients s", ["smooth"]),
-        ("egcam compare --methods a", ["all", "ablationcam"]),
-        ("egcam compare --methods gradcam,grad", ["gradcam,gradcam++"]),
+        (completion.model, "", list(models.names())),
+        (completion.model, "vgg1", ["vgg11", "vgg13", "vgg16", "vgg19"]),
+        (completion.methods, "", ["all", *METHODS]),
+        (completion.methods, "expected_gr", ["expected_gradcam", "expected_gradcam++"]),
+        (completion.methods, "a", ["all", "ablationcam"]),
+        (completion.methods, "gradcam,grad", ["gradcam,gradcam++"]),
+        (completion.metrics, "deletion,ins", ["deletion,insertion_auc", "deletion,insertion_deletion"]),
+        (completion.metrics, "robust", ["robustness"]),
+        (completion.table, "table3", ["table3"]),
     ],
 )
-def test_a_shell_is_offered_names_without_waiting_for_jax(typed, offered):
-    words = typed.split()
-    asked = {"_EGCAM_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
-    command = [sys.executable, "-c", OFFERED]
+def test_names_are_the_librarys(complete, typed, offered):
+    assert complete(typed) == offered
+
+
+def test_every_metric_is_offered():
+    assert set(METRICS) < set(completion.metrics(""))
+
+
+def test_a_shell_is_offered_them():
+    typed = "egcam explain --model resnet50"
+    asked = {"_EGCAM_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": "3"}
+    command = [sys.executable, "-c", "import sys; from egcam_jax.cli import main; sys.argv = ['egcam']; main()"]
     done = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == offered, done.stderr
-    assert done.stderr == ""
+    assert done.stdout.split() == ["resnet50", "resnet50_v1"], done.stderr

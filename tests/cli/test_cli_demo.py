@@ -12,7 +12,16 @@ CATS = {281, 282, 283, 284, 285}
 
 def test_the_demonstration_finds_the_cat(tmp_path):
     command = [sys.executable, "-c", "from egcam_jax.cli import main; main()"]
-    options = ["explain", "--samples", "2", "--path", "latent", "--noise", "none", "--json", "--format", "npz"]
+    options = [
+        "explain",
+        "--samples",
+        "2",
+        "--method",
+        "expected_gradcam:path=latent:noise=none",
+        "--json",
+        "--format",
+        "npz",
+    ]
     done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (image,) = json.loads(done.stdout)["images"]

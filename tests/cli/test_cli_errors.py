@@ -29,7 +29,7 @@ def error(egcam, photographs, monkeypatch):
 @pytest.mark.parametrize("command", ["explain", "compare", "layers"])
 def test_a_network_that_there_is_not(error, command):
     said = error(command, "--model", "resnet51")
-    assert "--model 'resnet51' is no network. Did you mean 'resnet50'" in said
+    assert "--model must be a network; got 'resnet51'. Did you mean 'resnet50'" in said
     assert said.endswith("`egcam models` lists all.\n")
 
 

@@ -36,7 +36,7 @@ def test_a_run_says_what_there_is_and_what_comes_next(egcam, tiny, two_classes):
 
 
 def test_a_long_batch_is_not_silent(egcam, tiny, two_classes, monkeypatch):
-    monkeypatch.setattr("egcam_jax.cli._evaluate._SILENCE", -1)
+    monkeypatch.setattr("egcam_jax.output.console._SILENCE", -1)
     result = egcam("evaluate", f"folder:{two_classes}", *COMMON, "--limit", 4, "--num-refs", 1, "--out", "run")
     assert "batch 1 of 2: done gradcam · sparseness, " in result.stderr
 

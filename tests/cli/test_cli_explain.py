@@ -3,12 +3,12 @@
 import dataclasses
 import errno
 import hashlib
-import inspect
 import io
 import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -17,10 +17,15 @@ from PIL import Image
 from tiny_network import NAMES, PREPROCESS, TRACES, by_hand, document, tiny_model
 
 from egcam_jax import data, render
-from egcam_jax.cli import _methods, _progress, _records, _report, main
-from egcam_jax.cli._run import explain_batch
-from egcam_jax.cli.explain import explain as explain_command
+from egcam_jax.cli import main
 from egcam_jax.methods import METHODS, explain
+from egcam_jax.output import console, records, words
+from egcam_jax.run import runner
+
+
+def method(*options):
+    """The arguments that give the default method options."""
+    return ("--method", ":".join(["expected_gradcam", *options]))
 
 
 def written(folder):
@@ -49,7 +54,7 @@ def test_the_files_hold_what_the_library_computes(egcam, tiny, photographs, tmp_
 
 
 def test_the_json_file_holds_the_provenance(egcam, tiny, photographs, tmp_path):
-    egcam("explain", photographs / "0.png", "--samples", 2, "--seed", 5, "--noise", "gaussian", "--target", 2)
+    egcam("explain", photographs / "0.png", "--samples", 2, "--seed", 5, *method("noise=gaussian"), "--target", 2)
     it = json.loads((tmp_path / "egcam-out" / "0.persian-cat.json").read_text())
     assert it["sha256"] == hashlib.sha256((photographs / "0.png").read_bytes()).hexdigest()
     assert (it["width"], it["height"]) == (24, 20)
@@ -150,11 +155,11 @@ def test_later_batches_compile_nothing(egcam, photographs, monkeypatch, target):
     counts = []
 
     def counted(*arguments):
-        outcome = explain_batch(*arguments)
+        yield from one_batch(*arguments)
         counts.append(TRACES.count(label))
-        return outcome
 
-    monkeypatch.setattr("egcam_jax.cli._run.explain_batch", counted)
+    one_batch = runner._one_batch
+    monkeypatch.setattr(runner, "_one_batch", counted)
     egcam("explain", photographs, "--samples", 1, "--batch", 2, "--target", target)
     assert len(counts) == 3  # of two, two and one pictures
     assert counts[0] > 0
@@ -180,9 +185,9 @@ def test_the_last_batch_is_filled_up(egcam, tiny, photographs, monkeypatch):
         shapes.append(x.shape)
         return explain(params, apply_fn, x, *args, **kwargs)
 
-    monkeypatch.setattr("egcam_jax.cli._batches.explain", recorded)
+    monkeypatch.setattr("egcam_jax.run.programs.explain", recorded)
     result = egcam("explain", photographs, "--samples", 1, "--batch", 2, "--json")
-    assert shapes == [(2, 16, 16, 3)] * 3
+    assert shapes == [(2, 16, 16, 3)]  # one program for all batches
     assert [image["index"] for image in document(result)["images"]] == [0, 1, 2, 3, 4]
 
 
@@ -311,12 +316,13 @@ def test_a_limit_on_the_size_of_files_is_reported(egcam, tiny, photographs, tmp_
 
 
 def test_what_the_device_cannot_do_for_a_batch_does_not_stop_the_rest(egcam, tiny, photographs, monkeypatch):
-    def burst(params, apply_fn, x, *args, index, **kwargs):
-        if 2 in np.asarray(index):
+    def burst(session, arrays, method):
+        if 2 in np.asarray(arrays["index"]):
             raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
-        return explain(params, apply_fn, x, *args, index=index, **kwargs)
+        return explained(session, arrays, method)
 
-    monkeypatch.setattr("egcam_jax.cli._batches.explain", burst)
+    explained = runner.explained
+    monkeypatch.setattr(runner, "explained", burst)
     result = egcam("explain", photographs, "--method", "gradcam", "--batch", 2, "--json")
     assert result.exit_code == 1
     it = document(result)
@@ -352,12 +358,11 @@ def test_no_reference_is_overwritten(egcam, tiny, photographs):
 
 
 def test_no_photograph_that_could_have_been_a_reference_is_overwritten(egcam, tiny, photographs, monkeypatch):
-    monkeypatch.setattr("egcam_jax.cli._session._REFERENCES", 1)
     others = [photographs / f"{i}.tabby.png" for i in (0, 3)]
     for i, other in zip((1, 2), others):
         (photographs / f"{i}.png").rename(other)
     before = [other.read_bytes() for other in others]
-    arguments = ("--refs", photographs, "--out", photographs, "--samples", 1, "--target", 1)
+    arguments = ("--refs", photographs, "--num-refs", 1, "--out", photographs, "--samples", 1, "--target", 1)
     inputs = (photographs / "0.png", photographs / "3.png")
     result = egcam("explain", *inputs, *arguments, "--json")
     assert document(result)["references"]["count"] == 1
@@ -385,7 +390,7 @@ def test_a_map_that_is_not_finite_is_a_failure_of_its_picture(egcam, tiny, photo
         result = explain(*args, **kwargs)
         return dataclasses.replace(result, saliency=result.saliency.at[1].set(np.nan))
 
-    monkeypatch.setattr("egcam_jax.cli._batches.explain", burst)
+    monkeypatch.setattr("egcam_jax.run.programs.explain", burst)
     result = egcam("explain", photographs, "--samples", 1, "--json")
     assert result.exit_code == 1
     (failure,) = document(result)["failures"]
@@ -395,7 +400,7 @@ def test_a_map_that_is_not_finite_is_a_failure_of_its_picture(egcam, tiny, photo
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--seed", -1), ("--seed", 2**32), ("--noise-scale", -1), ("--noise-scale", "nan"), ("--samples", 0)],
+    [("--seed", -1), ("--seed", 2**32), ("--chunk", 0), ("--samples", 0)],
 )
 def test_numbers_out_of_range_are_refused_before_anything_is_loaded(egcam, photographs, monkeypatch, option, value):
     monkeypatch.setattr("egcam_jax.models.load", lambda *args, **kwargs: pytest.fail("loaded"))
@@ -511,57 +516,50 @@ def test_references_from_a_folder(egcam, tiny, photographs):
 @pytest.mark.parametrize(
     ("options", "remedy"),
     [
-        ((), "--path latent"),
-        (("--path", "latent"), "--samples"),
-        (("--difference", "tangent"), "--samples"),
-        (("--difference", "tangent", "--normalizer", "elementwise", "--noise", "gaussian"), "--samples"),
-        (("--path", "latent", "--difference", "encoded"), "--difference latent"),
-        (("--difference", "encoded"), "--path latent --difference latent"),
-        (("--difference", "none"), None),
+        ((), {"path": "latent"}),
+        (("path=latent",), {}),
+        (("difference=tangent",), {}),
+        (("difference=tangent", "normalizer=elementwise", "noise=gaussian"), {}),
+        (("path=latent", "difference=encoded"), {"difference": "latent"}),
+        (("difference=encoded",), {"path": "latent", "difference": "latent"}),
+        (("difference=none",), None),
     ],
 )
 def test_whether_the_gap_vanishes_with_more_samples_is_known(egcam, tiny, photographs, options, remedy):
     def gap(samples):
-        result = egcam("explain", photographs / "0.png", "--target", 1, "--samples", samples, "--json", *options)
+        result = egcam(
+            "explain", photographs / "0.png", "--target", 1, "--samples", samples, "--json", *method(*options)
+        )
         (it,) = document(result)["images"][0]["maps"]
         wide = abs(it["completeness_gap_relative"] or 0) > 0.1
         assert it["completeness_remedy"] == (remedy if wide else None)
         return abs(it["completeness_gap"] or 0)
 
-    if remedy == "--samples":
+    if remedy == {}:
         assert gap(1024) < 0.3 * gap(1)
     else:
         gap(1)
 
 
-@pytest.mark.parametrize(("relative", "remedy"), [(1e-6, None), (0.09, None), (-0.2, "--path latent"), (None, None)])
+@pytest.mark.parametrize(("relative", "remedy"), [(1e-6, None), (0.09, None), (-0.2, {"path": "latent"}), (None, None)])
 def test_a_remedy_is_named_where_the_gap_is_wide_and_only_there(tiny, photographs, relative, remedy):
+    session = SimpleNamespace(model=tiny, plan=SimpleNamespace(probability="softmax"))
     it = by_hand(tiny, [photographs / "0.png"], num_samples=1)
     one = jax.tree.map(lambda leaf: np.asarray(leaf)[0], it)
     gap = None if relative is None else np.float32(4 * relative)
     one = dataclasses.replace(one, completeness_gap=gap, score_difference=np.float32(4))
     options = METHODS["expected_gradcam"].options
     shared = {"samples": 1, "draws": True, "against": "references", "options": options, "negative": False}
-    record = _records.of_map(one, NAMES, shared)
+    record = records.of_map(session, one, shared)
     assert record["completeness_remedy"] == remedy
-    assert ("with --path latent it does" in _report.completeness(record)) == (remedy is not None)
+    assert ("with path=latent it does" in words.completeness(record)) == (remedy is not None)
 
 
 @pytest.mark.parametrize("path", ["input", "latent"])
 @pytest.mark.parametrize("difference", ["latent", "encoded"])
 def test_after_the_remedy_more_samples_are_enough(path, difference):
     options = {**METHODS["expected_gradcam"].options, "path": path, "difference": difference}
-    remedy = _methods.remedy(options)
-    if remedy != "--samples":
-        words = remedy.split()
-        options |= {flag.removeprefix("--"): value for flag, value in zip(words[::2], words[1::2])}
-    assert _methods.remedy(options) == "--samples"
-
-
-def test_every_option_that_is_named_as_a_remedy_or_as_a_methods_own_can_be_given():
-    parameters = inspect.signature(explain_command).parameters
-    assert {*_methods.OFFERED, "refs", "samples"} <= set(parameters)
-    assert set(_methods.OFFERED) == set(METHODS["expected_gradcam"].schema) - {"alpha"}
+    assert records.remedy(options | records.remedy(options)) == {}
 
 
 def test_bfloat16_reaches_the_network(egcam, tiny, photographs):
@@ -588,7 +586,7 @@ def test_an_empty_map_is_said_in_words(egcam, tiny, photographs, monkeypatch):
 
     full = egcam("explain", photographs / "0.png", "--samples", 2, "--out", "full")
     assert full.exit_code == 0
-    monkeypatch.setattr("egcam_jax.cli._batches.explain", empty)
+    monkeypatch.setattr("egcam_jax.run.programs.explain", empty)
     result = egcam("explain", photographs / "0.png", "--samples", 2, "--out", "empty")
     assert result.exit_code == 0
     heights = [data.read(next(Path(folder).glob("*.png"))).shape[0] for folder in ("full", "empty")]
@@ -602,21 +600,21 @@ def test_an_empty_map_is_said_in_words(egcam, tiny, photographs, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--method", "gradcamm"), "'gradcamm' is unknown. Did you mean 'gradcam'"),
-        (
-            ("--method", "gradcam", "--noise", "uniform"),
-            "--noise uniform: the method 'gradcam' does not use it; its options: none",
-        ),
-        (("--method", "gradcam", "--noise-scale", "0"), "--noise-scale 0.0: the method 'gradcam' does not use it"),
-        (("--noise", "pink"), "--noise must be one of 'uniform', 'gaussian', 'none'; got 'pink'"),
+        (("--method", "gradcamm"), "--methods must name known methods; got 'gradcamm'. Did you mean 'gradcam'"),
+        (("--method", "gradcam:noise=uniform"), "method 'gradcam' has no option 'noise'; its options: none"),
+        (("--method", "expected_gradcam:noise=pink"), "noise must be one of 'uniform', 'gaussian', 'none'; got 'pink'"),
+        (("--method", "gradcam,layercam"), "--methods must be one method here; got 2"),
         (("--target", "cat"), "2 classes fit: 1 tabby, tabby cat; 2 Persian cat"),
-        (("--method", "gradcam", "--refs", "photographs"), "--refs photographs: the method 'gradcam' does not use it"),
-        (("--method", "gradcam", "--samples", "5"), "--samples 5: the method 'gradcam' does not use it"),
-        (("--target", ""), "--target '': a class wanted"),
-        (("--target", "5"), "--target 5: an index of 0 to 4"),
+        (
+            ("--method", "gradcam", "--refs", "photographs"),
+            "--refs must be left out, since no method uses it",
+        ),
+        (("--method", "gradcam", "--samples", "5"), "--samples must be left out, since no method uses it; got 5"),
+        (("--target", ""), "--target must be a class by index"),
+        (("--target", "5"), "--target must be an index of 0 to 4, or a name; got 5"),
         (("--layer", "featuers"), "features"),
-        (("--refs", "nowhere"), "nowhere: no such file"),
-        (("--out", "photographs/0.png"), "--out photographs/0.png: cannot be written to"),
+        (("--refs", "nowhere"), "nowhere"),
+        (("--out", "photographs/0.png"), "--out must be a folder that can be written to; got photographs/0.png"),
     ],
 )
 def test_a_bad_option_is_one_clean_line_and_status_2(egcam, tiny, photographs, arguments, message):
@@ -633,9 +631,9 @@ def test_colours_are_left_out_where_the_user_wants_none(egcam, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert red in egcam("explain", "--noise", "pink").stderr
+    assert red in egcam("explain", "--method", "pink").stderr
     monkeypatch.setenv("NO_COLOR", "1")
-    plain = egcam("explain", "--noise", "pink").stderr
+    plain = egcam("explain", "--method", "pink").stderr
     assert "error: " in plain
     assert "31m" not in plain
 
@@ -652,8 +650,8 @@ def test_a_download_with_a_bar_of_its_own_comes_before_ours(egcam, photographs, 
         events.append("bar")
         return begin(*args, **kwargs)
 
-    begin = _progress.bar
-    monkeypatch.setattr("egcam_jax.cli._progress.bar", bar)
+    begin = console.bar
+    monkeypatch.setattr("egcam_jax.output.console.bar", bar)
     monkeypatch.setattr("egcam_jax.models.load", load)
     monkeypatch.setattr(
         "huggingface_hub.try_to_load_from_cache", lambda *args: "/cache/model.safetensors" if downloaded else None
@@ -682,7 +680,7 @@ def test_a_terminal_that_knows_only_ascii(egcam, tiny, photographs, monkeypatch,
 
 
 def test_debug_keeps_the_traceback(egcam, tiny, photographs):
-    result = egcam("explain", photographs / "0.png", "--noise", "pink", "--debug")
+    result = egcam("explain", photographs / "0.png", "--method", "pink", "--debug")
     assert isinstance(result.exception, ValueError)
 
 
@@ -702,4 +700,4 @@ def test_an_output_folder_without_permission(egcam, tiny, photographs, tmp_path)
     locked.mkdir(mode=0o500)
     result = egcam("explain", photographs / "0.png", "--out", locked)
     assert result.exit_code == 2
-    assert "cannot be written to (Permission denied)" in result.stderr
+    assert "(Permission denied)" in result.stderr

@@ -8,7 +8,8 @@ from importlib.metadata import version
 import pytest
 
 from egcam_jax import models
-from egcam_jax.cli import _doctor, _networks
+from egcam_jax.cli import doctor as _doctor
+from egcam_jax.cli import networks as _networks
 from egcam_jax.methods import METHODS
 from egcam_jax.models._registry import spec
 
@@ -69,8 +70,10 @@ def test_methods_are_listed_with_source_options_defaults_and_what_they_accept(eg
         for name, option in method.schema.items():
             assert f"{name}={option.default} {option.wanted}" in block
         assert ("no options" in block) == (not method.schema)
-        assert (f"--samples {method.num_samples} a whole number" in block) == (method.num_samples is not None)
-        assert any(line.startswith("--refs") for line in block) == method.needs_refs
+        assert (f"samples={method.num_samples} a whole number; also --samples" in block) == (
+            method.num_samples is not None
+        )
+        assert any(line.startswith("refs") for line in block) == method.needs_refs
 
 
 def test_the_doctor_finds_what_is_missing_and_says_what_to_do(egcam, monkeypatch):
@@ -78,7 +81,7 @@ def test_the_doctor_finds_what_is_missing_and_says_what_to_do(egcam, monkeypatch
         _doctor.Check(True, "jax", "1.0"),
         _doctor.Check(False, "weights", "not there", "install them"),
     ]
-    monkeypatch.setattr("egcam_jax.cli._doctor.looks", lambda: [("all", lambda: checks)])
+    monkeypatch.setattr("egcam_jax.cli.doctor.looks", lambda: [("all", lambda: checks)])
     result = egcam("doctor")
     assert result.exit_code == 1
     assert "MISSING" in result.stdout
@@ -88,7 +91,7 @@ def test_the_doctor_finds_what_is_missing_and_says_what_to_do(egcam, monkeypatch
 
 def test_the_doctor_lets_an_optional_package_be_missing(egcam, monkeypatch):
     checks = [_doctor.Check(False, "pooch", "not installed", "install it", needed=False)]
-    monkeypatch.setattr("egcam_jax.cli._doctor.looks", lambda: [("all", lambda: checks)])
+    monkeypatch.setattr("egcam_jax.cli.doctor.looks", lambda: [("all", lambda: checks)])
     result = egcam("doctor")
     assert result.exit_code == 0
     assert "All that is needed is there: `egcam explain` will run." in result.stdout
@@ -97,8 +100,8 @@ def test_the_doctor_lets_an_optional_package_be_missing(egcam, monkeypatch):
 @pytest.fixture
 def quick_doctor(monkeypatch, tmp_path):
     """A doctor that runs no network, on a machine with empty caches."""
-    monkeypatch.setattr("egcam_jax.cli._doctor._demonstration", lambda: "works")
-    monkeypatch.setattr("egcam_jax.cli._doctor._weights", lambda: "there")
+    monkeypatch.setattr("egcam_jax.cli.doctor._demonstration", lambda: "works")
+    monkeypatch.setattr("egcam_jax.cli.doctor._weights", lambda: "there")
     monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path)
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda repository, file: None)
 
@@ -128,7 +131,7 @@ def test_the_doctor_lists_the_weights_that_were_downloaded(egcam, tmp_path, monk
         ("egcam_jax.models.names", "downloads", False),
         ("egcam_jax.data.demo_path", "photographs", True),
         ("jax.devices", "devices", True),
-        ("egcam_jax.cli._doctor._demonstration", "demonstration", True),
+        ("egcam_jax.cli.doctor._demonstration", "demonstration", True),
     ],
 )
 def test_the_doctor_ends_in_a_verdict_whatever_is_broken(egcam, monkeypatch, broken, name, needed):

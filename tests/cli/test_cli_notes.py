@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_network import document, tiny_model
 
 from egcam_jax import data, render
@@ -33,7 +34,8 @@ def test_few_references_are_said(told, tiny, photographs, command):
     assert f"  note            {FEW}\n" in printed
     assert it["references"]["note"] == FEW
     for i in range(5, 16):
-        shutil.copy(photographs / "4.png", photographs / f"{i}.png")
+        pixels = np.random.default_rng(i).integers(0, 256, (20, 24, 3), np.uint8)
+        Image.fromarray(pixels).save(photographs / f"{i}.png")
     printed, it = told(command, "--refs", photographs)
     assert "make a distribution" not in printed
     assert it["references"]["note"] is None

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tiny_network import by_hand, document
 
-from egcam_jax.cli import _methods
 from egcam_jax.methods import METHODS
+from egcam_jax.run import asking
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def one(egcam, tiny, photographs):
 
 
 def test_gradients_under_an_aggregator(one, tiny, photographs):
-    it, record, arrays = one("--method", "layercam", "--gradients", "smooth", "--samples", 3)
+    it, record, arrays = one("--method", "layercam:gradients=smooth", "--samples", 3)
     options = {"method": "layercam", "gradients": "smooth", "num_samples": 3}
     expected = by_hand(tiny, [photographs / "0.png"], target=1, **options)
     np.testing.assert_allclose(arrays["cam"], expected.cam[0], rtol=1e-5, atol=1e-6)
@@ -89,7 +89,7 @@ def test_several_layers_are_fused(one, tiny, photographs):
 )
 def test_each_kind_of_option(one, tiny, photographs, method, text, value):
     samples = {"num_samples": 2} if METHODS[method].num_samples else {}
-    it, _, arrays = one("--method", method, "--option", text, *(["--samples", 2] if samples else []))
+    it, _, arrays = one("--method", f"{method}:{text}", *(["--samples", 2] if samples else []))
     name = text.split("=")[0].replace("-", "_")
     assert it["options"] == {**METHODS[method].options, name: value}
     given = np.asarray(value, np.float32) if isinstance(value, list) else value
@@ -98,41 +98,33 @@ def test_each_kind_of_option(one, tiny, photographs, method, text, value):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("method", "message"),
     [
-        (("--option", "clamp"), "--option 'clamp': NAME=VALUE wanted, such as noise_scale=0.2; `egcam methods` lists"),
-        (("--option", "=3"), "--option '=3': NAME=VALUE wanted"),
-        (("--option", "clamp="), "--option 'clamp=': NAME=VALUE wanted"),
-        (
-            ("--option", "clmap=true"),
-            "--option clmap true: the method 'gradcam++' does not use it; its options: --option",
-        ),
-        (("--option", "clmap=none"), "--option clmap none: the method 'gradcam++' does not use it"),
-        (("--option", "clamp=3"), "--option clamp must be True or False"),
-        (("--option", "clamp=yes"), "--option clamp must be True or False"),
-        (("--method", "scorecam", "--option", "top_channels=2.5"), "--option top_channels must be a whole number"),
-        (("--method", "scorecam", "--option", "top_channels=0"), "--option top_channels must be at least 1; got 0"),
-        (("--method", "scorecam", "--option", "weights=1"), "weights must be one of 'softmax', 'prob'; got '1'"),
-        (("--method", "expected_gradcam", "--option", "alpha=2"), "--option alpha must lie in [0, 1]"),
-        (("--method", "expected_gradcam", "--option", "alpha=0.1,0.2,0.3"), "--option alpha must be a number or have"),
-        (("--method", "expected_gradcam", "--option", "noise_scale=much"), "--noise-scale must be a single number"),
-        (("--method", "expected_gradcam", "--option", "noise_scale=-1"), "--noise-scale must be finite and at least 0"),
-        (("--method", "integrated_gradcam", "--option", "baseline=1,2"), "--option baseline must be a number or broad"),
-        (
-            ("--method", "integrated_gradcam", "--option", "baseline=nan"),
-            "--option baseline has 1 entries that are NaN",
-        ),
-        (
-            ("--gradients", "smoth"),
-            "--gradients must be one of 'expected', 'integrated', 'smooth', 'vanilla'; got 'smoth'",
-        ),
-        (("--method", "scorecam", "--gradients", "smooth"), "'scorecam' takes no gradients, only forward passes. Pass"),
+        ("gradcam++:clamp", "--methods must be NAME:OPTION=VALUE:..., each option once; got 'gradcam++:clamp'"),
+        ("gradcam++:=3", "--methods must be NAME:OPTION=VALUE"),
+        ("gradcam++:clamp=", "--methods must be NAME:OPTION=VALUE"),
+        ("gradcam++:clmap=true", "method 'gradcam++' has no option 'clmap'; its options: clamp"),
+        ("gradcam++:clamp=3", "clamp must be True or False"),
+        ("gradcam++:clamp=yes", "clamp must be True or False"),
+        ("gradcam:refs=3", "the method 'gradcam' takes no refs"),
+        ("expected_gradcam:refs=64", "--num-refs must be at least 64, which 'expected_gradcam:refs=64' takes; got 32"),
+        ("scorecam:top_channels=2.5", "top_channels must be a whole number"),
+        ("scorecam:top_channels=0", "top_channels must be at least 1; got 0"),
+        ("scorecam:weights=1", "weights must be one of 'softmax', 'prob'; got '1'"),
+        ("expected_gradcam:alpha=2", "alpha must lie in [0, 1]"),
+        ("expected_gradcam:alpha=0.1,0.2,0.3", "alpha must be a number or have"),
+        ("expected_gradcam:noise_scale=much", "noise_scale must be a single number"),
+        ("expected_gradcam:noise-scale=-1", "noise_scale must be finite and at least 0"),
+        ("integrated_gradcam:baseline=1,2", "baseline must be a number or broad"),
+        ("integrated_gradcam:baseline=nan", "baseline has 1 entries that are NaN"),
+        ("gradcam:gradients=smoth", "must be one of 'expected', 'integrated', 'smooth', 'vanilla'; got 'smoth'"),
+        ("scorecam:gradients=smooth", "'scorecam' takes no gradients, only forward passes. Pass"),
     ],
 )
-def test_a_bad_option_is_one_clean_line_that_says_what_to_do(egcam, photographs, monkeypatch, arguments, message):
+@pytest.mark.parametrize("command", ["explain", "compare"])
+def test_a_bad_option_is_one_clean_line_that_says_what_to_do(egcam, photographs, monkeypatch, command, method, message):
     monkeypatch.setattr("egcam_jax.models.load", lambda *args, **kwargs: pytest.fail("loaded"))
-    own = () if "--method" in arguments else ("--method", "gradcam++")
-    result = egcam("explain", photographs / "0.png", *own, *arguments)
+    result = egcam(command, photographs / "0.png", "--method", method)
     assert result.exit_code == 2
     assert message in result.stderr
     assert result.stderr.startswith("error: ")
@@ -142,9 +134,18 @@ def test_a_bad_option_is_one_clean_line_that_says_what_to_do(egcam, photographs,
 @pytest.mark.parametrize("name", METHODS)
 def test_every_default_can_be_given_as_it_is_listed(name):
     listed = [f"{option}={default}" for option, default in METHODS[name].options.items()]
-    choice = _methods.choose(name, _methods.parse(listed), None)
-    assert choice.options == METHODS[name].options
-    _methods.check(choice, refs=None, samples=None)
+    (asked,) = asking.methods(":".join([name, *listed]))
+    assert asked.options == METHODS[name].options
+
+
+def test_numbers_between_commas_belong_together():
+    text = "gradcam, expected_gradcam:alpha=0.1,0.25:noise=none,integrated_gradcam:baseline=-1,.5,+2"
+    labels = [one.label for one in asking.methods(text)]
+    assert labels == [
+        "gradcam",
+        "expected_gradcam:alpha=0.1,0.25:noise=none",
+        "integrated_gradcam:baseline=-1,.5,+2",
+    ]
 
 
 def test_an_option_that_takes_one_value_is_refused_twice(egcam, tiny, photographs):
@@ -164,7 +165,9 @@ def test_references_that_cannot_be_read_are_left_out_and_named(egcam, tiny, phot
     assert f"left out: {bad}: the file is empty" in result.stdout
     result = egcam("explain", photographs / "0.png", "--refs", bad, "--samples", 2)
     assert result.exit_code == 2
-    assert f"error: --refs {bad}: the file is empty" in result.output
+    assert f"error: --refs must hold a picture that can be read and is not explained itself: {bad}: the file is" in (
+        result.output
+    )
     result = egcam("explain", photographs / "0.png", "--refs", photographs / "none", "--samples", 2)
     assert result.exit_code == 2
     assert "error: --refs" in result.output
@@ -173,7 +176,10 @@ def test_references_that_cannot_be_read_are_left_out_and_named(egcam, tiny, phot
 def test_scores_of_a_map_of_what_speaks_against_a_class_are_refused(egcam, tiny, photographs):
     common = (photographs / "0.png", "--negative", "--target", 1)
     result = egcam("explain", *common, "--method", "gradcam", "--metrics", "complexity,deletion")
-    assert "--metrics with --negative: deletion_auc judges a map of what speaks for the class" in result.output
+    assert (
+        "--negative must be left out with deletion_auc, which judges a map of what speaks for the class"
+        in result.output
+    )
     assert egcam("explain", *common, "--method", "gradcam", "--metrics", "sparseness").exit_code == 0
-    result = egcam("compare", *common, "--methods", "gradcam", "--scores")
-    assert "--scores with --negative: insertion_auc judges" in result.output
+    result = egcam("compare", *common, "--methods", "gradcam", "--metrics", "insertion")
+    assert "--negative must be left out with insertion_auc" in result.output

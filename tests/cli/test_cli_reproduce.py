@@ -6,7 +6,6 @@ from PIL import Image
 from tiny_network import tiny_model
 
 from egcam_jax import evaluate, paper
-from egcam_jax.cli import reproduce
 
 pytest.importorskip("grain")
 
@@ -22,10 +21,6 @@ def two_classes(tmp_path):
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8)).save(place / f"{i}.png")
     return folder
-
-
-def test_the_names_of_the_tables_are_the_librarys():
-    assert list(reproduce._TABLES) == list(paper.names())
 
 
 def test_a_table_is_computed_printed_and_written(egcam, tiny, two_classes, tmp_path):

@@ -65,14 +65,14 @@ def test_pixels_are_kept_of_those_images_alone_that_have_maps(egcam, tiny, photo
             kept.append(weakref.ref(it.crop))
             yield it
 
-    def grid(settings, subject, images, *others):
+    def grid(session, images, *others):
         gc.collect()
         alive.append(sum(it() is not None for it in kept))
-        return None, None
+        return None
 
     kept, alive, original = [], [], data.stream
     monkeypatch.setattr(data, "stream", stream)
-    monkeypatch.setattr("egcam_jax.cli._saturation_maps.grid", grid)
+    monkeypatch.setattr("egcam_jax.output.scaled.grid", grid)
     options = ("--steps", 4, "--batch", 1, "--methods", "gradcam", "--pictures", 1)
     result = egcam("saturation", photographs, *options, "--out", "out")
     assert result.exit_code == 0, result.output

@@ -2,7 +2,7 @@
 
 import pytest
 
-from egcam_jax.cli._targets import Top, parse
+from egcam_jax.run.targets import Target, parse
 
 NAMES = ("crane, bird", "tabby, tabby cat", "Persian cat", "crane", "catamaran", "steam locomotive")
 
@@ -10,19 +10,21 @@ NAMES = ("crane, bird", "tabby, tabby cat", "Persian cat", "crane", "catamaran",
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, Top(1)),
-        ("top:3", Top(3)),
-        ("TOP:1", Top(1)),
-        ("0", 0),
-        ("5", 5),
-        ("Persian cat", 2),
-        ("persian CAT", 2),
-        ("tabby cat", 1),  # a synonym
-        ("persian", 2),  # a word
-        ("cata", 4),  # a part
-        ("crane", 3),  # the whole name comes before a synonym of another
-        ("bird", 0),
-        (" locomotive ", 5),
+        (None, Target(k=1)),
+        ("top", Target(k=1)),
+        ("label", Target(label=True)),
+        ("top:3", Target(k=3)),
+        ("TOP:1", Target(k=1)),
+        ("0", Target(index=0)),
+        ("5", Target(index=5)),
+        ("Persian cat", Target(index=2)),
+        ("persian CAT", Target(index=2)),
+        ("tabby cat", Target(index=1)),  # a synonym
+        ("persian", Target(index=2)),  # a word
+        ("cata", Target(index=4)),  # a part
+        ("crane", Target(index=3)),  # the whole name comes before a synonym of another
+        ("bird", Target(index=0)),
+        (" locomotive ", Target(index=5)),
     ],
 )
 def test_targets(text, expected):
@@ -40,24 +42,24 @@ def test_a_long_list_of_what_fits_is_cut():
 
 
 def test_an_unknown_name_offers_the_nearest():
-    with pytest.raises(ValueError, match=r"'tabbi': no class of this name; did you mean: 1 tabby, tabby cat\?"):
+    with pytest.raises(ValueError, match=r"got 'tabbi', which no class is called. Did you mean: 1 tabby, tabby cat\?"):
         parse("tabbi", NAMES)
 
 
 def test_a_name_unlike_any_says_what_to_do():
-    with pytest.raises(ValueError, match="'qqq': no class of this name; give another part"):
+    with pytest.raises(ValueError, match=r"got 'qqq', which no class is called\. Give another part"):
         parse("qqq", NAMES)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("6", "--target 6: an index of 0 to 5 wanted"),
-        ("-1", "--target -1: an index of 0 to 5"),
-        ("top:0", "top:0: a whole number of at least 1"),
-        ("top:x", "top:x: a whole number"),
-        ("top:", "top:: a whole number"),
-        ("top:7", "top:7: the model has only 6 classes"),
+        ("6", "target must be an index of 0 to 5, or a name; got 6"),
+        ("-1", "target must be an index of 0 to 5, or a name; got -1"),
+        ("top:0", "K a whole number of at least 1, as in top:3; got top:0"),
+        ("top:x", "got top:x"),
+        ("top:", "got top:"),
+        ("top:7", "K at most 6, the number of classes; got top:7"),
     ],
 )
 def test_numbers_out_of_range(text, message):
@@ -66,7 +68,7 @@ def test_numbers_out_of_range(text, message):
 
 
 def test_without_class_names_only_numbers_can_be_given():
-    assert parse("7", None) == 7
-    assert parse("top:7", None) == Top(7)
-    with pytest.raises(ValueError, match="'cat': this model has no class names; give the index"):
+    assert parse("7", None) == Target(index=7)
+    assert parse("top:7", None) == Target(k=7)
+    with pytest.raises(ValueError, match=r"got 'cat'\. This model has no class names: give the index"):
         parse("cat", None)

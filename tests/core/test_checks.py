@@ -37,7 +37,7 @@ NAN[1, 2, 2, 0] = np.nan
         ({"x": X[:0]}, ValueError, ["x is empty", "(0, 7, 7, 2)"]),
         ({"x": NAN}, ValueError, ["x has 1 entries that are NaN or infinite"]),
         ({"x": X[..., :1], "refs": REFS[..., :1]}, ValueError, ["apply_fn", "(1, 7, 7, 1)"]),
-        ({"refs": None}, ValueError, ["refs is None", "(R, 7, 7, 2)"]),
+        ({"refs": None}, ValueError, ["refs must be an array of shape (R, 7, 7, 2)", "got None"]),
         ({"refs": REFS[:0]}, ValueError, ["refs is empty"]),
         ({"refs": REFS[0]}, ValueError, ["refs[None]"]),
         ({"refs": REFS[:, :5]}, ValueError, ["refs must have shape (R, 7, 7, 2)", "(4, 5, 7, 2)"]),
@@ -86,7 +86,11 @@ NAN[1, 2, 2, 0] = np.nan
         ({"target": np.array([2**32 + 1] * 3)}, ValueError, ["target 4294967297 is out of range"]),
         ({"target": 2**40}, ValueError, ["target 1099511627776 is out of range"]),
         ({"target": lambda logits: logits}, TypeError, ["target", "floating scalar", "(4,)"]),
-        ({"apply_fn": Split(networks.features, lambda params, a: a)}, ValueError, ["head must return (1, classes)"]),
+        (
+            {"apply_fn": Split(networks.features, lambda params, a: a)},
+            ValueError,
+            ["head must return logits of shape (b, classes)", "got shape (1, 3, 3, 3)"],
+        ),
         ({"apply_fn": Split(lambda params, x: x[0], networks.head)}, ValueError, ["features must return (1, h, w, K)"]),
         (
             {"apply_fn": networks.SPLIT, "params": {k: v for k, v in PARAMS.items() if k != "out"}},

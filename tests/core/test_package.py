@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -31,16 +32,34 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_every_name_in_the_readme_is_there_after_a_plain_import():
+    """As written: ``egcam_jax.methods.expected.expected``, or ``kernel.interpolate`` in the table of equations."""
+    text = (PACKAGE.parent / "README.md").read_text()
+    modules = "|".join(set(egcam_jax._MODULES) - {"explanation"})  # a variable's name there
+    written = set(re.findall(r"\begcam_jax\.[A-Za-z_][\w.]*", text))
+    written |= {f"egcam_jax.{name}" for name in re.findall(rf"`((?:{modules})\.[A-Za-z_][\w.]*)", text)}
+    names = sorted(name.rstrip(".") for name in written if not name.endswith(".py"))
+    assert {"egcam_jax.explain", "egcam_jax.methods.expected.expected", "egcam_jax.kernel.interpolate"} <= set(names)
+    names += [f"egcam_jax.{module}" for module in egcam_jax._MODULES]
+    code = "import sys, operator, egcam_jax\nfor name in sys.argv[1:]: operator.attrgetter(name)(egcam_jax)"
+    subprocess.run([sys.executable, "-c", code, *(name.removeprefix("egcam_jax.") for name in names)], check=True)
+
+
+def test_every_public_module_can_be_named():
+    files = {path.stem for path in PACKAGE.glob("*.py")} | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert set(egcam_jax._MODULES) == {name for name in files if not name.startswith("_")} - {"cli"}
+
+
 def test_the_registry_is_read_only():
     with pytest.raises(TypeError, match="mappingproxy"):
         egcam_jax.METHODS["mine"] = None
 
 
 RANKS = {
-    "_types": 0, "_words": 0, "_checks": 1, "_numerics": 0, "explanation": 1,
-    "affine": 1, "compilation": 1, "tokens": 1,
+    "_types": 0, "_words": 0, "_calls": 0, "_checks": 1, "_context": 2, "_numerics": 0, "explanation": 1,
+    "affine": 1, "compilation": 1, "tokens": 1, "answers": 1, "_bounds": 1, "_jaxprs": 0, "_returned": 0,
     "perturb": 2, "splitting": 2, "maps": 2, "uncertainty": 2, "sharding": 2,
-    "fusion": 3, "kernel": 3,
+    "fusion": 3, "kernel": 3, "adaptive": 3,
     "methods": 4, "metrics": 4, "models": 4, "adapters": 4,
     "saturation": 5, "data": 5, "render": 5,
     "evaluate": 6,

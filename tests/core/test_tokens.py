@@ -88,7 +88,15 @@ def close(got, want, rtol=1e-5):
             np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(np.abs(b).max(), 0.01))
 
 
-METHODS = ["gradcam", "layercam", "smooth_gradcam++", "expected_hirescam", "scorecam", "ablationcam"]
+METHODS = [
+    "gradcam",
+    "layercam",
+    "smooth_gradcam++",
+    "expected_hirescam",
+    "expected_attribution",
+    "scorecam",
+    "ablationcam",
+]
 
 
 @pytest.mark.parametrize(
@@ -100,10 +108,14 @@ METHODS = ["gradcam", "layercam", "smooth_gradcam++", "expected_hirescam", "scor
         (3, 3, 3, (3, 3), "gradcam"),
         (2, 3, 1, (2, 3), "expected_gradcam"),
         (2, 3, 0, (2, 3), "integrated_gradcam"),
+        (2, 3, 1, None, "gradcam"),
+        (4, 2, 5, None, "gradcam"),
+        (4, 4, 9, None, "gradcam"),
+        (5, 5, 0, None, "gradcam"),
     ],
 )
 def test_a_list_of_tokens_is_explained_as_the_grid_that_it_stands_for(rows, columns, first, grid, method):
-    """Without a class token, with one, and with registers; squares are found, what is not square is said."""
+    """Without a class token, with one, and with registers: all are found where no grid is given."""
     params, x = parameters(rows * columns, first), images(rows, columns)
     run = functools.partial(explain, params, x=x, refs=x[::-1], key=KEY, target=1, method=method, num_samples=4)
     got = run(apply_fn, layer="block0", grid=grid)
@@ -129,7 +141,8 @@ def test_two_layers_of_tokens_are_fused():
     ("rows", "columns", "grid", "error", "words"),
     [
         (3, 3, (4, 4), ValueError, ["grid is (4, 4), 16 places", "only 10 tokens"]),
-        (2, 3, None, ValueError, ["7 tokens", "neither 7 nor 6 is a square", "grid=(rows, columns)"]),
+        (2, 3, (3, 2), ValueError, ["grid must have the aspect of the image, 8 x 12 pixels", "(3, 2)", "grid=(2, 3)"]),
+        (2, 5, (3, 3), ValueError, ["grid must have the aspect of the image, 8 x 20 pixels", "(3, 3)", "Split"]),
         (3, 3, (9,), ValueError, ["grid", "(9,)"]),
         (3, 3, (0, 9), ValueError, ["grid", "at least 1"]),
         (3, 3, 3, ValueError, ["grid must be (h, w)", "got 3"]),
@@ -147,18 +160,93 @@ def test_a_wrong_grid_is_refused(rows, columns, grid, error, words):
 
 
 @pytest.mark.parametrize(
-    ("count", "grid", "spatial_dims", "want"),
+    ("count", "size", "merged", "want"),
     [
-        (9, None, 2, (0, (3, 3))),
-        (10, None, 2, (1, (3, 3))),
-        (197, None, 2, (1, (14, 14))),
-        (196, None, 2, (0, (14, 14))),
-        (28, None, 3, (1, (3, 3, 3))),
-        (12, (2, 4), 2, (4, (2, 4))),
+        (9, (12, 12), [], (0, (3, 3))),
+        (197, (224, 224), [], (1, (14, 14))),
+        (198, (224, 224), [], (2, (14, 14))),
+        (201, (224, 224), [], (5, (14, 14))),
+        (257, (224, 224), [], (1, (16, 16))),
+        (36, (64, 128), [], (4, (4, 8))),
+        (33, (128, 64), [], (1, (8, 4))),
+        (25, (64, 64), [], (9, (4, 4))),
+        (25, (80, 80), [(4, 4)], (9, (4, 4))),
+        (25, (80, 80), [(5, 5)], (0, (5, 5))),
+        (49, (30, 30), [(7, 7)], (0, (7, 7))),  # patches of 4 pixels, what is left over dropped
+        (211, (256, 128), [(21, 10)], (1, (21, 10))),  # patches of 16 pixels, 12 apart
+        (1214, (128, 1024), [(12, 101)], (2, (12, 101))),
+        (785, (224, 224), [(28, 28), (12, 64)], (1, (28, 28))),  # heads of 64 channels are merged too
+        (197, (100, 200), [(14, 14)], (1, (14, 14))),  # a model that resizes its images to squares
+        (28, (12, 12, 12), [], (1, (3, 3, 3))),
+        (1568, (16, 224, 224), [(8, 14, 14)], (0, (8, 14, 14))),
+        (50, (100,), [], (0, (50,))),
+        (98, (100,), [(1,)], (0, (98,))),
+        (51, (100,), [(50,)], (1, (50,))),
     ],
 )
-def test_how_a_list_is_read(count, grid, spatial_dims, want):
-    assert tokens.read(count, grid, spatial_dims) == want
+def test_how_a_list_is_read(count, size, merged, want):
+    assert tokens.read(count, None, size, merged) == want
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "merged", "words"),
+    [
+        (25, (80, 80), [], ["lists 25 tokens", "(4, 4) after 9", "(5, 5) after 0", "grid=(rows, columns)"]),
+        (17, (48, 64), [(4, 4)], ["(4, 4) after 1", "(3, 4) after 5"]),
+        (32, (64, 128), [(8, 4)], ["(8, 4) after 0", "(4, 8) after 0"]),  # listed column by column
+        (8, (12, 12), [], ["no grid of square patches of 12 x 12 pixels", "8 tokens"]),
+        (247, (224, 224), [], ["up to 17 fewer"]),
+    ],
+)
+def test_a_list_that_can_be_read_in_several_ways_is_refused(count, size, merged, words):
+    with pytest.raises(ValueError, match=r"^grid must be given") as caught:
+        tokens.read(count, None, size, merged)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("count", "grid", "size", "want"),
+    [
+        (12, (2, 4), (32, 64), (4, (2, 4))),
+        (17, (4, 4), (48, 64), (1, (4, 4))),  # patches that are no squares, and divide the image
+        (211, (21, 10), (256, 128), (1, (21, 10))),
+        (7, (5,), (20,), (2, (5,))),
+    ],
+)
+def test_a_grid_that_fits_is_taken(count, grid, size, want):
+    assert tokens.read(count, grid, size) == want
+
+
+def test_the_tokens_of_a_signal_before_its_positions_are_no_places():
+    """Four patches of three samples, of a signal, after two tokens of the network's own."""
+    draw = np.random.default_rng(2).standard_normal
+    shapes = {"embed": (6, WIDTH), "first": (2, WIDTH), "mix": (6, 6), "out": (WIDTH, CLASSES)}
+    params = {name: draw(shape).astype(np.float32) for name, shape in shapes.items()}
+    x = jnp.asarray(draw((2, 12, 2)), jnp.float32)
+
+    def listed(params, x):
+        with jax.named_scope("listed"):
+            t = jax.nn.relu(x.reshape(len(x), 4, 6) @ params["embed"])
+            return jnp.concatenate([jnp.broadcast_to(params["first"], (len(x), 2, WIDTH)), t], axis=1)
+
+    def rest(params, t):
+        return jnp.tanh(params["mix"] @ t)[:, 0] @ params["out"]
+
+    def bypass(params, x):
+        t = listed(params, x)
+        return t[:, 2:], t[:, :2]
+
+    split = Split(
+        lambda params, x: bypass(params, x)[0],
+        lambda params, a, first: rest(params, jnp.concatenate([first, a], axis=1)),
+        bypass,
+    )
+    run = functools.partial(explain, params, x=x, target=1, method="gradcam", spatial_dims=1)
+    got = run(lambda params, x: rest(params, listed(params, x)), layer="listed")
+    close(got, run(split))
+    assert got.cam.shape == (2, 4)
+    np.testing.assert_array_equal(run(lambda p, x: rest(p, listed(p, x)), layer="listed", grid=(4,)).cam, got.cam)
 
 
 def test_apart_and_together_are_inverse():

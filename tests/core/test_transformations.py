@@ -209,6 +209,18 @@ spread = jax.device_put(networks.images(4, seed=2), NamedSharding(explicit, P("d
 one = explain(params, networks.SPLIT, x, spread, key, num_samples=6).cam
 two = explain(params, networks.SPLIT, x, networks.images(4, seed=2), key, num_samples=6).cam
 np.testing.assert_allclose(np.asarray(one), np.asarray(two), rtol=1e-5, atol=1e-6)
+
+rows = np.linspace(-0.7, 1, 8, dtype=np.float32)[:, None]
+around = lambda params, x, rows: (networks.features(params, x * rows[:, None, None]), rows)
+pieces = networks.Split(around, lambda params, a, rows: networks.head(params, a) * (1 + rows), around)
+run = lambda x, index, rows: explain(
+    params, pieces, x, refs, key, num_samples=6, chunk_size=4, index=index, context=rows
+).cam
+want = np.asarray(run(x, np.arange(8), rows))
+mapped = jax.jit(jax.shard_map(run, mesh=mesh, in_specs=(P("d"), P("d"), P("d")), out_specs=P("d")))
+np.testing.assert_allclose(np.asarray(mapped(x, np.arange(8), rows)), want, rtol=1e-5, atol=1e-6)
+spread = [jax.device_put(leaf, NamedSharding(explicit, P("d"))) for leaf in (x, rows)]
+np.testing.assert_allclose(np.asarray(run(spread[0], np.arange(8), spread[1])), want, rtol=1e-5, atol=1e-6)
 """
 
 

@@ -150,6 +150,13 @@ def test_a_missing_damaged_or_other_photograph_is_a_corrupt_record(tmp_path):
         ({"size": [5, 5], "counts": [25]}, r"its size is \[5, 5\]"),
         ([[1, 2, 3, 4]], "none of its polygons has the three corners"),
         ({"size": [HEIGHT, WIDTH]}, "a run-length code without counts"),
+        ({"size": [HEIGHT, WIDTH], "counts": [100, 20]}, "its counts are of 120 pixels, the picture's 600"),
+        ({"size": [HEIGHT, WIDTH], "counts": "P17300000l0"}, "its counts are of 100 pixels, the picture's 600"),
+        ({"size": [HEIGHT, WIDTH], "counts": [700, -100]}, "a run of less than no pixels"),
+        ({"size": [HEIGHT, WIDTH], "counts": ""}, "its counts are of 0 pixels, the picture's 600"),
+        ([[1, 2, 3, 4, 5, 6, 7]], "a polygon that is not pairs of finite numbers"),
+        ([[1, 2, 3, 4, float("nan"), 6]], "a polygon that is not pairs of finite numbers"),
+        ("text", "a str in the place of polygons"),
     ],
 )
 def test_an_outline_that_cannot_be_drawn_is_a_corrupt_record(tmp_path, segmentation, said):
@@ -192,6 +199,109 @@ def test_an_entry_that_does_not_fit_is_named(tmp_path, kind, change, said):
     path.write_text(json.dumps(content))
     with pytest.raises(OSError, match=rf"instances_val2017\.json: {said}; repair"):
         data.open_source(f"coco:{tmp_path}", class_names=NAMES)
+
+
+def _changed(folder, change):
+    """A good file of annotations, changed."""
+    _coco(folder, [_note(9, 24, [_box(2, 3, 10, 8)]), _note(4, 13, [_box(2, 3, 10, 8)])])
+    path = folder / "annotations" / "instances_val2017.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return lambda: data.open_source(f"coco:{folder}", class_names=NAMES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "said"),
+    [
+        (
+            "images",
+            {"id": 9, "file_name": "other.png", "height": 20, "width": 30},
+            r"images\[0\] and images\[3\] .* id, 9",
+        ),
+        ("images", {"id": "9", "file_name": "o.png", "height": 20, "width": 30}, r"images\[3\] .* same id, 9 and '9'"),
+        (
+            "images",
+            {"id": 8, "file_name": "000000000009.png", "height": 20, "width": 30},
+            "same file_name, '000000000009",
+        ),
+        (
+            "categories",
+            {"id": 24, "name": "giraffe"},
+            r"categories\[0\] and categories\[3\] have the same id, 24 and 24",
+        ),
+        ("categories", {"id": 99, "name": "Zebra"}, "the same name, 'zebra' and 'Zebra', as merged exports do"),
+        (
+            "images",
+            {"id": None, "file_name": "o.png", "height": 20, "width": 30},
+            r"images\[3\] has the id None, a whole",
+        ),
+        (
+            "images",
+            {"id": [1], "file_name": "o.png", "height": 20, "width": 30},
+            r"images\[3\] has the id \[1\], a whole",
+        ),
+        (
+            "images",
+            {"id": 1.0, "file_name": "o.png", "height": 20, "width": 30},
+            r"images\[3\] has the id 1\.0, a whole",
+        ),
+        (
+            "images",
+            {"id": 1, "file_name": "o.png", "height": "20", "width": 30},
+            r"has the height '20', a whole number",
+        ),
+        (
+            "annotations",
+            {"image_id": {}, "category_id": 24},
+            r"annotations\[2\] has the image_id \{\}, a whole number or",
+        ),
+        (
+            "annotations",
+            {"image_id": "9", "category_id": 24},
+            r"image_id '9', which is not .* but for 9, which is a whole",
+        ),
+        ("annotations", "9", r"annotations\[2\] must be an object with image_id, category_id; got '9'"),
+    ],
+)
+def test_ids_that_are_twice_or_of_another_type_are_named(tmp_path, kind, entry, said):
+    opened = _changed(tmp_path, lambda content: content[kind].append(entry))
+    with pytest.raises(OSError, match=rf"instances_val2017\.json: .*{said}"):
+        opened()
+
+
+def test_annotations_with_one_id_are_named(tmp_path):
+    def change(content):
+        content["annotations"][0]["id"] = content["annotations"][1]["id"] = 5
+
+    with pytest.raises(OSError, match=r"annotations\[0\] and annotations\[1\] have the same id, 5 and 5"):
+        _changed(tmp_path, change)()
+
+
+def test_ids_may_be_text(tmp_path):
+    def change(content):
+        for entry in content["images"] + content["categories"]:
+            entry["id"] = f"x{entry['id']}"
+        for entry in content["annotations"]:
+            entry["image_id"], entry["category_id"] = f"x{entry['image_id']}", f"x{entry['category_id']}"
+
+    source = _changed(tmp_path, change)()
+    assert {source[i].id: source[i].labels for i in range(2)} == {
+        "000000000009.png:zebra": (0,),
+        "000000000004.png:stop sign": (1,),
+    }
+
+
+def test_a_list_in_the_place_of_annotations_says_so(tmp_path):
+    (tmp_path / "annotations.json").write_text("[1, 2]")
+    with pytest.raises(OSError, match="it has no annotations, categories, images"):
+        data.open_source(f"coco:{tmp_path}")
+
+
+def test_objects_without_an_outline_are_counted(tmp_path):
+    _coco(tmp_path, [_note(9, 24, []), _note(4, 24, [_box(2, 3, 10, 8)]), _note(7, 1, [])])
+    source = data.open_source(f"coco:{tmp_path}", class_names=NAMES)
+    assert data.told(source.passed) == "1 file was passed over: 000000000009.png (an object without an outline: zebra)"
 
 
 def test_every_name_of_the_table_is_a_class_of_imagenet_or_cifar():

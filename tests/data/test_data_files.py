@@ -98,10 +98,26 @@ def test_a_small_folder_gives_all_it_has(folder):
     assert data.references(folder, SETTINGS, count=99)[:, 0, 0, 0].tolist() == list(range(10))
 
 
-def test_a_bad_reference_is_named(folder):
+def test_an_unreadable_reference_is_passed_over_and_told(folder):
     (folder / "5.png").write_text("broken")
-    with pytest.raises(data.ImageFileError, match=r"5\.png: not an image"):
-        data.references(folder, SETTINGS, count=10)
+    (folder / "6.heic").write_text("no reader")
+    with pytest.warns(UserWarning, match=r"2 files were passed over: .*6\.heic \(\.heic files.*5\.png \(not an image"):
+        x = data.references(folder, SETTINGS, count=10)
+    assert x[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9]
+    drawn = data.read_references(folder, SETTINGS, count=4, seed=1)
+    assert [int(name[-5]) for name in drawn.ids] == drawn.x[:, 0, 0, 0].tolist()
+    assert len(drawn.ids) == 4  # another is drawn in the place of the unreadable one
+
+
+def test_references_have_a_digest_of_what_the_network_sees(folder, tmp_path):
+    drawn = data.read_references(folder, SETTINGS, count=4)
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    for path in folder.glob("?.png"):
+        (copies / path.name).write_bytes(path.read_bytes())
+    assert data.read_references(copies, SETTINGS, count=4).digest == drawn.digest
+    Image.new("RGB", (8, 8), (99,) * 3).save(drawn.ids[0])
+    assert data.read_references(folder, SETTINGS, count=4).digest != drawn.digest
 
 
 def test_a_count_below_one(folder):

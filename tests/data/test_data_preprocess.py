@@ -125,3 +125,42 @@ def test_an_unknown_filter_is_refused():
 def test_a_crop_larger_than_the_picture_is_refused():
     with pytest.raises(ValueError, match=r"the crop of 4 pixels is larger than .* 3;"):
         data.crop(ramp(9, 9), dataclasses.replace(PLAIN, resize=3))
+
+
+def test_an_oblong_network_sees_the_centre_in_its_form():
+    """Of 20 x 50 pixels, doubled to 40 x 100, the centre of 30 x 60."""
+    settings = dataclasses.replace(PLAIN, size=(30, 60), resize=40, interpolation="nearest")
+    image = np.random.default_rng(0).integers(0, 256, (20, 50, 3), np.uint8)
+    expected = image.repeat(2, 0).repeat(2, 1)[5:35, 20:80]
+    np.testing.assert_array_equal(data.crop(image, settings), expected)
+    mask = np.zeros((20, 50), bool)
+    mask[:, :25] = True
+    wanted = mask.repeat(2, 0).repeat(2, 1)[5:35, 20:80]
+    np.testing.assert_array_equal(data.crop_mask(mask, settings), wanted)
+
+
+def test_a_tall_picture_covers_a_wide_network():
+    """Of 30 x 10 pixels all the width is seen, and of the height as much as the form has."""
+    settings = dataclasses.replace(PLAIN, size=(4, 8), resize=4, interpolation="nearest")
+    assert data.crop(ramp(30, 8), settings)[:, :, 0].tolist() == [[13 + row] * 8 for row in range(4)]
+    assert data.crop(ramp(30, 8), settings)[0, :, 1].tolist() == list(range(8))
+
+
+def test_a_square_as_height_and_width_is_the_square():
+    image = np.random.default_rng(0).integers(0, 256, (33, 47, 3), np.uint8)
+    settings = dataclasses.replace(PLAIN, size=12, resize=20)
+    np.testing.assert_array_equal(
+        data.crop(image, settings), data.crop(image, dataclasses.replace(settings, size=(12, 12)))
+    )
+
+
+def test_a_network_of_grey_pictures_sees_the_luminance():
+    image = np.zeros((4, 4, 3), np.uint8)
+    image[..., 0], image[..., 1], image[..., 2] = 255, 100, 10
+    settings = dataclasses.replace(PLAIN, mean=(0.5,), std=(0.25,), scale=1.0)
+    x = data.preprocess(image, settings)
+    grey = round(0.299 * 255 + 0.587 * 100 + 0.114 * 10) / 255
+    assert x.shape == (4, 4, 1)
+    np.testing.assert_allclose(x, (grey - 0.5) / 0.25, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"3 numbers in mean and in std, or 1 for grey pictures; got 2 and 1"):
+        data.preprocess(image, dataclasses.replace(settings, mean=(0.5, 0.5)))

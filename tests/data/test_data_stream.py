@@ -1,5 +1,6 @@
 """The stream: order, determinism, corrupt records, masks that follow the picture; and references."""
 
+import dataclasses
 import itertools
 import threading
 import warnings
@@ -79,6 +80,16 @@ def test_little_is_read_ahead_and_an_abandoned_stream_leaves_no_thread():
 def test_an_error_of_another_kind_is_not_taken_for_a_corrupt_record(folder):
     with pytest.raises(ValueError, match="larger than the shortest side"):
         list(data.stream(folder, Settings(size=20, resize=10), [0]))
+
+
+def test_what_a_network_takes_beside_the_picture_comes_with_it(folder):
+    rows = {name: np.float32([i, -i]) for i, name in enumerate(folder.ids)}
+    with_rows = dataclasses.replace(
+        folder, read=lambda i: (example := folder.read(i))._replace(context=rows[example.id])
+    )
+    for one in data.stream(with_rows, Settings(), [2, 0]):
+        np.testing.assert_array_equal(one.context, rows[one.id])
+    assert next(data.stream(folder, Settings(), [0])).context is None
 
 
 def test_wrong_arguments_are_refused_at_once(folder):

@@ -9,7 +9,8 @@ import sys
 import types
 from pathlib import Path
 
-from egcam_jax.evaluate import _store
+from egcam_jax.run import store
+from egcam_jax.run.store import file as _file
 
 
 class Dying(sqlite3.Connection):
@@ -31,8 +32,8 @@ def killed(path: Path, asked: dict, statements: int) -> bool:
     if child == 0:
         Dying.left = statements
         connect = functools.partial(sqlite3.connect, factory=Dying)
-        _store.sqlite3 = types.SimpleNamespace(**{**vars(sqlite3), "connect": connect})
-        _store.create(path, asked).close()
+        _file.sqlite3 = types.SimpleNamespace(**{**vars(sqlite3), "connect": connect})
+        store.create(path, asked).close()
         os._exit(0)
     return os.waitpid(child, 0)[1] != 0
 
@@ -40,5 +41,5 @@ def killed(path: Path, asked: dict, statements: int) -> bool:
 if __name__ == "__main__":
     folder, asked = Path(sys.argv[1]), json.loads(sys.argv[2])
     statements = 0
-    while killed(folder / f"{statements:02d}" / _store.RESULTS, asked, statements):
+    while killed(folder / f"{statements:02d}" / store.RESULTS, asked, statements):
         statements += 1

@@ -11,7 +11,7 @@ import pytest
 from evaluation import assert_same, write_pictures
 
 from egcam_jax import evaluate
-from egcam_jax.evaluate._processes import ALONE, Process, join, several
+from egcam_jax.run.processes import ALONE, Process, join, several
 
 PROGRAM = Path(__file__).with_name("one_process.py")
 

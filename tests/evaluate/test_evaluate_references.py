@@ -7,7 +7,7 @@ from tiny_network import PREPROCESS
 
 from egcam_jax import data
 from egcam_jax.data._demo import VIEWS
-from egcam_jax.evaluate._references import draw
+from egcam_jax.run.references import draw
 
 pytest.importorskip("grain")
 

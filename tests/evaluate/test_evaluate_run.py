@@ -12,7 +12,8 @@ from PIL import Image
 from tiny_network import NAMES, PREPROCESS, tiny_model
 
 from egcam_jax import data, evaluate, explain, metrics
-from egcam_jax.evaluate import _clock, _progress, _store
+from egcam_jax.run import progress as _progress
+from egcam_jax.run import store as _store
 
 pytest.importorskip("grain")
 
@@ -133,7 +134,7 @@ def test_fewer_references_than_asked_for_are_the_datas_own_while_they_will_do(fo
     asked = plan(folder, tmp_path, num_refs=32)
     few = _asked(asked)["references"]
     assert "scikit-image" in few["source"]
-    monkeypatch.setattr("egcam_jax.evaluate._references._FEWEST", 3)
+    monkeypatch.setattr("egcam_jax.run.references._FEWEST", 3)
     own = _asked(asked)["references"]
     assert own["count"] == 3
     assert own["source"].endswith("what is not explained")
@@ -228,7 +229,7 @@ def test_a_finished_run_does_nothing_again(folder, tmp_path):
             {"model": dataclasses.replace(tiny_model(), preprocess=dataclasses.replace(PREPROCESS, scale=2.0))},
             r"model\.preprocessing\.scale was 1\.0, now 2\.0",
         ),
-        ({"model": dataclasses.replace(tiny_model(), digest="1" * 64)}, "model.digest was 0+, now 1+"),
+        ({"model": tiny_model(scale=2.0)}, "content of the model's parameters was [0-9a-f]+, now [0-9a-f]+"),
     ],
 )
 def test_a_changed_option_is_refused_with_the_difference(folder, tmp_path, change, said):
@@ -246,7 +247,7 @@ def test_labels_that_have_changed_are_another_run(tmp_path):
     evaluate.run(asked)
     table = [f"crane/0{i}.png,catamaran" if i % 2 else f"catamaran/0{i}.png,crane" for i in range(5)]
     (folder / "labels.csv").write_text("\n".join(["file,label", *table]))
-    with pytest.raises(evaluate.ResultsError, match=r"data\.digest was"):
+    with pytest.raises(evaluate.ResultsError, match=r"data\.digest .* was"):
         evaluate.run(asked)
 
 
@@ -266,7 +267,7 @@ def test_a_picture_that_could_be_read_in_the_end_is_scored_and_no_longer_unreada
 
 
 def _asked(asked):
-    from egcam_jax.evaluate._work import prepare
+    from egcam_jax.run import prepare
 
     return prepare(asked).asked
 
@@ -283,7 +284,7 @@ def test_a_failing_method_and_a_failing_metric_stop_no_other(folder, tmp_path, q
             raise RuntimeError("no memory for this one")
         return explain(*arguments, method=method, **options)
 
-    monkeypatch.setattr("egcam_jax.evaluate._programs.explain", out_of_memory)
+    monkeypatch.setattr("egcam_jax.run.programs.explain", out_of_memory)
     indivisible = "infidelity:mode=quantus:patch_size=5"
     asked = plan(
         folder,
@@ -387,7 +388,7 @@ def test_what_fills_a_batch_up_is_not_timed(folder, tmp_path, monkeypatch):
         return metrics.running_time(explain, x, **options)
 
     timed = []
-    monkeypatch.setattr("egcam_jax.evaluate._judge.running_time", seen)
+    monkeypatch.setattr("egcam_jax.run.judge.running_time", seen)
     asked = plan(folder, tmp_path, limit=2, batch=4, methods=("gradcam",), metrics=("running_time:repeats=1",))
     evaluate.run(asked)
     assert timed == [2]
@@ -398,7 +399,7 @@ def test_what_fills_a_batch_up_is_not_timed(folder, tmp_path, monkeypatch):
     [
         ({"methods": ("gradcan",)}, "gradcam"),
         ({"methods": ("gradcam", "gradcam")}, "twice"),
-        ({"methods": ()}, "none came"),
+        ({"methods": ()}, "at least one method"),
         ({"methods": ("gradcam:samples=3",)}, "takes no samples"),
         ({"methods": ("expected_gradcam:samples=0",)}, "at least 1"),
         ({"methods": ("expected_gradcam:noise",)}, "NAME:OPTION=VALUE"),
@@ -406,7 +407,7 @@ def test_what_fills_a_batch_up_is_not_timed(folder, tmp_path, monkeypatch):
         ({"metrics": ("spareness",)}, "sparseness"),
         ({"metrics": ("insertion:stepp=3",)}, "it has step"),
         ({"metrics": ("insertion:step=abc",)}, "insertion_auc: step must be a whole number, as 224 is; got 'abc'"),
-        ({"metrics": ("pixel_flipping:softmax=3",)}, "softmax must be True or False"),
+        ({"metrics": ("pixel_flipping:normalize=3",)}, "normalize must be True or False"),
         ({"metrics": ("infidelity:noise_std=much",)}, "noise_std must be a number"),
         ({"model": lambda params, x: x}, r"model must be a network's name or a models\.Model"),
         ({"metrics": ("mprt",)}, "from Python"),
@@ -473,19 +474,18 @@ def test_arithmetic_of_half_the_bits_is_used_where_it_is_asked_for(folder, tmp_p
 
 def test_progress_is_of_the_work_and_not_of_its_pieces():
     """Two batches of one method and one metric; a map takes 2 seconds after the first, compiled in 10, a score 6."""
-    asked = type("Asked", (), {"label": "insertion"})()
-    times, broken, seen = {}, set(), []
-    tell = _progress.teller({0: {"gradcam": [asked]}, 3: {"gradcam": [asked]}}, 4, times, broken, seen.append)
-    times["gradcam", None] = [10.0]
-    tell(0, "gradcam")
-    times["gradcam", "insertion"] = [6.0]
-    times["gradcam", None] = [10.0, 2.0]
-    tell(3, "gradcam", "out of memory")
-    broken.add(("gradcam", None))
-    tell(4, "batch 4")
-    assert [it.batch for it in seen] == [0, 1, 2]
-    assert {it.batches for it in seen} == {2}
-    assert [it.failure for it in seen] == ["", "out of memory", ""]
+    seen, kinds = [], [("gradcam", None), ("gradcam", "insertion")]
+    clock = _progress.Clock({0: kinds, 3: kinds}, 4, seen.append)
+    clock.times["gradcam", None] = [10.0]
+    clock.tell(0, "gradcam")
+    clock.times["gradcam", "insertion"] = [6.0]
+    clock.times["gradcam", None] = [10.0, 2.0]
+    clock.tell(3, "gradcam", "out of memory")
+    clock.broken.add(("gradcam", None))
+    clock.tell(4, "batch 4")
+    assert [one.batch for one in seen] == [0, 1, 2]
+    assert {one.batches for one in seen} == {2}
+    assert [one.failure for one in seen] == ["", "out of memory", ""]
     assert seen[1].left == 6
     assert seen[1].share == pytest.approx(18 / 24)
     assert seen[1].rates == {"gradcam": 4 / 2}
@@ -495,7 +495,63 @@ def test_progress_is_of_the_work_and_not_of_its_pieces():
 
 def test_time_left_counts_each_kind_of_work_for_itself():
     times = {"a": [9.0, 1.0, 1.0], "b": [4.0]}
-    assert _clock.left(times, {"a": 2, "b": 1}) == 2 * 1 + 4
-    assert _clock.left(times, {"c": 2}) == 2 * 2.5
-    assert _clock.left({}, {"a": 1}) is None
-    assert math.isclose(_clock.typical([7.0]), 7.0)
+    assert _progress.left(times, {"a": 2, "b": 1}) == 2 * 1 + 4
+    assert _progress.left(times, {"c": 2}) == 2 * 2.5
+    assert _progress.left({}, {"a": 1}) is None
+    assert math.isclose(_progress.typical([7.0]), 7.0)
+
+
+def test_one_name_is_one_method_and_one_layer_and_a_path_is_a_folder(folder, tmp_path):
+    one = evaluate.Plan(data=folder, out=tmp_path, layer="features", methods="gradcam", metrics="sparseness,complexity")
+    assert (one.data, one.layer, one.methods) == (str(folder), ("features",), ("gradcam",))
+    assert one.metrics == ("sparseness", "complexity")
+
+
+def test_a_folder_that_was_moved_or_is_called_otherwise_is_the_same_run(tmp_path, monkeypatch):
+    folder = write_pictures(tmp_path / "pictures", 5)
+    asked = plan(folder, tmp_path / "run", limit=None, num_refs=2, **QUICK)
+    evaluate.run(asked)
+    monkeypatch.chdir(tmp_path)
+    names = ["pictures", "./pictures", "pictures/", "folder:pictures", "folder:./pictures/"]
+    folder.rename(tmp_path / "moved")
+    for name in [*(name.replace("pictures", "moved") for name in names), f"folder:{tmp_path}/moved"]:
+        seen = []
+        evaluate.run(dataclasses.replace(asked, data=name), report=seen.append)
+        assert seen == []
+
+
+def test_other_pixels_under_the_same_names_are_another_run(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", 5)
+    asked = plan(folder, tmp_path / "run", limit=None, num_refs=2, **QUICK)
+    evaluate.run(asked)
+    path = folder / "crane" / "01.png"
+    Image.open(path).transpose(Image.Transpose.ROTATE_180).save(path)
+    with pytest.raises(evaluate.ResultsError, match=r"crane/01\.png has changed since \(its content is another\)"):
+        evaluate.run(asked)
+
+
+def test_other_references_under_the_same_names_are_another_run(folder, tmp_path):
+    refs = write_pictures(tmp_path / "refs", 4)
+    asked = plan(folder, tmp_path / "run", refs=f"folder:{refs}", **QUICK)
+    evaluate.run(asked)
+    for path in refs.rglob("*.png"):
+        Image.open(path).transpose(Image.Transpose.ROTATE_180).save(path)
+    with pytest.raises(evaluate.ResultsError, match="the content of the references was"):
+        evaluate.run(asked)
+
+
+def test_a_network_of_other_parameters_is_another_run_though_its_file_is_called_the_same(folder, tmp_path):
+    asked = plan(folder, tmp_path, limit=2, methods=("gradcam",), metrics=("sparseness",))
+    evaluate.run(asked)
+    evaluate.run(dataclasses.replace(asked, model=dataclasses.replace(asked.model, digest="1" * 64)))
+    other = dataclasses.replace(asked.model, params=jax.tree.map(lambda leaf: leaf * 1.5, asked.model.params))
+    with pytest.raises(evaluate.ResultsError, match="the content of the model's parameters was"):
+        evaluate.run(dataclasses.replace(asked, model=other))
+
+
+def test_a_method_records_the_references_that_it_had(folder, tmp_path):
+    methods = ("expected_gradcam:samples=2", "expected_gradcam:samples=2:refs=2")
+    known = _asked(plan(folder, tmp_path, methods=methods))["methods"]
+    assert [known[method]["references"] for method in methods] == [3, 2]
+    with pytest.raises(ValueError, match="num_refs must be at least 64, which 'expected_gradcam:refs=64' takes; got 3"):
+        _asked(plan(folder, tmp_path, methods=("expected_gradcam:refs=64",)))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from egcam_jax import evaluate
-from egcam_jax.evaluate import _store
+from egcam_jax.run import store as _store
 
 KILLED = Path(__file__).with_name("killed_at_birth.py")
 ASKED = {"data": {"source": "folder:x", "count": 4}, "methods": {"gradcam": {"samples": None}}, "batch": 2}
@@ -91,7 +91,7 @@ def test_a_full_disk_is_said_while_parts_are_merged(tmp_path, monkeypatch):
         store.execute(f"PRAGMA max_page_count = {store.execute('PRAGMA page_count').fetchone()[0]}")
         return store
 
-    monkeypatch.setattr("egcam_jax.evaluate._merge.create", short)
+    monkeypatch.setattr("egcam_jax.run.store.gather.create", short)
     with pytest.raises(evaluate.ResultsError, match=rf"{_store.RESULTS}.*full.*make room"):
         evaluate.merge([part], tmp_path / _store.RESULTS)
 

@@ -34,7 +34,7 @@ def value_of(baseline, x):
 
 def test_the_flipping_curve_by_hand():
     """Ones lose 4, 2, 1 and 0.5 as they are set to 0: the logits 3.5, 1.5, 0.5, 0 remain of 7.5."""
-    got = metrics.pixel_flipping(additive, np.ones((2, 2, 1), np.float32), RAMP, 0, baseline=0.0, softmax=False)
+    got = metrics.pixel_flipping(additive, np.ones((2, 2, 1), np.float32), RAMP, 0, baseline=0.0, probability=None)
     np.testing.assert_allclose(got.curve, [3.5, 1.5, 0.5, 0])
     np.testing.assert_allclose(got.value, (3.5 + 1.5) / 2 + (1.5 + 0.5) / 2 + (0.5 + 0) / 2)
     whole = metrics.pixel_flipping(
@@ -43,7 +43,7 @@ def test_the_flipping_curve_by_hand():
         RAMP,
         0,
         baseline=0.0,
-        softmax=False,
+        probability=None,
         include_start=True,
         normalize=True,
     )
@@ -94,7 +94,21 @@ def test_flipping_equals_plain_loops(baseline, mode):
         curve.append(softmax(np.asarray(mixed(now[None]))[0])[2])
     got = metrics.pixel_flipping(mixed, x, saliency, 2, step=6, baseline=baseline, mode=mode)
     np.testing.assert_allclose(got.curve, curve, rtol=2e-5)
-    np.testing.assert_allclose(got.value, np.trapezoid(curve), rtol=2e-5)
+    steps = [1, 2, 3, 3 + 2 / 6] if mode == "definition" else [1, 2, 3, 4]  # so far the curve has come
+    np.testing.assert_allclose(got.value, np.trapezoid(curve, steps), rtol=2e-5)
+    mean = metrics.pixel_flipping(mixed, x, saliency, 2, step=6, baseline=baseline, mode=mode, normalize=True).value
+    np.testing.assert_allclose(mean, got.value / (steps[-1] - 1), rtol=1e-6)
+
+
+def test_under_a_straight_line_is_a_half_whatever_the_last_step():
+    """The mean of ones, as they go 224 of 1024 at a time."""
+    x, saliency = np.ones((32, 32, 1), np.float32), np.random.default_rng(7).random((32, 32)).astype(np.float32)
+    mean = lambda x: jnp.stack([x.mean(axis=(1, 2, 3)), jnp.zeros(len(x))], axis=1)
+    options = {"baseline": 0.0, "softmax": False, "normalize": True, "include_start": True}
+    for step in (224, None, 64):
+        np.testing.assert_allclose(
+            metrics.pixel_flipping(mean, x, saliency, 0, step=step, **options).value, 0.5, rtol=1e-6
+        )
 
 
 @pytest.mark.parametrize("baseline", ["black", "mean", -0.4])
@@ -132,7 +146,7 @@ def test_undefined_where_nothing_changes_and_where_one_point_is_left():
     x, ramp = np.ones((2, 2, 1), np.float32), RAMP
     constant = lambda x: jnp.zeros((len(x), 2))
     assert np.isnan(metrics.faithfulness_estimate(constant, x, ramp, 0, baseline=0.0).value)
-    with pytest.raises(ValueError, match="step must leave at least two points to the curve; 4 of 4 leaves 1"):
+    with pytest.raises(ValueError, match=r"step must be less than 4, what the image has in all: .* got 4\."):
         metrics.pixel_flipping(additive, x, ramp, 0, step=4)
 
 

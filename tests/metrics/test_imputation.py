@@ -67,17 +67,22 @@ def test_the_curve_equals_plain_loops():
             gone = gone.reshape(6, 6)
             filled = np.where(gone[..., None], solved(x, gone) + noise[0], x).astype(np.float32)
             want.append(np.asarray(jax.nn.softmax(left_half(filled[None])))[0, 1])
-        options = {"percentages": (10, 35, 80), "most_relevant_first": first, "probability": True, "iterations": 80}
+        options = {
+            "percentages": (10, 35, 80),
+            "most_relevant_first": first,
+            "probability": "softmax",
+            "iterations": 80,
+        }
         got = metrics.road(left_half, x, saliency, 1, perturbations=noise, **options)
         np.testing.assert_allclose(got.curve, want, rtol=2e-4)
-        hits = metrics.road(left_half, x, saliency, 1, perturbations=noise, **{**options, "probability": False})
+        hits = metrics.road(left_half, x, saliency, 1, perturbations=noise, **{**options, "probability": None})
         np.testing.assert_array_equal(hits.curve, np.array(want) > 0.5)
         np.testing.assert_allclose(hits.value, np.mean(np.array(want) > 0.5), rtol=1e-6)
 
 
 def test_the_best_map_loses_the_class_first_and_the_worst_last():
     x, saliency = example()
-    options = {"key": jax.random.key(0), "percentages": (5, 10, 15, 20), "noise_std": 1e-4, "probability": True}
+    options = {"key": jax.random.key(0), "percentages": (5, 10, 15, 20), "noise_std": 1e-4, "probability": "softmax"}
     best, worst = (metrics.road(left_half, x, it, 0, **options).value for it in (saliency, -saliency))
     assert best < worst
     turned = metrics.road(left_half, x, -saliency, 0, most_relevant_first=False, **options).value
@@ -86,7 +91,7 @@ def test_the_best_map_loses_the_class_first_and_the_worst_last():
 
 def test_noise_is_drawn_once_for_an_image():
     x, saliency = example()
-    options = {"percentages": (50,), "probability": True, "noise_std": 0.5}
+    options = {"percentages": (50,), "probability": "softmax", "noise_std": 0.5}
     one, same = (metrics.road(left_half, x, saliency, 0, jax.random.key(1), **options).value for _ in range(2))
     other = metrics.road(left_half, x, saliency, 0, jax.random.key(2), **options).value
     assert one == same != other
@@ -103,7 +108,11 @@ def test_a_hole_as_large_as_the_image_is_filled_by_default():
     size = 32
     x = np.random.default_rng(3).standard_normal((size, size, 1)).astype(np.float32)
     saliency = np.add.outer(np.arange(size), np.arange(size)).astype(np.float32)
-    options = {"percentages": (95,), "perturbations": np.zeros((1, size, size, 1), np.float32), "probability": True}
+    options = {
+        "percentages": (95,),
+        "perturbations": np.zeros((1, size, size, 1), np.float32),
+        "probability": "softmax",
+    }
     order = np.argsort(-saliency.ravel(), kind="stable")[: int(size * size * 0.95)]
     gone = np.zeros(size * size, bool)
     gone[order] = True

@@ -53,7 +53,8 @@ def test_the_curve_equals_plain_loops(insert, metric, chunk_size):
     for i, target in enumerate((0, 2, 1)):
         want = by_loops(mixed, x[i].copy(), saliency[i], target, 4, insert)
         np.testing.assert_allclose(got.curve[i], want, rtol=2e-5)
-        np.testing.assert_allclose(got.value[i], np.trapezoid(want, dx=1 / (len(want) - 1)), rtol=2e-5)
+        points = np.minimum(4 * np.arange(len(want)), 30) / 30
+        np.testing.assert_allclose(got.value[i], np.trapezoid(want, points), rtol=2e-5)
 
 
 def test_values_by_hand_and_the_best_and_the_worst_map():
@@ -67,6 +68,47 @@ def test_values_by_hand_and_the_best_and_the_worst_map():
         metrics.insertion_auc(first_pixel, x, best, 0, step=1).value
         > metrics.insertion_auc(first_pixel, x, worst, 0, step=1).value
     )
+
+
+def shares(image, x):
+    """A probability that is the share of the pixels that are the image's."""
+    share = (x == image).all(axis=-1).mean(axis=(1, 2))
+    return jnp.log(jnp.stack([share, 1 - share], axis=1))
+
+
+@pytest.mark.parametrize("step", [224, 5, None, 256])
+@pytest.mark.parametrize(("metric", "name"), [(metrics.insertion_auc, "rise"), (metrics.deletion_auc, "fall")])
+def test_under_a_straight_line_is_a_half_whatever_the_last_step(metric, name, step):
+    """1024 pixels: by 224 the last step has 128. In RISE's code it counts like the others."""
+    x = np.random.default_rng(5).random((32, 32, 1)).astype(np.float32) + 1
+    predict = jax.tree_util.Partial(shares, jnp.asarray(x))
+    saliency = np.random.default_rng(6).random((32, 32)).astype(np.float32)
+    got = metric(predict, x, saliency, 0, step=step)
+    np.testing.assert_allclose(got.value, 0.5, rtol=1e-6)
+    points = np.minimum(np.arange(len(got.curve)) * (step or 5), 1024) / 1024
+    np.testing.assert_allclose(got.curve, points if name == "rise" else 1 - points, rtol=1e-5, atol=1e-6)
+    of_rise = metric(predict, x, saliency, 0, step=step, area="rise").value
+    if step == 256:
+        assert of_rise == got.value
+    if step == 224:
+        np.testing.assert_allclose(of_rise, 0.5375 if name == "rise" else 0.4625, rtol=1e-6)
+
+
+def test_the_area_goes_by_the_share_of_the_pixels():
+    """By loops, seven pixels of thirty at a time: the last step takes two."""
+    draw = np.random.default_rng(0).standard_normal
+    x, saliency = draw((6, 5, 2)).astype(np.float32), draw((6, 5)).astype(np.float32)
+    points = np.array([0, 7, 14, 21, 28, 30]) / 30
+    areas = {}
+    for metric, insert in ((metrics.insertion_auc, True), (metrics.deletion_auc, False)):
+        curve = by_loops(mixed, x.copy(), saliency, 1, 7, insert)
+        areas[insert] = np.trapezoid(curve, points)
+        np.testing.assert_allclose(metric(mixed, x, saliency, 1, step=7).value, areas[insert], rtol=2e-5)
+        alike = metric(mixed, x, saliency, 1, step=7, area="rise").value
+        np.testing.assert_allclose(alike, np.trapezoid(curve, dx=1 / 5), rtol=2e-5)
+        assert abs(alike - areas[insert]) > 1e-4
+    both = metrics.insertion_deletion(mixed, x, saliency, 1, step=7).value
+    np.testing.assert_allclose(both, areas[True] - areas[False], rtol=1e-3, atol=1e-6)
 
 
 def test_the_difference_and_the_top_class():
@@ -124,6 +166,7 @@ def test_blur_is_the_published_one():
     [
         ({"saliency": np.ones((3, 3))}, r"saliency must have shape \(4, 4\)"),
         ({"step": 0}, "step must be at least 1"),
+        ({"area": "half"}, "area must be one of 'share', 'rise'; got 'half'"),
         ({"target": np.array([1, 2])}, "target"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import pytest
 
 from egcam_jax import metrics
 from egcam_jax.metrics import METRICS
+from egcam_jax.metrics._registry import FAMILIES, NEEDS
 
 SIZE, IMAGES = 6, 5
 # Small sizes for what would take long: options of the metrics, not of the test.
@@ -33,6 +35,15 @@ TAKES = {name: inspect.signature(it.function).parameters for name, it in METRICS
 PASSES = sorted(name for name in COMPUTED if METRICS[name].needs & {"predict", "explain"} and name != "mprt")
 EXPLAINING = sorted(name for name, it in METRICS.items() if "explain" in it.needs)
 ORDERING = sorted(name for name, it in METRICS.items() if "no order" in it.undefined)
+PREDICTING = sorted(name for name in COMPUTED if "predict" in TAKES[name])
+
+
+def default_rule(name):
+    return TAKES[name]["probability"].default if "probability" in TAKES[name] else None
+
+
+def itself(probabilities):
+    return probabilities
 
 
 def network(weights, x):
@@ -45,21 +56,21 @@ def explainer(weights, x, target):
     return jnp.abs(jax.grad(score)(x) * x).sum(axis=-1)
 
 
-def arrays(seed=0):
+def arrays(seed=0, shape=(SIZE, SIZE, 3)):
     draw = np.random.default_rng(seed)
     normal = lambda *shape: jnp.asarray(draw.standard_normal(shape), jnp.float32)
-    features = SIZE * SIZE * 3
-    mask = np.zeros((IMAGES, SIZE, SIZE), bool)
+    size, features = shape[:2], math.prod(shape)
+    mask = np.zeros((IMAGES, *size), bool)
     for i in range(IMAGES):
         mask[i, i % 3 : 4, 1 : 3 + i % 3] = True
     return {
         "weights": {"hidden": normal(features, 7) / features**0.5, "out": normal(7, 4)},
-        "x": normal(IMAGES, SIZE, SIZE, 3),
-        "saliency": jnp.abs(normal(IMAGES, SIZE, SIZE)),
+        "x": normal(IMAGES, *shape),
+        "saliency": jnp.abs(normal(IMAGES, *size)),
         "mask": jnp.asarray(mask),
         "target": jnp.arange(IMAGES) % 4,
-        "segments": jnp.asarray(draw.permuted(np.tile(np.arange(SIZE * SIZE) // 4, (IMAGES, 1)), axis=1)).reshape(
-            IMAGES, SIZE, SIZE
+        "segments": jnp.asarray(
+            draw.permuted(np.tile(np.arange(math.prod(size)) // 4, (IMAGES, 1)), axis=1).reshape(IMAGES, *size)
         ),
     }
 
@@ -74,7 +85,7 @@ def ask(name, given, **options):
         "key": jax.random.key(4),
         "num_samples": 4,
         "layers": ("out", "hidden"),
-        "num_segments": SIZE * SIZE // 4,
+        "num_segments": given["saliency"].shape[-2] * given["saliency"].shape[-1] // 4,
         **given,
         **OPTIONS.get(name, {}),
         **options,
@@ -102,7 +113,7 @@ def test_all_nineteen_are_there_and_the_extras():
     ]
     extras = [
         *("running_time", "pointing_game", "energy_pointing_game", "grid_pointing_game", "road", "completeness_gap"),
-        *("mprt", "average_drop", "increase_in_confidence"),
+        *("mprt", "average_drop", "average_drop_deletion", "increase_in_confidence", "coherency", "adcc"),
     ]
     assert len(nineteen) == 19
     assert sorted(METRICS) == sorted(nineteen + extras)
@@ -118,10 +129,31 @@ def test_what_the_registry_says_is_so(name):
     words = {"saliency", "predict", "explain", "params", "mask", "key"}
     needed = {word for word in words if word in takes and takes[word].kind is not takes[word].KEYWORD_ONLY}
     assert needed <= it.needs
-    assert it.needs - needed <= {"batch", "predict"}
+    assert it.needs - needed <= {"batch", "predict", "mosaic"}
+    assert it.needs <= set(NEEDS)
+    assert it.family in FAMILIES
+    assert it.segments == ("segments" in takes)
     assert set(it.paper) <= {word for word, parameter in takes.items() if parameter.kind is parameter.KEYWORD_ONLY}
     assert it.source
     assert "Source:" in inspect.getdoc(it.function)
+
+
+def test_a_difference_is_that_of_the_metrics_that_it_names():
+    named = {name: it.difference for name, it in METRICS.items() if it.difference}
+    assert named == {"insertion_deletion": ("insertion_auc", "deletion_auc")}
+    given = arrays()
+    for name, (more, less) in named.items():
+        difference = ask(more, given).value - ask(less, given).value
+        np.testing.assert_allclose(ask(name, given).value, difference, rtol=1e-5, atol=1e-6)
+
+
+def test_curves_to_be_drawn_and_units_and_what_a_run_of_all_leaves_out():
+    drawn = [name for name, it in METRICS.items() if it.curve]
+    assert sorted(drawn) == ["deletion_auc", "insertion_auc"]
+    assert all(ask(name, arrays()).curve is not None for name in drawn)
+    assert {name: it.unit for name, it in METRICS.items() if it.unit} == {"running_time": "seconds"}
+    assert [name for name, it in METRICS.items() if it.family == "cost"] == ["running_time"]
+    assert sorted(name for name, it in METRICS.items() if it.left_out) == ["completeness_gap", "mprt"]
 
 
 @pytest.mark.parametrize("name", sorted(set(COMPUTED) - TOGETHER))
@@ -135,6 +167,81 @@ def test_a_batch_is_its_images_one_by_one(name):
         np.testing.assert_allclose(alone.value, together.value[i], rtol=1e-4, atol=1e-6)
         if together.curve is not None:
             np.testing.assert_allclose(alone.curve, together.curve[i], rtol=1e-4, atol=1e-5)
+
+
+def two_classes(given):
+    """One oblong image of one channel, alone in its batch where it may be, and its class, of two."""
+    given = {**given, "target": given["target"] % 2}
+    return lambda name: given if name in TOGETHER else {k: v if k == "weights" else v[1:2] for k, v in given.items()}
+
+
+@pytest.mark.parametrize("name", PREDICTING)
+def test_one_logit_is_two_classes(name):
+    """As a model with the logit z and its negative, each with its sigmoid, or each as it is."""
+    given = two_classes(arrays(shape=(SIZE, 8, 1)))(name)
+    one = lambda weights, x: network(weights, x)[:, 1:2]
+    both = lambda weights, x: jnp.concatenate([-one(weights, x), one(weights, x)], axis=1)
+    rule = {"probability": "sigmoid"} if default_rule(name) is not None else {}
+    bind = lambda function: jax.tree_util.Partial(function, given["weights"])
+    for target in (0, 1, None):
+        judged = {**given, "target": target}
+        got = ask(name, judged, predict=bind(one), nan_on_change=False)
+        want = ask(name, judged, predict=bind(both), nan_on_change=False, **rule).value
+        scale = 2**0.5 if name == "relative_output_stability" else 1  # which divides by the change of all logits
+        np.testing.assert_allclose(got.value, want * scale, rtol=1e-4, atol=1e-6)
+        assert np.isfinite(got.value).all() or name in TOGETHER
+
+
+@pytest.mark.parametrize("name", [name for name in PREDICTING if "probability" in TAKES[name]])
+def test_a_sigmoid_head_asks_of_each_class_alone(name):
+    """``sigmoid(z)`` is the softmax of ``(z, 0)``; a function of the logits is taken as it is."""
+    given = {**image(arrays(), 0), "target": 2}
+    bind = lambda function: jax.tree_util.Partial(function, given["weights"])
+    alone = lambda weights, x: jnp.stack([network(weights, x)[:, 2], jnp.zeros(len(x))], axis=1)
+    given["explain"] = bind(lambda weights, x, target: explainer(weights, x, jnp.full_like(target, 2)))
+    want = ask(name, {**given, "target": 0}, predict=bind(alone), probability="softmax").value
+    np.testing.assert_allclose(ask(name, given, probability="sigmoid").value, want, rtol=1e-4, atol=1e-6)
+    done = lambda weights, x: jax.nn.sigmoid(network(weights, x))
+    np.testing.assert_allclose(
+        ask(name, given, predict=bind(done), probability=itself).value, want, rtol=1e-4, atol=1e-6
+    )
+    with pytest.warns(RuntimeWarning, match=r"^predict must return logits; got outputs that lie in \[0, 1\]"):
+        ask(name, given, predict=bind(done), probability="softmax")
+    with pytest.raises(ValueError, match=r"^probability must be 'softmax', 'sigmoid' or a function"):
+        ask(name, given, probability="logistic")
+
+
+@pytest.mark.parametrize("name", PREDICTING)
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda z: z[:, None, None], r"got shape \(1, 1, 1, 4\)"),
+        (lambda z: z[0], r"got shape \(4,\)"),
+        (lambda z: jnp.concatenate([z, z]), r"got shape \(2, 4\).* one row for each"),
+        (lambda z: (z[..., None], z), r"got a tuple with .* Pass lambda x: predict\(x\)\[1\]"),
+        (lambda z: z.argmax(axis=-1)[:, None], "Return the scores, not the class"),
+    ],
+)
+def test_a_model_that_returns_no_row_of_logits_for_each_image_is_refused(name, wrong, said):
+    given = arrays()
+    predict = lambda x: wrong(network(given["weights"], x))
+    with pytest.raises((ValueError, TypeError), match=rf"^predict must return logits of shape \(b, classes\).*{said}"):
+        ask(name, {**given, "target": None}, predict=predict)
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_an_oblong_picture_of_one_channel_has_the_same_value_on_its_side(name):
+    """Image, map, mask, segments and noise are turned, and so is all that model and explainer see."""
+    given = arrays(shape=(4, 9, 1))
+    noise = jnp.asarray(np.random.default_rng(2).standard_normal((1 if name == "road" else 3, 4, 9, 1)), jnp.float32)
+    given |= {} if name == "mprt" else {"perturbations": noise / 10}
+    turned = {key: value.swapaxes(1, 2) if getattr(value, "ndim", 0) > 2 else value for key, value in given.items()}
+    predict = jax.tree_util.Partial(lambda weights, x: network(weights, x.swapaxes(1, 2)), given["weights"])
+    explain = lambda weights, x, target: explainer(weights, x.swapaxes(1, 2), target).swapaxes(1, 2)
+    functions = {"explain": explain if name == "mprt" else jax.tree_util.Partial(explain, given["weights"])}
+    want, got = ask(name, given).value, ask(name, turned, predict=predict, **functions).value
+    assert np.isfinite(want).any()
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(name for name in COMPUTED if "chunk_size" in TAKES[name]))

@@ -113,12 +113,14 @@ def test_more_copies_never_find_a_smaller_maximum_and_larger_ones_change_more():
     np.testing.assert_allclose(2 * narrow, wide, rtol=1e-4)  # the same draws, twice as far
 
 
+def noisy(share, key, x, target, index):
+    """A map of noise from the image's own key, and of the image."""
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+    return jax.vmap(lambda key: jax.random.normal(key, x.shape[1:3]))(keys) + share * x[..., 0]
+
+
 def test_an_explainer_that_draws_sees_the_same_numbers_for_the_image_and_every_copy():
-    """A map of noise from a key of its own: with common random numbers it never changes, or by the image alone."""
-
-    def noisy(share, key, x, target):
-        return jax.random.normal(key, x.shape[:3]) + share * x[..., 0]
-
+    """With common random numbers a map of noise never changes, or by the image alone."""
     x = np.random.default_rng(0).standard_normal((2, 3, 3, 1)).astype(np.float32)
     options = {"num_samples": 7, "nan_on_change": False, "chunk_size": 4}
     for name in (*SYMMETRIC, *STABLE):
@@ -128,6 +130,54 @@ def test_an_explainer_that_draws_sees_the_same_numbers_for_the_image_and_every_c
         assert (moving > 0).all()
 
 
+@pytest.mark.parametrize("name", [*SYMMETRIC, *STABLE])
+def test_the_map_that_is_judged_is_the_one_of_the_images_index(name):
+    """As if every map had been made before with these indices: no two images share their draws."""
+    x = np.ones((2, 3, 3, 1), np.float32)
+    key, index = jax.random.key(5), np.array([7, 4])
+    options = {"num_samples": 5, "nan_on_change": False, "index": index}
+    got = drawn(name, x, explain=jax.tree_util.Partial(noisy, 1.0, key), **options)
+    stored = noisy(0.0, key, x, None, index)
+    assert np.abs(stored[0] - stored[1]).max() > 0.1
+    for i in range(2):
+        by_hand = jax.tree_util.Partial(lambda stored, x, target: stored + x[..., 0], stored[i])
+        want = drawn(name, x[i], explain=by_hand, **{**options, "index": index[i]})
+        np.testing.assert_allclose(got[i], want, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", [*SYMMETRIC, *STABLE])
+def test_an_explainer_that_draws_without_its_index_is_refused(name):
+    forgetful = lambda x, target: noisy(1.0, jax.random.key(5), x, target, jnp.zeros(1, jnp.int32))
+    for explain in (forgetful, lambda x, target, index: forgetful(x, target)):
+        with pytest.raises(TypeError, match="explain must have an argument index and use it, since it draws random"):
+            drawn(name, explain=explain)
+    with pytest.raises(
+        TypeError, match=r"explain must be a function of x and target.*got one of \(x, target, number\)"
+    ):
+        drawn(name, explain=lambda x, target, number: x[..., 0])
+
+
+flat = egcam_jax.Split(lambda params, x: x, lambda params, a: a.mean(axis=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("explain", "came"),
+    [
+        (lambda x, target: x[0, ..., 0], r"shape \(3, 3\)"),
+        (lambda x, target: jnp.zeros((2, 3, 3)), r"shape \(2, 3, 3\)"),
+        (lambda x, target: x, r"shape \(1, 3, 3, 1\)"),
+        (lambda x, target: (x[..., 0],), "tuple"),
+        (lambda x, target: egcam_jax.explain({}, flat, x, method="gradcam"), "Explanation. Return its saliency"),
+    ],
+)
+def test_an_explainer_that_returns_other_than_a_map_for_each_image_is_refused(explain, came):
+    x = np.ones((2, 3, 3, 1), np.float32)
+    with pytest.raises(ValueError, match=rf"explain must return \(1, h, w\) for one image.*got {came}"):
+        drawn("max_sensitivity", x, explain=explain, num_samples=2)
+    with pytest.raises(ValueError, match="explain must return"):
+        metrics.mprt(lambda params, x, target: explain(x, target), {"a": ONE}, x, KEY, layers=("a",), target=0)
+
+
 class Network(nn.Module):
     @nn.compact
     def __call__(self, x):
@@ -135,20 +185,23 @@ class Network(nn.Module):
         return nn.Dense(3)(nn.tanh(x.mean(axis=(1, 2))))
 
 
-def test_expected_gradcam_equals_a_loop_of_explanations_with_the_same_key():
+def test_expected_gradcam_equals_a_loop_of_explanations_with_the_images_own_draws():
     """The noise is what the key says, or given; the maps are those of one call for each copy."""
     module, key = Network(), jax.random.key(7)
     draw = np.random.default_rng(0).standard_normal
     x, refs = draw((2, 8, 8, 2)).astype(np.float32), draw((4, 8, 8, 2)).astype(np.float32)
     params = module.init(jax.random.key(0), x)
 
-    def saliency(params, refs, key, x, target):
-        options = {"method": "expected_gradcam", "num_samples": 4}
+    def saliency(params, refs, key, x, target, index):
+        options = {"method": "expected_gradcam", "num_samples": 4, "index": index}
         return egcam_jax.explain(params, module.apply, x, refs, key, target=target, **options).saliency
 
     noise = np.array(
         [
-            [0.1 * jax.random.normal(jax.random.fold_in(jax.random.fold_in(KEY, i), s), (8, 8, 2)) for s in range(3)]
+            [
+                0.1 * jax.random.normal(jax.random.fold_in(jax.random.fold_in(KEY, 5 + i), s), (8, 8, 2))
+                for s in range(3)
+            ]
             for i in range(2)
         ]
     )
@@ -156,16 +209,16 @@ def test_expected_gradcam_equals_a_loop_of_explanations_with_the_same_key():
     norm = lambda a: float(np.sqrt((np.asarray(a, np.float64) ** 2).sum()))
     lipschitz, change = np.zeros((2, 3)), np.zeros((2, 3))
     for i in range(2):
-        own = np.asarray(one(params, refs, key, x[i : i + 1], 1)[0])
+        own = np.asarray(one(params, refs, key, x[i : i + 1], 1, 5 + i)[0])
         for s in range(3):
-            other = np.asarray(one(params, refs, key, x[i : i + 1] + noise[i, s], 1)[0])
+            other = np.asarray(one(params, refs, key, x[i : i + 1] + noise[i, s], 1, 5 + i)[0])
             lipschitz[i, s] = norm(own / own.max() - other / other.max()) / norm(noise[i, s])
             change[i, s] = norm(own - other) / norm(own)
     bound = jax.tree_util.Partial(saliency, params, refs, key)
-    got = metrics.local_lipschitz(bound, x, KEY, target=1, num_samples=3)
+    got = metrics.local_lipschitz(bound, x, KEY, target=1, num_samples=3, index=5)
     np.testing.assert_allclose(got.curve, lipschitz, rtol=2e-3)
     np.testing.assert_allclose(got.value, lipschitz.max(axis=1), rtol=2e-3)
-    got = metrics.max_sensitivity(bound, x, target=1, perturbations=noise)
+    got = metrics.max_sensitivity(bound, x, target=1, perturbations=noise, index=np.array([5, 6]))
     np.testing.assert_allclose(got.curve, change, rtol=2e-3)
     still = metrics.max_sensitivity(bound, x, target=1, perturbations=0 * noise)
     np.testing.assert_array_equal(still.value, 0)

@@ -238,6 +238,7 @@ def attacks(write: Writer) -> dict[str, tuple[bytes, str]]:
         lists += b"](h" + bytes([i]) + b"h" + bytes([i]) + b"eq" + bytes([i + 1])
         tuples += b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86q" + bytes([i + 1])
     longer = w.plain({"count": 10**11}) + b"b"
+    rebuild, ordered = w.name("torch._utils", "_rebuild_tensor_v2"), w.name("collections", "OrderedDict")
     repeated = w.tensor(shared, 0, (12,), (1,)) + b"q\x01"
     return {
         "attributes of a storage": (w.tensor(shared + longer, 0, (10**9,), (1,)), "changes a _Storage"),
@@ -245,6 +246,25 @@ def attacks(write: Writer) -> dict[str, tuple[bytes, str]]:
         "attributes of a function": (
             w.name("torch._utils", "_rebuild_tensor_v2") + w.plain((None, {"__defaults__": ()})) + b"b",
             "changes a function",
+        ),
+        "slots of a storage": (
+            w.tensor(shared + w.plain((None, {"count": 10**11})) + b"b", 0, (1,), (1,)),
+            "changes a",
+        ),
+        "state of a rebuilt tensor": (w.tensor(shared, 0, (1,), (1,)) + w.plain({"size": (9,)}) + b"b", "a _Tensor"),
+        "items of a function": (rebuild + w.plain(1) + w.plain(2) + b"s", "not a readable file"),
+        "elements of a function": (rebuild + w.plain(1) + b"a", "not a readable file"),
+        "a call of a value": (w.plain("text") + b")R", "not a readable file"),
+        "an extension of the registry": (b"\x82\x01", "the opcode EXT1"),
+        "an extension, long": (b"\x84\x01\x00\x00\x00", "the opcode EXT4"),
+        "a new object": (ordered + b")\x81", "the opcode NEWOBJ"),
+        "a set of nested tuples": (b"\x8f(" + w.plain((1,)) + b"\x90", "the opcode EMPTY_SET"),
+        "a buffer": (b"\x97", "the opcode NEXT_BUFFER"),
+        "a text of a large number": (b"I" + b"9" * 5000 + b"\n", "the opcode INT|not a readable file"),
+        "a place in memory far off": (w.plain(1) + b"r\xff\xff\xff\x7f", "number that is too large"),
+        "tuples as a key of a call": (
+            ordered + b"(](](" + tuples + b"e" + b"etR",
+            "not a readable file",
         ),
         "lists by reference": (b"(" + lists + b"tQ", "described by a"),
         "tuples as a key": (b"](" + tuples + b"}h" + bytes([40]) + b"Nse", "a key is a tuple"),

@@ -7,7 +7,7 @@ import pytest
 
 from egcam_jax import paper
 from egcam_jax.evaluate import Run
-from egcam_jax.evaluate._store import Failure, ImageRow
+from egcam_jax.run.store import Failure, ImageRow
 
 IMAGES = 6
 

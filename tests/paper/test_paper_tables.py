@@ -5,8 +5,8 @@ import inspect
 import pytest
 
 from egcam_jax import METHODS, METRICS, paper
-from egcam_jax.evaluate import _labels
 from egcam_jax.models import Preprocess, names
+from egcam_jax.run import asking as _labels
 
 TABLES = [paper.table(name) for name in paper.names()]
 ROUNDING = 0.0051
@@ -119,7 +119,7 @@ def test_settings_are_the_papers_at_its_own_size():
     assert "max_sensitivity" in metrics
     for name in ("local_lipschitz", "max_sensitivity", "avg_sensitivity", "relative_input_stability"):
         assert inspect.signature(METRICS[name].function).parameters["num_samples"].default == 200
-    assert inspect.signature(METRICS["top_k_intersection"].function).parameters["k"].default == 1000
+    assert METRICS["top_k_intersection"].scaled["k"](224, 224) == 1000
     assert paper.metrics(paper.table("table7"), Preprocess(size=96)) == ["infidelity:mode=quantus_0_4_4:patch_size=32"]
     assert paper.metrics(paper.table("table8"), Preprocess()) == ["running_time:repeats=100"]
 

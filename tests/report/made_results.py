@@ -5,8 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from egcam_jax.evaluate import _store
 from egcam_jax.metrics import METRICS
+from egcam_jax.run import store as _store
 
 EVIL = "<script>alert('1')</script>|*_&\"$%#{}\\.jpg"
 """A name that no format may take for its own."""

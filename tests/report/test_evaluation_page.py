@@ -13,8 +13,8 @@ from made_results import EVIL, SIZE, plausible, write
 from PIL import Image
 
 from egcam_jax import evaluate, maps, render, report
-from egcam_jax.evaluate import _store
 from egcam_jax.report import _curves, _gallery, _ranks
+from egcam_jax.run import store as _store
 
 
 class Page(html.parser.HTMLParser):

@@ -64,7 +64,7 @@ def test_a_file_and_another_folder_and_some_formats(egcam, results, tmp_path):
 
 
 def test_narrow_terminals_get_more_tables(egcam, results, monkeypatch):
-    monkeypatch.setattr("egcam_jax.cli._report.console", narrow)
+    monkeypatch.setattr("egcam_jax.output.console.console", narrow)
     done = egcam("report", results(), "--format", "csv")
     tables = done.stdout[: done.stdout.index("Mean over")].splitlines()[6:]
     assert sum(line.startswith("faithfulness") for line in tables) == 3

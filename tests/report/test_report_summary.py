@@ -5,8 +5,8 @@ import pytest
 from made_results import plausible
 
 from egcam_jax import evaluate
-from egcam_jax.evaluate import _store
 from egcam_jax.report import _facts
+from egcam_jax.run import store as _store
 
 
 def cells(found, label):

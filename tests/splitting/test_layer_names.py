@@ -170,11 +170,11 @@ def test_a_function_without_names_says_how_to_name():
         (
             lambda y: (y, {"state": y}),
             TypeError,
-            r"returned a tuple of 2 arrays with shapes \(1, 4\), \(1, 4\). Wrap it",
+            r"got a tuple with \[0\] \(1, 4\), \[1\]..state.. \(1, 4\). \[0\] and .* have that form",
         ),
-        (lambda y: y[0], ValueError, r"returned shape \(4,\)"),
-        (lambda y: y.argmax(-1, keepdims=True), TypeError, "it returned int32. Return the scores"),
-        (lambda y: None, TypeError, "it returned None"),
+        (lambda y: y[0], ValueError, r"got shape \(4,\)"),
+        (lambda y: y.argmax(-1, keepdims=True), TypeError, "got int32. Return the scores"),
+        (lambda y: None, TypeError, "got None"),
     ],
 )
 def test_anything_but_logits_is_refused(returned, kind, said):

@@ -1,0 +1,148 @@
+"""The sink of `explain`: for each picture and class an overlay, the raw map, and how they came about."""
+
+import glob
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from egcam_jax import render
+from egcam_jax.models import digest
+from egcam_jax.output import batches, files, names, records, words
+from egcam_jax.report.text import printable
+from egcam_jax.run import identity, runner
+from egcam_jax.run.batch import cut
+from egcam_jax.run.progress import Clock
+from egcam_jax.run.session import Session
+from egcam_jax.run.sources import TROUBLE, reason
+
+
+class Files(NamedTuple):
+    """Where the files go, and which.
+
+    Attributes:
+        folder: The output folder.
+        kinds: Of ``png`` and ``npz``; the document is always written.
+        kept: Identities of files that none of them may replace, see ``names.identities``.
+        resume: Whether pictures whose files are there already, of the same run, are passed over.
+    """
+
+    folder: Path
+    kinds: Sequence[str]
+    kept: frozenset[tuple[int, int]]
+    resume: bool = False
+
+
+class Explained(NamedTuple):
+    """One picture's record, or why it has none."""
+
+    path: str
+    record: dict[str, Any] | None
+    failure: str = ""
+
+
+def document(session: Session, *, demonstration: bool) -> dict[str, Any]:
+    """What all pictures of a run share."""
+    (method,) = session.methods
+    shared = records.of_run(session, demonstration=demonstration) | records.of_method(session, method)
+    return shared | {"metrics": {one.metric.name: dict(one.options) for one in session.metrics}}
+
+
+def pending(session: Session, places: Sequence[int], wanted: Files) -> tuple[list[int], dict[str, Any]]:
+    """The places of the pictures that have no files of this run yet; and the run's own mark in those files."""
+    mark = {"run_digest": identity.of_map(session)}
+    if not wanted.resume:
+        return list(places), mark
+    stems = names.stems(session.source.ids)
+    return [i for i in places if not _there(session, i, stems[i], wanted, mark)], mark
+
+
+def explain(
+    session: Session, places: Sequence[int], wanted: Files, shared: Mapping[str, Any], clock: Clock
+) -> Iterator[Explained]:
+    """Explain pictures batch by batch, and write the files of each as soon as they are there.
+
+    Args:
+        session: The run, of one method.
+        places: The pictures.
+        wanted: Where to, and what.
+        shared: What is known of all pictures, for their documents.
+        clock: Notes the times.
+    """
+    stems = names.stems(session.source.ids)
+    slugs = [f"{'against-' * session.plan.negative}{slug}" for slug in names.slugs(session.model.class_names)]
+    groups = cut(np.asarray(places, int), session.size)
+    todo = runner.everything(session, groups)
+    for one in batches.gather(runner.results(session, groups, todo, clock=clock, again=True)):
+        yield from (Explained(path, None, said) for path, said in one.unreadable)
+        for picture, cells in zip(one.pictures, *one.cells.values()):
+            try:
+                if failure := next((cell.failure for cell in cells if cell.failure), None):
+                    raise failure
+                record = _write(session, picture, cells, wanted, shared, stems[picture.index], slugs)
+                yield Explained(picture.id, record)
+            except TROUBLE as error:
+                yield Explained(picture.id, None, reason(picture.id, RuntimeError(batches.reason(error))))
+
+
+def _write(
+    session: Session,
+    picture: Any,
+    cells: Sequence[batches.Cell],
+    wanted: Files,
+    shared: Mapping[str, Any],
+    stem: str,
+    slugs: Sequence[str],
+) -> dict[str, Any]:
+    """Write the files of a picture's maps, all or, where one cannot be written, none; and return its record."""
+    record = records.of_picture(session, picture, cells[0].explanation.logits)
+    maps = [
+        {**records.of_map(session, cell.explanation, shared), "scores": records.of_scores(cell.scores)}
+        for cell in cells
+    ]
+    start = f"{wanted.folder / stem}."
+    own = names.distinct(
+        (slugs[it["target"]["index"]] for it in maps), lambda slug: names.clear(start + slug, wanted.kept)
+    )
+    with files.staged(wanted.folder) as stage:
+        for it, cell, slug in zip(maps, cells, own):
+            base = f"{stem}.{slug}"
+            it["files"] = {kind: str(wanted.folder / f"{base}.{kind}") for kind in (*wanted.kinds, "json")}
+            if "png" in wanted.kinds:
+                render.save_png(stage / f"{base}.png", _sheet(picture, cell.explanation, it))
+            if "npz" in wanted.kinds:
+                files.save_arrays(stage / f"{base}.npz", records.arrays(cell.explanation))
+            (stage / f"{base}.json").write_text(files.dump({**shared, **record, "map": it}) + "\n", encoding="utf-8")
+    return {**record, "maps": maps}
+
+
+def _sheet(picture: Any, explanation: Any, record: Mapping[str, Any]) -> np.ndarray:
+    """The picture, and beside it the same under its map; below that, what must be said of the map."""
+    overlay = render.overlay(picture.crop, np.asarray(explanation.saliency, np.float32))
+    target = record["target"]
+    titles = [
+        printable(Path(picture.id).name),
+        f"{words.explained_text(target, record['negative'])}, {words.percent(target['probability'])}, "
+        f"{record['method']}",
+    ]
+    labels = [["", record["note"]]] if record["note"] else []
+    return render.grid([[picture.crop, overlay]], titles=titles, labels=labels, bar=render.DEFAULT_COLOUR_MAP)
+
+
+def _there(session: Session, place: int, stem: str, wanted: Files, mark: Mapping[str, Any]) -> bool:
+    """Whether a picture's documents are there, of this run and of the picture as it is now, with all their files."""
+    found = []
+    for path in wanted.folder.glob(f"{glob.escape(stem)}.*.json"):
+        with suppress(OSError, ValueError):
+            found.append(json.loads(path.read_text(encoding="utf-8")))
+    try:
+        wants = {**mark, "index": place, "sha256": digest(session.source.paths[place])}
+    except OSError:
+        return False
+    own = [it for it in found if isinstance(it, dict) and all(it.get(name) == value for name, value in wants.items())]
+    listed = [it["map"]["files"] for it in own]
+    whole = all(Path(it[kind]).is_file() if kind in it else False for it in listed for kind in wanted.kinds)
+    return len(own) >= session.target.k and whole
