@@ -40,6 +40,7 @@ class Cut:
     layers: tuple[str | None, ...]
     grid: tuple[int, ...] | None
     compute_dtype: Any
+    precision: str | None = None
 
     def networks(
         self, params: Params, x: Any, context: Context = None
@@ -83,7 +84,7 @@ def run(
     settings: Settings,
 ) -> tuple[Explanation, _bounds.Outputs]:
     """Explain a checked batch; and what tracing says of the model's outputs."""
-    explain = functools.partial(_explain_batch, settings=settings)
+    explain = _numerics.at_precision(functools.partial(_explain_batch, settings=settings), settings.cut.precision)
     return sharding.automatic(explain, x, params, refs, key, target, index, against, traced, context)
 
 
