@@ -54,7 +54,9 @@ def place(tmp_path, monkeypatch):
 
 
 def test_two_runs_at_once_fill_it_and_the_next_compiles_nothing(place, photographs, tmp_path):
-    runs = [started(COMMAND, place, "explain", photographs / "0.png", "--json", "--out", tmp_path / i) for i in "abc"[:2]]
+    runs = [
+        started(COMMAND, place, "explain", photographs / "0.png", "--json", "--out", tmp_path / i) for i in "abc"[:2]
+    ]
     ends = [ended(run) for run in runs]
     kept = {file.name for file in place.rglob("*-cache")}
     assert kept
