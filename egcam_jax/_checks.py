@@ -23,6 +23,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"Did you mean {' or '.join(map(repr, close))}?" if close else f"Known: {', '.join(known)}."
 
 
+PRECISIONS = ("default", "high", "highest", "bfloat16", "tensorfloat32", "float32")
+"""Words for the precision of products that JAX knows on every backend."""
+
+
 def one_of(argument: str, value: Any, words: Sequence[str]) -> str:
     """Check that ``value`` is one of a few words."""
     if value not in words:
@@ -234,6 +238,11 @@ def floating_dtype(argument: str, value: Any) -> Any:
     if not jnp.issubdtype(dtype, jnp.floating):
         raise TypeError(f"{argument} must be a floating dtype such as jnp.bfloat16; got {dtype}.")
     return dtype
+
+
+def precision(value: Any) -> str | None:
+    """Check the precision of a network's products: a word of ``jax.default_matmul_precision``, or None."""
+    return None if value is None else one_of("precision", value, PRECISIONS)
 
 
 def call(name: str, function: Any, params: Any, x: Any, *context: Any) -> Any:

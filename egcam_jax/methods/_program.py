@@ -59,7 +59,7 @@ def run(
     settings: Settings,
 ) -> tuple[Explanation, _bounds.Outputs]:
     """Explain a checked batch; and what tracing says of the model's outputs."""
-    explain = functools.partial(_explain_batch, settings=settings)
+    explain = _numerics.at_precision(functools.partial(_explain_batch, settings=settings), settings.cut.precision)
     return sharding.automatic(explain, x, params, refs, key, target, index, against, traced, context)
 
 
