@@ -47,6 +47,20 @@ def from_equinox(model: Any, state: Any = None) -> tuple[Params, ApplyFn]:
 
     Raises:
         TypeError: ``model`` is not an Equinox module.
+
+    Example:
+        >>> import equinox, jax, egcam_jax
+        >>> import jax.numpy as jnp
+        >>> class Network(equinox.Module):
+        ...     linear: equinox.nn.Linear
+        ...     def __call__(self, image):  # channels first, one image
+        ...         return self.linear(jax.nn.relu(image).mean((1, 2)))
+        ... 
+        >>> model = Network(equinox.nn.Linear(1, 2, key=jax.random.key(0)))
+        >>> params, apply_fn = egcam_jax.from_equinox(model)
+        >>> x = jnp.ones((1, 4, 4, 1))  # channels last, a batch
+        >>> bool(jnp.allclose(apply_fn(params, x)[0], model(x[0].transpose(2, 0, 1))))
+        True
     """
     import equinox as eqx
 

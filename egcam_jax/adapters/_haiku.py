@@ -40,6 +40,17 @@ def from_haiku(transformed: Any, params: Params, state: Any = None) -> tuple[Par
     Raises:
         TypeError: ``transformed`` is none of these.
         ValueError: a state is missing or is not wanted.
+
+    Example:
+        >>> import haiku as hk
+        >>> import jax, egcam_jax
+        >>> import jax.numpy as jnp
+        >>> network = hk.without_apply_rng(hk.transform(lambda x: hk.Linear(2)(jax.nn.relu(x).mean((1, 2)))))
+        >>> x = jnp.ones((1, 4, 4, 1))
+        >>> variables = network.init(jax.random.key(0), x)
+        >>> params, apply_fn = egcam_jax.from_haiku(network, variables)
+        >>> bool(jnp.allclose(apply_fn(params, x), network.apply(variables, x)))
+        True
     """
     import haiku as hk
 

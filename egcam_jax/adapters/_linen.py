@@ -32,6 +32,17 @@ def from_linen(module: Any, variables: Params, **apply_kwargs: Any) -> tuple[Par
 
     Raises:
         TypeError: ``module`` is not a linen module.
+
+    Example:
+        >>> import jax, egcam_jax
+        >>> import jax.numpy as jnp
+        >>> from flax import linen as nn
+        >>> module = nn.Sequential([nn.Conv(2, (1, 1)), lambda a: a.mean((1, 2))])
+        >>> x = jnp.ones((1, 4, 4, 1))
+        >>> variables = module.init(jax.random.key(0), x)
+        >>> params, apply_fn = egcam_jax.from_linen(module, variables)
+        >>> bool(jnp.allclose(apply_fn(params, x), module.apply(variables, x)))
+        True
     """
     from flax import linen
 

@@ -35,6 +35,16 @@ def from_nnx(model: Any) -> tuple[Params, ApplyFn]:
 
     Raises:
         TypeError: ``model`` is not an NNX module.
+
+    Example:
+        >>> import jax, egcam_jax
+        >>> import jax.numpy as jnp
+        >>> from flax import nnx
+        >>> model = nnx.Sequential(nnx.Conv(1, 2, (1, 1), rngs=nnx.Rngs(0)), lambda a: a.mean((1, 2)))
+        >>> x = jnp.ones((1, 4, 4, 1))
+        >>> params, apply_fn = egcam_jax.from_nnx(model)
+        >>> bool(jnp.allclose(apply_fn(params, x), model(x)))
+        True
     """
     from flax import nnx
 
