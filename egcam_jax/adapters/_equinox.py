@@ -55,7 +55,7 @@ def from_equinox(model: Any, state: Any = None) -> tuple[Params, ApplyFn]:
         ...     linear: equinox.nn.Linear
         ...     def __call__(self, image):  # channels first, one image
         ...         return self.linear(jax.nn.relu(image).mean((1, 2)))
-        ... 
+        ...
         >>> model = Network(equinox.nn.Linear(1, 2, key=jax.random.key(0)))
         >>> params, apply_fn = egcam_jax.from_equinox(model)
         >>> x = jnp.ones((1, 4, 4, 1))  # channels last, a batch

@@ -48,13 +48,6 @@ class Metric:
         ('localisation', ['mask', 'saliency'])
         >>> METRICS["top_k_intersection"].scaled["k"](224, 224)
         1000
-
-    Example:
-        >>> from egcam_jax import METRICS
-        >>> METRICS["pointing_game"].family, sorted(METRICS["pointing_game"].needs)
-        ('localisation', ['mask', 'saliency'])
-        >>> METRICS["top_k_intersection"].scaled["k"](224, 224)
-        1000
     """
 
     name: str

@@ -19,13 +19,6 @@ class Score(NamedTuple):
         >>> score = metrics.complexity(jnp.array([[[1.0, 1]], [[0, 0]]]))  # a map without mass has no complexity
         >>> round(float(score.value[0]), 3), score.undefined
         (0.693, 1)
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from egcam_jax import metrics
-        >>> score = metrics.complexity(jnp.array([[[1.0, 1]], [[0, 0]]]))  # a map without mass has no complexity
-        >>> round(float(score.value[0]), 3), score.undefined
-        (0.693, 1)
     """
 
     value: Any

@@ -68,15 +68,6 @@ def faithfulness_estimate(
         >>> from egcam_jax import metrics
         >>> predict = lambda x: jnp.stack([x.sum((1, 2, 3)), jnp.zeros(len(x))], axis=1)
         >>> x = jnp.array([[4.0, 3], [2, 1]])[..., None]
-        >>> scores = [metrics.faithfulness_estimate(predict, x, saliency, 0, step=1) for saliency in (x[..., 0], 5 - x[..., 0])]
-        >>> [round(float(score.value), 3) for score in scores]
-        [1.0, -1.0]
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from egcam_jax import metrics
-        >>> predict = lambda x: jnp.stack([x.sum((1, 2, 3)), jnp.zeros(len(x))], axis=1)
-        >>> x = jnp.array([[4.0, 3], [2, 1]])[..., None]
         >>> scores = [metrics.faithfulness_estimate(predict, x, a, 0, step=1) for a in (x[..., 0], 5 - x[..., 0])]
         >>> [round(float(score.value), 3) for score in scores]
         [1.0, -1.0]

@@ -70,15 +70,6 @@ def pixel_flipping(
         >>> from egcam_jax import metrics
         >>> predict = lambda x: jnp.stack([4 * x[:, 0, 0, 0], jnp.zeros(len(x))], axis=1)  # the first pixel decides
         >>> first, last = jnp.array([[4.0, 3], [2, 1]]), jnp.array([[1.0, 2], [3, 4]])
-        >>> scores = [metrics.pixel_flipping(predict, jnp.ones((2, 2, 1)), a, 0, step=1, baseline=0.0) for a in (first, last)]
-        >>> [round(float(score.value), 3) for score in scores]
-        [1.5, 2.705]
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from egcam_jax import metrics
-        >>> predict = lambda x: jnp.stack([4 * x[:, 0, 0, 0], jnp.zeros(len(x))], axis=1)  # the first pixel decides
-        >>> first, last = jnp.array([[4.0, 3], [2, 1]]), jnp.array([[1.0, 2], [3, 4]])
         >>> x, options = jnp.ones((2, 2, 1)), {"step": 1, "baseline": 0.0}
         >>> scores = [metrics.pixel_flipping(predict, x, a, 0, **options) for a in (first, last)]
         >>> [round(float(score.value), 3) for score in scores]

@@ -53,7 +53,7 @@ def split(
         ...     with jax.named_scope("features"):
         ...         activations = jax.nn.relu(x)
         ...     return activations.mean((1, 2)) @ weights
-        ... 
+        ...
         >>> weights, x = jnp.ones((1, 2)), jnp.array([[[[3.0]], [[-1]]]])
         >>> cut = egcam_jax.split(apply_fn, weights, x, "features")
         >>> activations = cut.features(weights, x)
@@ -95,7 +95,7 @@ def layers(apply_fn: ApplyFn | Split, params: Params, x: Any, *, context: Contex
         ...     with jax.named_scope("features"):
         ...         activations = jax.nn.relu(x)
         ...     return activations.mean((1, 2)) @ weights
-        ... 
+        ...
         >>> egcam_jax.layers(apply_fn, jnp.ones((1, 2)), jnp.ones((1, 4, 4, 1)))["features"]
         (4, 4, 1)
     """
