@@ -47,6 +47,21 @@ def split(
     Raises:
         ValueError: no such layer, or an ambiguous name, or nothing to choose; logits or x of a wrong shape.
         TypeError: ``apply_fn`` does not return one floating array; ``layer`` is not a name.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> def apply_fn(weights, x):
+        ...     with jax.named_scope("features"):
+        ...         activations = jax.nn.relu(x)
+        ...     return activations.mean((1, 2)) @ weights
+        ...
+        >>> weights, x = jnp.ones((1, 2)), jnp.array([[[[3.0]], [[-1]]]])
+        >>> cut = egcam_jax.split(apply_fn, weights, x, "features")
+        >>> activations = cut.features(weights, x)
+        >>> activations.ravel().tolist(), cut.head(weights, activations).tolist()
+        ([3.0, 0.0], [[1.5, 1.5]])
     """
     if layer is not None and not isinstance(layer, str):
         raise TypeError(f"layer: expected a name or None, got {type(layer).__name__}.")
@@ -74,6 +89,18 @@ def layers(apply_fn: ApplyFn | Split, params: Params, x: Any, *, context: Contex
 
     Returns:
         Name to shape, ``(h, w, K)`` or ``(N, K)``.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> def apply_fn(weights, x):
+        ...     with jax.named_scope("features"):
+        ...         activations = jax.nn.relu(x)
+        ...     return activations.mean((1, 2)) @ weights
+        ...
+        >>> egcam_jax.layers(apply_fn, jnp.ones((1, 2)), jnp.ones((1, 4, 4, 1)))["features"]
+        (4, 4, 1)
     """
     if isinstance(apply_fn, Split):
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
