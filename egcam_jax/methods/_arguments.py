@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from egcam_jax import _checks
+from egcam_jax import _checks, sharding
 from egcam_jax._types import Context, Params
 from egcam_jax.methods import _references
 from egcam_jax.methods._references import EncodedReferences
@@ -51,7 +52,11 @@ def hashable(function: Any, argument: str = "apply_fn") -> None:
         ) from error
 
 
-_fingerprint = jax.jit(_references.fingerprint)
+@jax.jit
+def _fingerprint(params: Params) -> Any:
+    """The fingerprint of parameters, whatever mesh they are spread over."""
+    add = lambda zero, params: zero + _references.fingerprint(params)
+    return sharding.automatic(add, jnp.zeros(1, jnp.uint32), params)
 
 
 def references(refs: Any, x: Any, params: Params, asker: str, spatial_dims: int, context: Context) -> Any:
