@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from egcam_jax.adapters import from_equinox, from_haiku, from_linen, from_nnx
     from egcam_jax.explanation import Explanation
-    from egcam_jax.methods import METHODS, explain
+    from egcam_jax.methods import METHODS, EncodedReferences, encode, explain
     from egcam_jax.metrics import METRICS
     from egcam_jax.splitting import Split, layers, split
 
@@ -23,8 +23,10 @@ __version__ = _version("egcam-jax")
 _HOMES = {
     "METHODS": "methods",
     "METRICS": "metrics",
+    "EncodedReferences": "methods",
     "Explanation": "explanation",
     "Split": "splitting",
+    "encode": "methods",
     "explain": "methods",
     "from_equinox": "adapters",
     "from_haiku": "adapters",
@@ -37,6 +39,7 @@ _HOMES = {
 
 _MODULES = (
     "adapters",
+    "adaptive",
     "affine",
     "answers",
     "compilation",
@@ -64,6 +67,7 @@ _MODULES = (
 __all__ = [
     "METHODS",
     "METRICS",
+    "EncodedReferences",
     "Explanation",
     "Split",
     "adapters",
@@ -71,6 +75,7 @@ __all__ = [
     "answers",
     "compilation",
     "data",
+    "encode",
     "evaluate",
     "explain",
     "explanation",

@@ -117,14 +117,14 @@ def images(x: Any, spatial_dims: int = 2, argument: str = "x") -> Any:
     return x
 
 
-def references(refs: Any, x: Any, method: str, spatial_dims: int = 2) -> Any:
-    """Check the reference distribution: ``(R, H, W, C)`` with R >= 1, like the images in all else."""
+def references(refs: Any, x: Any, asker: str, spatial_dims: int = 2) -> Any:
+    """Check the reference distribution: ``(R, H, W, C)`` with R >= 1, like the images x in all else."""
     size = tuple(x.shape[-spatial_dims - 1 :])
     wanted = f"(R, {', '.join(map(str, size))})"
     if refs is None:
         raise ValueError(
-            f"refs is None, but method {method!r} averages over a reference distribution: pass an array of shape "
-            f"{wanted} of images, preprocessed as x is, drawn from the data the model was trained on."
+            f"refs must be an array of shape {wanted}, since {asker} averages over references; got None. Pass images "
+            f"drawn from the data the model was trained on, preprocessed as x is."
         )
     refs = _array("refs", refs)
     if refs.ndim == spatial_dims + 1:
@@ -198,14 +198,14 @@ def target(value: Any, num_images: int, single: bool = False) -> Any:
     return jnp.broadcast_to(classes, (1, *shape) if single else (num_images, *shape[1:]))
 
 
-def classes(value: Any, num_classes: int) -> None:
-    """Check that the classes in ``target`` exist."""
+def classes(argument: str, value: Any, num_classes: int) -> None:
+    """Check that classes exist."""
     if value is None or callable(value) or not concrete(value):
         return
     wrong = [int(c) for c in np.ravel(value) if not 0 <= c < num_classes]
     if wrong:
         raise ValueError(
-            f"target {wrong[0]} is out of range: the model has {num_classes} classes, 0 to {num_classes - 1}."
+            f"{argument} {wrong[0]} is out of range: the model has {num_classes} classes, 0 to {num_classes - 1}."
         )
 
 

@@ -18,6 +18,8 @@ from jaxtyping import Array, Bool, Float, Int
         "weights",
         "logits",
         "target",
+        "rivals",
+        "num_samples",
         "stderr",
         "completeness_gap",
         "score_difference",
@@ -38,12 +40,15 @@ class Explanation:
         cam: ``(b, h, w)`` coarse map after its ReLU, in the method's own units. For several layers their maps, fused
             on the finest grid of theirs.
         saliency: ``(b, H, W)`` the map at the input's size, bilinear with half-pixel centres, then min-max
-            scaled to [0, 1]; all zeros where ``cam`` is constant, NaN where the logits are not finite or the target is
-            no class of the model, which under ``jit`` cannot be refused.
-        signed: ``(b, h, w)`` the map before its ReLU; ``None`` for several layers.
+            scaled to [0, 1]; all zeros where ``cam`` is constant. NaN where the logits are not finite, and for
+            arguments that cannot be refused under ``jit``: a target that is no class of the model, a rival that is none
+            or is the target, references that were encoded with other parameters.
+        signed: ``(b, h, w)`` the map before its ReLU; ``None`` for several layers, unless their maps are in logits.
         weights: ``(b, K)`` the channel weights, for methods that have them, else ``None``.
         logits: ``(b, classes)`` the model's output for the images.
         target: ``(b,)`` the class explained; -1 where ``target`` was a callable.
+        rivals: ``(b, R)`` the classes that it was held against, or ``None``.
+        num_samples: ``(b,)`` how many samples or steps were taken, ``None`` for methods without any.
         stderr: ``(b, h, w)`` standard error of ``signed``, for sampled methods, else ``None``; NaN for one sample,
             which says nothing about spread.
         completeness_gap: ``(b,)`` for path methods: what the map's gradients attribute in all, less the
@@ -65,6 +70,8 @@ class Explanation:
     weights: Float[Array, "..."] | None
     logits: Float[Array, "... classes"]
     target: Int[Array, "*b"]
+    rivals: Int[Array, "*b R"] | None
+    num_samples: Int[Array, "*b"] | None
     stderr: Float[Array, "..."] | None
     completeness_gap: Float[Array, "*b"] | None
     score_difference: Float[Array, "*b"] | None

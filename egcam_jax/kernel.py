@@ -232,8 +232,8 @@ def mean_over_samples(
         totals, kept = body(jnp.arange(num_samples))
     else:
         numbers = jnp.arange(steps * block).reshape(steps, block)
-        zero, shapes = _varying_zero(origins), jax.eval_shape(body, numbers[0])[0]
-        zeros = _zeros_like(shapes, zero)
+        zero, shapes = varying_zero(origins), jax.eval_shape(body, numbers[0])[0]
+        zeros = zeros_like(shapes, zero)
 
         def step(totals: Any, numbers: Array) -> tuple[Any, Any]:
             more, kept = body(numbers) if needed is None else _where_needed(body, needed, numbers, zero)
@@ -250,17 +250,17 @@ def _where_needed(body: Callable[[Array], Any], needed: Array, numbers: Array, z
     return jax.lax.cond(
         jax.lax.pmax(real.any().astype(jnp.int32), IMAGES) > 0,
         body,
-        lambda numbers: _zeros_like(jax.eval_shape(body, numbers), zero),
+        lambda numbers: zeros_like(jax.eval_shape(body, numbers), zero),
         numbers,
     )
 
 
-def _zeros_like(shapes: Any, zero: Array) -> Any:
+def zeros_like(shapes: Any, zero: Array) -> Any:
     """Zeros of some shapes, varying as ``zero`` does."""
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype) + zero.astype(leaf.dtype), shapes)
 
 
-def _varying_zero(origins: Any) -> Array:
+def varying_zero(origins: Any) -> Array:
     """Zero that is computed from the origins, and so varies over the same axes of a ``shard_map`` as they do."""
     firsts = [_numerics.accumulate(leaf.ravel()[0]) for leaf in jax.tree.leaves(origins)]
     return sum((jnp.where(first == first, 0, 0) for first in firsts), jnp.asarray(0))

@@ -27,6 +27,20 @@ def upsample(cam: Map, size: tuple[int, ...]) -> Float[Array, "*HW"]:
     return jax.image.resize(cam, size, "linear", antialias=False)
 
 
+def spread(contributions: Map, size: tuple[int, ...]) -> Float[Array, "*HW"]:
+    """Resize a map whose places are contributions, with the same sum: each is shared out among the places around.
+
+    The shares are the weights of ``upsample``, scaled so that those of one contribution add up to 1.
+    """
+    for axis, length in enumerate(size):
+        count = contributions.shape[axis]
+        weights = jax.image.resize(jnp.eye(count, dtype=contributions.dtype), (length, count), "linear")
+        shares = weights / weights.sum(axis=0, keepdims=True)
+        product = jnp.tensordot(shares, contributions, axes=(1, axis), precision=jax.lax.Precision.HIGHEST)
+        contributions = jnp.moveaxis(product, 0, axis)
+    return contributions
+
+
 def saliency(cam: Map, size: tuple[int, ...]) -> Float[Array, "*HW"]:
     """Upsample a coarse map and scale it to [0, 1]: ``(m - min) / (max - min)``.
 

@@ -1,9 +1,11 @@
 """What the expectation is taken over: references, positions on the path, and smoothing noise."""
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from egcam_jax._types import Image, PRNGKey, Scalar
@@ -41,8 +43,10 @@ def draw(
     """Draw the references, positions and noise keys of one image (the expectation of eq. 21).
 
     ``"stratified"``: ``alpha_s = (s + u_s) / n``, one uniform draw in each of n equal cells; references
-    without replacement where ``n <= R``, else each is used floor(n/R) or ceil(n/R) times; the two are
-    paired at random. ``"iid"``: ``alpha ~ U(0, 1)`` and references uniform with replacement.
+    without replacement where ``n <= R``, else each is used floor(n/R) or ceil(n/R) times. The two are paired at random
+    on each of the stretches that the path is cut into where there are four rounds of the references or more: each
+    reference is used equally often on each stretch, so that its own positions are stratified too, and twice or more, so
+    that the standard error is known. ``"iid"``: ``alpha ~ U(0, 1)`` and references uniform with replacement.
 
     Args:
         key: The image's key.
@@ -69,13 +73,23 @@ def draw(
     return Draws(reference, alpha, noise, jax.random.fold_in(key_noise, num_samples))
 
 
+def stretches(num_samples: int, num_references: int) -> np.ndarray:
+    """``(n,)`` the stretch of the path that each sample lies on, ascending.
+
+    A stretch has room for two rounds of all references, and for eight samples; what is left over is on the last one.
+    """
+    rounds = max(1, num_samples // num_references)
+    count = max(1, rounds // max(2, math.ceil(8 / num_references)))
+    return np.minimum(np.arange(num_samples) // num_references, rounds - 1) * count // rounds
+
+
 def _balanced(key: PRNGKey, num_samples: int, num_references: int) -> Int[Array, " n"]:
-    """Indices that use each reference equally often, to one, in random order."""
+    """Indices that use each reference equally often, to one, in random order on each stretch."""
     key_rest, key_order = jax.random.split(key)
     whole, rest = divmod(num_samples, num_references)
     indices = jnp.tile(jnp.arange(num_references), whole)
     indices = jnp.concatenate([indices, jax.random.permutation(key_rest, num_references)[:rest]])
-    return jax.random.permutation(key_order, indices)
+    return indices[jnp.lexsort((jax.random.bits(key_order, (num_samples,)), stretches(num_samples, num_references)))]
 
 
 def noise(key: PRNGKey, x: Image, *, kind: str, scale: Scalar | float, spread: Scalar | float | None = None) -> Image:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from egcam_jax import _numerics
@@ -20,6 +21,9 @@ Residuals: TypeAlias = Callable[[Any], Any]
 
 REPLICATES = 16
 """How many alternative means stand for the spread of a mean: the standard error is known to about 1 / sqrt(32)."""
+
+MORE_REPLICATES = 64
+"""How many where an alternative mean is a map and no field, and so costs next to nothing."""
 
 _RIDGE = 1e-4
 """Keeps the fit of the references' effects solvable: they are known only up to a common constant."""
@@ -33,14 +37,15 @@ def independent(values: Float[Array, "n ..."]) -> Float[Array, "n ..."]:
     return (values - values.mean(axis=0)) / (count * (count - 1)) ** 0.5
 
 
-def stratified(group: Int[Array, " n"], num_groups: int) -> Residuals:
-    """Residuals of draws, one in each stratum and in the order of the strata, that share their groups equally.
+def stratified(group: Int[Array, " n"], num_groups: int, stretch: np.ndarray | None = None) -> Residuals:
+    """Residuals of draws, one in each stratum and in the order of the strata, that share their groups equally, to one.
 
     Neither the trend over the strata nor, where each group is drawn several times, the groups' own levels
-    move such a mean from draw to draw, so neither may count. Second differences ``v[i-1] - 2 v[i] + v[i+1]``
-    cancel a trend that is locally linear; the groups' levels are fitted to them by least squares; the residual
-    sum of squares over its expectation per unit of variance estimates the variance of one draw. (With D the
-    second differences and P the fit, that is tr(D D') - tr(P D D'), and tr(D D') = 6 (n - 2).)
+    move such a mean from draw to draw, so neither may count, but for the levels of those drawn once more. Second
+    differences ``v[i-1] - 2 v[i] + v[i+1]`` cancel a trend that is locally linear; the groups' levels are fitted to
+    them by least squares; the residual sum of squares over its expectation per unit of variance estimates the
+    variance of one draw. (With D the second differences and P the fit, that is tr(D D') - tr(P D D'), and tr(D D') = 6
+    for each of them.)
 
     With fewer than two draws of each group its level cannot be told from noise, and counts: the groups are
     then a sample of their distribution, and the error is that of the mean over the distribution.
@@ -48,6 +53,8 @@ def stratified(group: Int[Array, " n"], num_groups: int) -> Residuals:
     Args:
         group: ``(n,)`` which group (reference) each draw used.
         num_groups: How many groups there are.
+        stretch: ``(n,)`` ascending, which stretch each draw lies on; the draws share the groups equally on each, where
+            a group then has a level of its own. ``None`` for one stretch.
 
     Returns:
         The residuals as a function of the values; for n < 3 those of independent draws.
@@ -57,18 +64,36 @@ def stratified(group: Int[Array, " n"], num_groups: int) -> Residuals:
         return independent
     if count < 2 * num_groups:
         return lambda values: jnp.diff(values, n=2, axis=0) / (6.0 * (count - 2) * count) ** 0.5
-    design = jnp.diff(jax.nn.one_hot(group, num_groups, dtype=jnp.float32), n=2, axis=0)
-    normal = _dot(design.T, design) + _RIDGE * jnp.eye(num_groups)
-    spread = jnp.diff(jnp.pad(design, ((2, 2), (0, 0))), n=2, axis=0)
-    unit = 6.0 * (count - 2) - jnp.trace(jnp.linalg.solve(normal, _dot(spread.T, spread)))
+    places, inside = _rows(np.zeros(count, int) if stretch is None else stretch)
+    known = jnp.asarray(inside[:, 2:], jnp.float32)[..., None]
+    design = jnp.diff(jax.nn.one_hot(group, num_groups, dtype=jnp.float32)[places], n=2, axis=1) * known
+    normal = _dot(jnp.swapaxes(design, 1, 2), design) + _RIDGE * jnp.eye(num_groups)
+    spread = jnp.diff(jnp.pad(design, ((0, 0), (2, 2), (0, 0))), n=2, axis=1)
+    fitted = jnp.linalg.solve(normal, _dot(jnp.swapaxes(spread, 1, 2), spread))
+    unit = 6.0 * known.sum(axis=(1, 2)) - jnp.trace(fitted, axis1=1, axis2=2)
+    scale = jnp.sqrt(jnp.asarray(inside.sum(axis=1), jnp.float32) / unit)[:, None, None] / count
+    more = inside.sum(axis=1) % num_groups  # so many groups have a draw more than others: a sample without replacement
+    share = np.sqrt(more * (num_groups - more) / (num_groups * max(num_groups - 1, 1)))[:, None, None] / count
 
     def residuals(values: Float[Array, "n ..."]) -> Float[Array, "m ..."]:
-        flat = jnp.diff(values.reshape(count, -1), n=2, axis=0)
-        x, gram = design.astype(flat.dtype), normal.astype(flat.dtype)
-        flat -= _dot(x, jnp.linalg.solve(gram, _dot(x.T, flat)))
-        return (flat / jnp.sqrt(unit * count).astype(flat.dtype)).reshape(-1, *values.shape[1:])
+        flat = values.reshape(count, -1)
+        x, rows, gram = (each.astype(flat.dtype) for each in (design, known, normal))
+        seconds = jnp.diff(flat[places], n=2, axis=1) * rows
+        levels = jnp.linalg.solve(gram, _dot(jnp.swapaxes(x, 1, 2), seconds))
+        within = (seconds - _dot(x, levels)) * scale.astype(flat.dtype)
+        between = (levels - levels.mean(axis=1, keepdims=True)) * jnp.asarray(share, flat.dtype)
+        return jnp.concatenate([within, between], axis=1).reshape(-1, *values.shape[1:])
 
     return residuals
+
+
+def _rows(stretch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The draws of each stretch as a row of their numbers, and which of these are draws and which fill the row up."""
+    sizes = np.bincount(stretch)
+    starts = np.cumsum(sizes) - sizes
+    columns = np.arange(sizes.max())
+    inside = columns < sizes[:, None]
+    return np.where(inside, starts[:, None] + columns, 0), inside
 
 
 def standard_error(residuals: Float[Array, "m ..."]) -> Float[Array, "..."]:
@@ -76,21 +101,25 @@ def standard_error(residuals: Float[Array, "m ..."]) -> Float[Array, "..."]:
     return _numerics.sqrt(jnp.sum(residuals**2, axis=0))
 
 
-def replicates(key: PRNGKey, residuals: Residuals, count: int) -> Float[Array, "replicates n"]:
+def replicates(
+    key: PRNGKey, residuals: Residuals, count: int, number: int = REPLICATES
+) -> Float[Array, "replicates n"]:
     """Weights that make of the samples' values a few deviations, which spread as their mean does.
 
-    With r the linear map to residuals and z rows of random signs, the weights are ``c = r'(z) / sqrt(REPLICATES)``, so
-    that over the signs ``E sum_j (c_j . v)^2 = |r(v)|^2``, the variance of the mean of v.
+    With r the linear map to residuals and z rows of random signs, the weights are ``c = r'(z) / sqrt(number)``, so
+    that over the signs ``E sum_j (c_j . v)^2 = |r(v)|^2``, the variance of the mean of v. Deviations of independent
+    blocks of samples, averaged as their means are, are deviations of the mean over the blocks.
 
     Args:
         key: For the signs.
         residuals: As from ``stratified``, or ``independent``.
         count: n.
+        number: How many deviations.
     """
     values = jnp.zeros(count)
-    signs = jax.random.rademacher(key, (REPLICATES, *jax.eval_shape(residuals, values).shape), values.dtype)
+    signs = jax.random.rademacher(key, (number, *jax.eval_shape(residuals, values).shape), values.dtype)
     (weights,) = jax.vmap(jax.linear_transpose(residuals, values))(signs)
-    return weights / REPLICATES**0.5
+    return weights / number**0.5
 
 
 def replicated_standard_error(function: Callable[[Any], Any], mean: Any, deviations: Any) -> Any:

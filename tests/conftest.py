@@ -17,8 +17,8 @@ import jaxtyping
 import pytest
 
 # The parts that handle arrays. Those that handle files, pictures and options are left to the type checker.
-ARRAYS = """_checks _numerics adapters affine answers explanation fusion kernel maps methods metrics models perturb
-saturation sharding splitting tokens uncertainty"""
+ARRAYS = """_checks _context _numerics adapters adaptive affine answers explanation fusion kernel maps methods metrics
+models perturb saturation sharding splitting tokens uncertainty"""
 jaxtyping.install_import_hook([f"egcam_jax.{part}" for part in ARRAYS.split()], "beartype.beartype")
 
 

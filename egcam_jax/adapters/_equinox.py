@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._types import ApplyFn, Params
+from .._types import ApplyFn, Context, Params
 from ._scopes import relative, scoped
 
 
@@ -18,17 +18,17 @@ class _Apply:
     leaves: tuple[Any, ...]
     tree: Any
 
-    def __call__(self, params: Params, x: Any) -> Any:
+    def __call__(self, params: Params, x: Any, *context: Context) -> Any:
         import equinox as eqx
 
         model, state = eqx.combine(params, jax.tree.unflatten(self.tree, self.leaves))
         named = _with_scopes(model)
 
-        def one(image: Any) -> Any:
+        def one(image: Any, *row: Context) -> Any:
             image = jnp.moveaxis(image, -1, 0)
-            return named(image) if state is None else named(image, state)[0]
+            return named(image, *row) if state is None else named(image, *row, state)[0]
 
-        return jax.vmap(one, axis_name="batch")(x)
+        return jax.vmap(one, axis_name="batch")(x, *context)
 
 
 def from_equinox(model: Any, state: Any = None) -> tuple[Params, ApplyFn]:
@@ -41,7 +41,8 @@ def from_equinox(model: Any, state: Any = None) -> tuple[Params, ApplyFn]:
             ``model(image, state)`` and returns ``(logits, state)``.
 
     Returns:
-        The model's arrays, its state's too, and a pure function of them and channels-last ``(b, H, W, C)`` images.
+        The model's arrays, its state's too, and a pure function of them and channels-last ``(b, H, W, C)`` images, and
+        of a context where the model takes one image's row of it after the image.
         Layers are named by their fields, e.g. ``layers/0/conv1``, which may be written ``layers.0.conv1``.
 
     Raises:

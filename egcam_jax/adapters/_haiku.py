@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from .._types import ApplyFn, Params
+from .._types import ApplyFn, Context, Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,9 +16,9 @@ class _Apply:
     stateful: bool
     takes_rng: bool
 
-    def __call__(self, params: Params, x: Any) -> Any:
+    def __call__(self, params: Params, x: Any, *context: Context) -> Any:
         trees = params if self.stateful else (params,)
-        logits = self.apply(*trees, *((None,) if self.takes_rng else ()), x)
+        logits = self.apply(*trees, *((None,) if self.takes_rng else ()), x, *context)
         return logits[0] if self.stateful else logits
 
 
@@ -34,7 +34,8 @@ def from_haiku(transformed: Any, params: Params, state: Any = None) -> tuple[Par
         state: the state that ``init`` returned too, for ``hk.transform_with_state``.
 
     Returns:
-        The params, or the pair ``(params, state)``, and a pure function of them and ``(b, H, W, C)`` images.
+        The params, or the pair ``(params, state)``, and a pure function of them and ``(b, H, W, C)`` images, and of a
+        context where the function takes one as its second argument.
 
     Raises:
         TypeError: ``transformed`` is none of these.

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from .._types import ApplyFn, Params
+from .._types import ApplyFn, Context, Params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,8 +13,8 @@ class _Apply:
     module: Any
     options: tuple[tuple[str, Any], ...]
 
-    def __call__(self, params: Params, x: Any) -> Any:
-        return self.module.apply(params, x, mutable=False, **dict(self.options))
+    def __call__(self, params: Params, x: Any, *context: Context) -> Any:
+        return self.module.apply(params, x, *context, mutable=False, **dict(self.options))
 
 
 def from_linen(module: Any, variables: Params, **apply_kwargs: Any) -> tuple[Params, ApplyFn]:
@@ -26,7 +26,8 @@ def from_linen(module: Any, variables: Params, **apply_kwargs: Any) -> tuple[Par
         **apply_kwargs: handed to the module's call, e.g. ``train=False``.
 
     Returns:
-        The variables and a pure function of them and ``(b, H, W, C)`` images. Nothing is mutable: a
+        The variables and a pure function of them and ``(b, H, W, C)`` images, and of a context where the module takes
+        one as its second argument. Nothing is mutable: a
         module that updates its batch statistics in training mode raises flax's own error.
 
     Raises:

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from .._types import ApplyFn, Params
+from .._types import ApplyFn, Context, Params
 from ._scopes import relative, scoped
 
 
@@ -13,10 +13,10 @@ class _Apply:
 
     graph: Any
 
-    def __call__(self, params: Params, x: Any) -> Any:
+    def __call__(self, params: Params, x: Any, *context: Context) -> Any:
         from flax import nnx
 
-        return _with_scopes(nnx.merge(self.graph, params))(x)
+        return _with_scopes(nnx.merge(self.graph, params))(x, *context)
 
 
 def from_nnx(model: Any) -> tuple[Params, ApplyFn]:
@@ -29,7 +29,8 @@ def from_nnx(model: Any) -> tuple[Params, ApplyFn]:
         model: an ``nnx.Module`` from ``(b, H, W, C)`` to ``(b, classes)``.
 
     Returns:
-        The model's state and a pure function of it and ``(b, H, W, C)`` images. Layers are named by their attributes,
+        The model's state and a pure function of it and ``(b, H, W, C)`` images, and of a context where the model takes
+        one as its second argument. Layers are named by their attributes,
         e.g. ``layers/0/conv1``, which may be written ``layers.0.conv1``.
 
     Raises:

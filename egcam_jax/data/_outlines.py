@@ -48,7 +48,10 @@ def _codes(mask: Any, outline: Any, size: tuple[int, int]) -> list[Any]:
     if tuple(outline["size"]) != size:
         raise ValueError(f"its size is {outline['size']}, the picture's {list(size)}")
     counts = outline["counts"]
-    total = sum(counts if isinstance(counts, list) else _lengths(counts))  # pycocotools fills up with what is in memory
+    lengths = counts if isinstance(counts, list) else _lengths(counts)
+    total = sum(lengths)  # pycocotools fills up a code that ends early with what is in memory
+    if any(length < 0 for length in lengths):
+        raise ValueError("a run of less than no pixels in its counts")
     if total != size[0] * size[1]:
         raise ValueError(f"its counts are of {total} pixels, the picture's {size[0] * size[1]}")
     return [mask.frPyObjects(outline, *size) if isinstance(counts, list) else outline]

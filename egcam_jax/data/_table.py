@@ -84,9 +84,16 @@ def _labels(line: Mapping[str, str], class_names: Sequence[str] | None, where: s
 def _boxes(line: Mapping[str, str], where: str) -> tuple[Box, ...]:
     boxes = [text.split() for text in _cell(line, _BOXES).split(";") if text.strip()]
     try:
-        return tuple((float(left), float(top), float(right), float(bottom)) for left, top, right, bottom in boxes)
+        corners = [(float(left), float(top), float(right), float(bottom)) for left, top, right, bottom in boxes]
     except ValueError as error:
         raise ValueError(f"{where}: boxes {_cell(line, _BOXES)!r} came, 'x0 y0 x1 y1; ...' wanted") from error
+    for left, top, right, bottom in corners:
+        if not (left < right and top < bottom):  # also refuses NaN
+            raise ValueError(
+                f"{where}: boxes must be 'x0 y0 x1 y1' with x0 < x1 and y0 < y1; got {left:g} {top:g} {right:g} "
+                f"{bottom:g}. Write the right lower corner, not width and height."
+            )
+    return tuple(corners)
 
 
 def _cell(line: Mapping[str, str], columns: Sequence[str]) -> str:

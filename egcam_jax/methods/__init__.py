@@ -4,16 +4,20 @@ from egcam_jax.methods import aggregators, expected, integrated, pairs, smooth
 
 # isort: split
 from egcam_jax.methods import ablationcam, scorecam
+from egcam_jax.methods._encode import encode
 from egcam_jax.methods._explain import explain
+from egcam_jax.methods._references import EncodedReferences
 from egcam_jax.methods._registry import AGGREGATORS, ESTIMATORS, METHODS, Method, find
 
 __all__ = [
     "AGGREGATORS",
     "ESTIMATORS",
     "METHODS",
+    "EncodedReferences",
     "Method",
     "ablationcam",
     "aggregators",
+    "encode",
     "expected",
     "explain",
     "find",

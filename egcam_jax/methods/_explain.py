@@ -10,7 +10,7 @@ from egcam_jax import _checks, _context, answers
 from egcam_jax import fusion as _fusion
 from egcam_jax._types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
-from egcam_jax.methods import _notices, _options, _program
+from egcam_jax.methods import _arguments, _notices, _options, _program, _rivals
 from egcam_jax.methods._registry import find
 
 
@@ -29,6 +29,8 @@ def explain(
     chunk_size: int | None = None,
     index: Any = 0,
     negative: bool = False,
+    rivals: Any = None,
+    gamma: Any = None,
     fusion: str = "mean",
     grid: tuple[int, ...] | None = None,
     spatial_dims: int = 2,
@@ -48,8 +50,8 @@ def explain(
             ``Split``. Keep one function object: a new one is a new compilation.
         x: ``(B, H, W, C)`` images, preprocessed, or ``(H, W, C)`` for one, in which case nothing in the
             result has a batch axis.
-        refs: ``(R, H, W, C)`` images from the reference distribution, preprocessed alike; ``None`` for methods that
-            need none.
+        refs: ``(R, H, W, C)`` images from the reference distribution, preprocessed alike, or what ``encode`` made of
+            them; ``None`` for methods that need none.
         key: PRNG key; each image's own key is folded from it by the image's index.
         target: What to explain: ``None`` each image's top class, a class (of a model with one logit, 1 that logit and 0
             its negative), ``(B,)`` classes, ``(B, T)`` several classes
@@ -67,7 +69,11 @@ def explain(
         index: Index of the first image, or ``(B,)`` indices, in the whole that the batches come from: an image has the
             same draws, and so the same map, in any batch if it has the same index. Map it too under ``vmap``.
         negative: Explain what speaks against the target: the score ``-y`` in place of y.
-        fusion: How maps of several layers become one: ``"mean"`` or ``"max"``, see ``fusion.fuse``.
+        rivals: Classes to hold the target against, by the score ``y - gamma * mean of theirs``: one class, ``(R,)``
+            classes for every image, ``(B, R)`` for each its own, or ``"top:3"`` the three most likely others of each.
+        gamma: How much the rivals count: a number of at least 0, by default 0.6.
+        fusion: How maps of several layers become one: ``"mean"``, ``"max"`` or ``"geometric"``, see ``fusion.fuse``.
+            The mean of ``expected_attribution`` is in logits again, see ``fusion.mean_of_contributions``.
         grid: ``(h, w)`` of a layer that is a list of tokens, which come row by row after those without a place, such as
             class and register tokens; ``None`` the one that image and network agree on. ``(w,)`` for signals.
         spatial_dims: 1 for signals ``(B, L, C)``, 3 for volumes ``(B, D, H, W, C)``.
@@ -97,49 +103,61 @@ def explain(
         (8, 224, 224)
     """
     chosen = find(method, gradients)
-    spatial_dims = _spatial(spatial_dims)
+    spatial_dims = _arguments.spatial(spatial_dims)
     x = _checks.images(x, spatial_dims)
     single = x.ndim == spatial_dims + 1
     batch = x[None] if single else x
-    if chosen.needs_refs:
-        refs = _checks.references(refs, x, chosen.name, spatial_dims)
     if chosen.needs_key:
         key = _checks.key(key, chosen.name)
     num_samples = _samples(chosen, num_samples)
     setting = _options.Setting(num_samples or 1, batch.shape[1:])
     static, traced = _options.resolve(chosen.name, chosen.schema, options, setting)
+    context = _context.checked(context, len(batch), single)
+    reads = chosen.reads(dict(static))
+    if reads:
+        asker = f"method {chosen.name!r}" if chosen.needs_refs else "contrast='references'"
+        refs = _arguments.references(refs, x, params, asker, spatial_dims, context)
     target = _checks.target(target, len(batch), single)
-    _hashable(apply_fn)
+    top_rivals, against = _rivals.check(rivals, gamma, target, len(batch), single)
+    _arguments.hashable(apply_fn)
     if callable(target):
-        _hashable(target, "target")
+        _arguments.hashable(target, "target")
 
     arguments = (
         params,
         batch,
-        refs if chosen.needs_refs else None,
+        refs if reads else None,
         key if chosen.needs_key else None,
         None if callable(target) else target,
         _checks.indices(index, len(batch)),
+        against,
         traced,
-        _context.checked(context, len(batch), single),
+        context,
     )
     settings = _program.Settings(
-        apply_fn=apply_fn,
+        cut=_program.Cut(
+            apply_fn=apply_fn,
+            layers=_arguments.layers(layer),
+            grid=_checks.grid(grid, spatial_dims),
+            compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
+        ),
         method=method,
         gradients=gradients,
-        layers=_layers(layer),
         fusion=_checks.one_of("fusion", fusion, _fusion.FUSIONS),
-        grid=_checks.grid(grid, spatial_dims),
         score=target if callable(target) else None,
+        top_rivals=top_rivals,
         negative=_checks.flag("negative", negative),
         num_samples=num_samples or 1,
         chunk_size=None if chunk_size is None else _checks.count("chunk_size", chunk_size),
-        compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
         static=static,
     )
     shapes, _ = jax.eval_shape(functools.partial(_program.run, settings=settings), *arguments)
-    _checks.classes(target, answers.count(shapes.logits.shape[-1]))
+    classes = answers.count(shapes.logits.shape[-1])
+    _checks.classes("target", target, classes)
+    _checks.classes("rivals", against and against.rivals, classes)
     explanation, seen = _program.run(*arguments, settings=settings)
+    if against is not None and target is None:
+        _rivals.distinct(explanation.target, explanation.rivals)
     _notices.give(explanation, seen, arguments, settings)
     return jax.tree.map(lambda leaf: leaf[0], explanation) if single else explanation
 
@@ -149,42 +167,3 @@ def _samples(method: Any, num_samples: Any) -> int | None:
     if method.num_samples is None:
         return None if num_samples is None else _checks.count("num_samples", num_samples)
     return method.num_samples if num_samples is None else _checks.count("num_samples", num_samples)
-
-
-def _spatial(value: Any) -> int:
-    if value not in _checks.AXES:
-        raise ValueError(f"spatial_dims must be 1, 2 or 3, the spatial axes of one image in x; got {value!r}.")
-    return int(value)
-
-
-def _layers(layer: Any) -> tuple[str | None, ...]:
-    """The names of the layers as a tuple, of one where there is one."""
-    if layer is None or isinstance(layer, str):
-        return (layer,)
-    names = tuple(layer) if isinstance(layer, Sequence) else ()
-    if not names or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"layer must be a name, several names, or None for the automatic choice; got {layer!r}.")
-    if len(set(names)) < len(names):
-        raise ValueError(f"layer names a layer twice, which a fused map would count twice; got {layer!r}.")
-    return names
-
-
-def _hashable(function: Any, argument: str = "apply_fn") -> None:
-    """Refuse what cannot be a static argument of ``jit``, with what to pass instead."""
-    if hasattr(function, "init") and hasattr(function, "apply"):
-        raise TypeError(
-            f"{argument} must be a function (params, x) -> logits; got the model {type(function).__name__} itself. "
-            f"Pass its apply function, model.apply, or what from_linen or from_haiku makes of it."
-        )
-    if not callable(function) and not (hasattr(function, "features") and hasattr(function, "head")):
-        raise TypeError(
-            f"{argument} must be a function (params, x) -> logits or a Split; got {type(function).__name__}."
-        )
-    try:
-        hash(function)
-    except TypeError as error:
-        raise TypeError(
-            f"{argument} must be hashable, since it is a static argument of the compiled kernel; got "
-            f"{type(function).__name__}. Pass a plain function, or wrap a model with from_equinox, from_nnx, "
-            f"from_linen or from_haiku."
-        ) from error

@@ -88,18 +88,17 @@ def _of_unreached(part: Explanation, find: Callable[[str], str | None]) -> None:
 
 def _layer_to_take(name: str, arguments: Any, settings: _program.Settings) -> str | None:
     """The last layer before one, of its shape, from whose positions a gradient reaches the first image's score."""
-    params, *images, context = arguments
-    x, _, _, target, index, _ = images
+    params, x, _, _, target, index, against, _, context = arguments
     first = lambda tree: jax.tree.map(lambda leaf: leaf[:1], tree)  # no image has a map: it stands for all
-    known = layers(settings.apply_fn, params, x, context=context)
+    known = layers(settings.cut.apply_fn, params, x, context=context)
     names = list(known)
     before = reversed(names[: names.index(name)] if name in known else [])
     for candidate in [other for other in before if known[other] == known[name]][:_TRIED]:
-        asked = dataclasses.replace(
-            settings, method="gradcam", gradients=None, layers=(candidate,), num_samples=1, static=()
-        )
+        cut = dataclasses.replace(settings.cut, layers=(candidate,))
+        asked = dataclasses.replace(settings, cut=cut, method="gradcam", gradients=None, num_samples=1, static=())
+        held = against and against._replace(rivals=first(against.rivals))
         found, _ = _program.run(
-            params, first(x), None, None, first(target), first(index), {}, first(context), settings=asked
+            params, first(x), None, None, first(target), first(index), held, {}, first(context), settings=asked
         )
         if bool(np.asarray(found.reached).any()):
             return candidate

@@ -34,10 +34,6 @@ class Choice:
     def wanted(self) -> str:
         return " | ".join(self.words)
 
-    def starting(self, word: str) -> "Choice":
-        """The same choice with another default."""
-        return Choice((word, *(it for it in self.words if it != word)))
-
     def check(self, name: str, value: Any, setting: Setting) -> str:
         return _checks.one_of(name, value, self.words)
 

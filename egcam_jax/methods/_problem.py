@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import jax
 
 from egcam_jax import kernel, maps
-from egcam_jax._types import Activation, Image, References
+from egcam_jax._types import Activation, Image, Images
 
 
-class EncodedReferences(NamedTuple):
-    """The reference distribution, encoded once for all images and samples, or not yet.
+class References(NamedTuple):
+    """The reference distribution at one layer, encoded once for all images and samples, or not yet.
 
     Attributes:
         images: ``(R, H, W, C)``.
@@ -19,7 +19,7 @@ class EncodedReferences(NamedTuple):
         logits: ``(R, classes)``, or ``None`` likewise.
     """
 
-    images: References
+    images: Images
     codes: Any
     logits: Any
 
@@ -42,6 +42,8 @@ class Problem(NamedTuple):
             probabilities that the rule makes of them.
         weigh: Gradients and activations ``(h, w, K)``, and perhaps ``Moments``, to weights; ``None`` for methods
             that have their own.
+        factor: Activations to the array that the weights multiply: the activations themselves, their contrast
+            ``A - E[A']`` to the references, or 1 for weights that are contributions already.
         linear: Whether the weights are linear in the gradients.
         moments: Whether the weights ask for the moments of sampled gradients.
         references: The encoded references, for estimators that have any.
@@ -55,6 +57,7 @@ class Problem(NamedTuple):
     code: kernel.Code
     score: Callable[..., Any]
     weigh: Any
+    factor: Callable[[Activation], Any]
     linear: bool
     moments: bool
     references: Any
@@ -64,7 +67,11 @@ class Problem(NamedTuple):
 
     def signed(self, gradients: Activation, moments: Moments | None = None) -> Any:
         """The map before its ReLU, ``sum_k w_k A_k``, for a gradient field."""
-        return maps.weighted_sum(self.weigh(gradients, self.code.activation, moments), self.code.activation)
+        return self.weighted(self.weigh(gradients, self.code.activation, moments))
+
+    def weighted(self, weights: Any) -> Any:
+        """The map before its ReLU for some weights."""
+        return maps.weighted_sum(weights, self.factor(self.code.activation))
 
 
 class Estimate(NamedTuple):
@@ -78,6 +85,7 @@ class Estimate(NamedTuple):
         completeness_gap: For path methods.
         score_difference: What it is the gap to: the score at the paths' ends less that at their starts.
         reached: Whether any of the gradients that made the map ``reaches`` a position of the layer.
+        num_samples: How many samples were taken, where that was decided on the way.
     """
 
     signed: Any
@@ -87,17 +95,19 @@ class Estimate(NamedTuple):
     completeness_gap: Any = None
     score_difference: Any = None
     reached: Any = None
+    num_samples: Any = None
 
 
 class Sampling(NamedTuple):
     """An estimate that is still to be averaged over samples, so that several can share one pass over them.
 
     Attributes:
-        number: How many samples.
+        number: How many samples; in each block, where there are blocks.
         sample: ``s -> (averaged, kept)``, as ``kernel.mean_over_samples`` takes it.
         finish: ``(mean, kept) -> Estimate``.
         origins: Arrays that the samples are computed from.
         needed: ``(number,)`` which samples matter, or ``None`` for all.
+        blocks: More samples in independent blocks, until the mean is precise enough; or ``None``.
     """
 
     number: int
@@ -105,6 +115,23 @@ class Sampling(NamedTuple):
     finish: Callable[[Any, Any], Estimate]
     origins: Any
     needed: Any = None
+    blocks: "Blocks | None" = None
+
+
+class Blocks(NamedTuple):
+    """How a sampling goes on.
+
+    Attributes:
+        least: At least so many blocks.
+        limit: At most so many blocks.
+        sample: The number of a block to the block's ``sample``, which keeps nothing.
+        enough: The mean so far to whether it is precise enough.
+    """
+
+    least: int
+    limit: int
+    sample: Callable[[Any], Callable[..., tuple[Any, Any]]]
+    enough: Callable[[Any], Any]
 
 
 def reaches(gradient: Activation) -> Any:
@@ -114,5 +141,5 @@ def reaches(gradient: Activation) -> Any:
 
 def combine(problem: Problem, weights: Any, **rest: Any) -> Estimate:
     """The estimate whose map is ``ReLU(sum_k w_k A_k)`` (eq. 18)."""
-    signed = maps.weighted_sum(weights, problem.code.activation)
+    signed = problem.weighted(weights)
     return Estimate(signed, jax.nn.relu(signed), weights, **rest)

@@ -7,7 +7,9 @@ from typing import Any
 
 from egcam_jax import _checks
 from egcam_jax.methods._options import Choice, Option, Setting, resolve
-from egcam_jax.methods._problem import EncodedReferences
+
+CONTRAST = Choice(("none", "references"))
+"""What the weights multiply: A, or ``A - E[A']``, which shows what the image has and the references do not have."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,15 +18,20 @@ class Aggregator:
 
     Attributes:
         weigh: ``(gradients, activations, moments, **options) -> weights``.
+        source: The publication.
         schema: The options it has.
         linear: Whether the weights are linear in the gradients.
         moments: Whether it asks for the second and third moments of sampled gradients.
+        additive: Whether the gradient field holds contributions already, in logits: the map is their sum over
+            channels, no activation multiplies them, and maps of several layers add.
     """
 
     weigh: Callable[..., Any]
+    source: str
     schema: Mapping[str, Option]
     linear: bool
     moments: bool
+    additive: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +45,8 @@ class Estimator:
             runs with also hold ``"context"``, whether the model takes a context.
         num_samples: n where the caller does not say; ``None`` where the number of samples is no option.
         random: Whether it draws samples, so that it needs a key.
-        prepare: ``(Network, refs, block, options) -> EncodedReferences``, once a call, for those that need ``refs``.
+        reads: Options to what it reads of the references: some of ``"images"``, ``"codes"`` and ``"logits"``, or
+            nothing where it needs no references.
     """
 
     estimate: Callable[..., Any]
@@ -46,7 +54,7 @@ class Estimator:
     passes: Callable[[int, int, Mapping[str, Any]], int]
     num_samples: int | None
     random: bool
-    prepare: Callable[..., EncodedReferences] | None
+    reads: Callable[[Mapping[str, Any]], frozenset[str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,14 +66,14 @@ class Method:
         gradients: Name of the gradient estimator; ``None`` for a method that needs forward passes only.
         aggregator: Name of the aggregator; ``None`` likewise.
         source: The publication.
-        defaults: Choices with the words that are this pair's defaults, in place of the estimator's own.
+        choices: Choices that have other words for this pair than for the estimator, the default first.
     """
 
     name: str
     gradients: str | None
     aggregator: str | None
     source: str
-    defaults: tuple[tuple[str, str], ...] = ()
+    choices: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def estimator(self) -> Estimator:
@@ -76,9 +84,9 @@ class Method:
     def schema(self) -> Mapping[str, Option]:
         """The options that the method has, with what they accept."""
         own = AGGREGATORS[self.aggregator].schema if self.aggregator else {}
-        schema, words = {**self.estimator.schema, **own}, dict(self.defaults)
-        choices = {name: it for name, it in schema.items() if isinstance(it, Choice) and name in words}
-        return schema | {name: it.starting(words[name]) for name, it in choices.items()}
+        contrast = {} if self.additive else {"contrast": CONTRAST}
+        choices = {name: Choice(words) for name, words in self.choices}
+        return {**self.estimator.schema, **own, **contrast, **choices}
 
     @property
     def options(self) -> dict[str, Any]:
@@ -95,9 +103,20 @@ class Method:
         resolve(self.name, self.schema, options, Setting(num_samples or self.num_samples or 1, (1, 1, 1)))
 
     @property
+    def additive(self) -> bool:
+        """Whether the map is a sum of contributions in logits, so that maps of several layers add."""
+        return self.aggregator is not None and AGGREGATORS[self.aggregator].additive
+
+    @property
     def needs_refs(self) -> bool:
-        """Whether the method needs a reference distribution."""
-        return self.estimator.prepare is not None
+        """Whether the method needs a reference distribution, whatever its options."""
+        return bool(self.estimator.reads(self.options))
+
+    def reads(self, options: Mapping[str, Any]) -> frozenset[str]:
+        """What the method reads of the references with these options, defaults for the others; see ``Estimator``."""
+        values = self.options | dict(options)
+        contrast = frozenset({"codes"} if values.get("contrast") == "references" else ())
+        return self.estimator.reads(values) | contrast
 
     @property
     def needs_key(self) -> bool:
@@ -124,9 +143,17 @@ METHODS: Mapping[str, Method] = MappingProxyType(_METHODS)
 
 
 def aggregator(
-    name: str, *, source: str, options: Mapping[str, Option] | None = None, linear: bool = True, moments: bool = False
+    name: str,
+    *,
+    source: str,
+    options: Mapping[str, Option] | None = None,
+    linear: bool = True,
+    moments: bool = False,
+    additive: bool = False,
 ) -> Callable[..., Any]:
     """Register a weight function as an aggregator, and as the method of this name: it, of the plain gradient.
+
+    A plain gradient holds no contributions, so that an additive aggregator is no method by itself.
 
     The function is ``(gradients, activations) -> weights``, of ``(K,)`` for channels or ``(h, w, K)`` for positions;
     with ``moments=True`` it takes ``Moments`` too, or ``None``, and its options by name.
@@ -136,8 +163,9 @@ def aggregator(
         def weigh(gradients: Any, activations: Any, sampled: Any = None, **given: Any) -> Any:
             return function(gradients, activations, *([sampled] if moments else []), **given)
 
-        _AGGREGATORS[name] = Aggregator(weigh, MappingProxyType(dict(options or {})), linear, moments)
-        method(name, gradients="vanilla", aggregator=name, source=source)
+        _AGGREGATORS[name] = Aggregator(weigh, source, MappingProxyType(dict(options or {})), linear, moments, additive)
+        if not additive:
+            method(name, gradients="vanilla", aggregator=name, source=source)
         return function
 
     return register
@@ -150,13 +178,13 @@ def estimator(
     passes: Callable[[int, int, Mapping[str, Any]], int],
     num_samples: int | None = None,
     random: bool = False,
-    prepare: Callable[..., EncodedReferences] | None = None,
+    reads: Callable[[Mapping[str, Any]], frozenset[str]] = lambda options: frozenset(),
 ) -> Callable[..., Any]:
     """Register a function ``(Problem, options) -> Estimate | Sampling`` as a gradient estimator."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         schema = MappingProxyType(dict(options or {}))
-        _ESTIMATORS[name] = Estimator(function, schema, passes, num_samples, random, prepare)
+        _ESTIMATORS[name] = Estimator(function, schema, passes, num_samples, random, reads)
         return function
 
     return register
@@ -168,7 +196,8 @@ def forward_method(
     """Register a function ``(Problem, options) -> Estimate | Sampling`` as a method that takes no gradients."""
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        _FORWARD[name] = Estimator(function, MappingProxyType(dict(options)), passes, None, False, None)
+        schema = MappingProxyType(dict(options))
+        _FORWARD[name] = Estimator(function, schema, passes, None, False, lambda options: frozenset())
         _METHODS[name] = Method(name, None, None, source)
         return function
 
@@ -176,10 +205,15 @@ def forward_method(
 
 
 def method(
-    name: str, *, gradients: str, aggregator: str, source: str, defaults: Mapping[str, str] | None = None
+    name: str,
+    *,
+    gradients: str,
+    aggregator: str,
+    source: str,
+    choices: Mapping[str, tuple[str, ...]] | None = None,
 ) -> None:
     """Register a pair of an estimator and an aggregator under the name that users give."""
-    _METHODS[name] = Method(name, gradients, aggregator, source, tuple((defaults or {}).items()))
+    _METHODS[name] = Method(name, gradients, aggregator, source, tuple((choices or {}).items()))
 
 
 def find(name: str, gradients: str | None = None) -> Method:
@@ -195,9 +229,10 @@ def find(name: str, gradients: str | None = None) -> Method:
         return found
     _checks.one_of("gradients", gradients, tuple(ESTIMATORS))
     if found.gradients != "vanilla":
+        plain = [known for known in METHODS if METHODS[known].gradients == "vanilla"]
         own = f"has its own, {found.gradients!r}" if found.gradients else "takes no gradients, only forward passes"
         raise ValueError(
-            f"gradients is {gradients!r}, but method {name!r} {own}. Pass one of {', '.join(map(repr, AGGREGATORS))} "
+            f"gradients is {gradients!r}, but method {name!r} {own}. Pass one of {', '.join(map(repr, plain))} "
             f"as method, or leave gradients out."
         )
     pairs = {(known.gradients, known.aggregator): known for known in METHODS.values()}

@@ -1,7 +1,8 @@
 """How a gradient field and the activations become weights: one function for each aggregator.
 
 G is the gradient field and A the image's activation, both ``(h, w, K)`` or with any other number of spatial axes.
-The map is ``ReLU(sum_k w_k A_k)``, where w is one weight for each channel or one for each of its positions.
+The map is ``ReLU(sum_k w_k A_k)``, where w is one weight for each channel or one for each of its positions; with
+``contrast="references"`` it is ``ReLU(sum_k w_k (A_k - E[A'_k]))``, by the mean over all references.
 """
 
 import jax
@@ -95,6 +96,25 @@ def layercam(gradients: Activation, activations: Activation) -> Activation:
     Source: Jiang et al., LayerCAM, 2021. Their ``tanh(2 M / max M)`` belongs to the fusion of layers: ``fusion="max"``.
     """
     return jax.nn.relu(gradients)
+
+
+@aggregator(
+    "attribution",
+    source="Erion et al., Improving performance of deep learning models with axiomatic attribution priors and "
+    "expected gradients, 2021, at a layer",
+    additive=True,
+)
+def attribution(gradients: Activation, activations: Activation) -> Activation:
+    """Sum contributions over channels: ``S = sum_k G_k``, for a field G that holds them already.
+
+    With ``G = E[(A - A') * Delta]`` the sum of the map over its places is ``y(x) - E y(x')``: each place is in logits,
+    and maps of several layers, classes and images have one scale.
+
+    Source: Erion et al., 2021, whose expected gradients this is at a layer, summed over channels. captum's
+    ``LayerIntegratedGradients`` is the same for one reference and ``LayerGradientShap`` for ``path="input"`` and
+    ``difference="latent"``; both run the whole network for each sample.
+    """
+    return gradients
 
 
 def _total(field: Activation) -> Float[Array, " K"]:

@@ -1,5 +1,6 @@
 """The expected estimator: smoothed, perturbed gradients, averaged over references and path (eqs. 15-22)."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -7,9 +8,10 @@ import jax
 import jax.numpy as jnp
 
 from egcam_jax import _numerics, kernel, perturb, uncertainty
-from egcam_jax._types import Activation, Image, References
+from egcam_jax._types import Activation, Image
+from egcam_jax.methods import _precision
 from egcam_jax.methods._options import Choice, Number, Positions
-from egcam_jax.methods._problem import EncodedReferences, Estimate, Problem, Sampling, combine, reaches
+from egcam_jax.methods._problem import Estimate, Problem, References, Sampling, combine, reaches
 from egcam_jax.methods._registry import estimator
 
 FLOOR = 1e-3
@@ -24,7 +26,7 @@ class Field(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """What is averaged over the samples; the field's deviations stand for its spread where its map will not do."""
+    """What is averaged over the samples; the deviations stand for the spread of the map, see ``uncertainty``."""
 
     field: Field
     deviations: Any
@@ -51,44 +53,30 @@ def _passes(num_samples: int, channels: int, options: Mapping[str, Any]) -> int:
     each += noisy and options["normalizer"] == "elementwise"
     each += options["difference"] == "encoded"
     each += 2 * (on_input and options["difference"] == "tangent")
-    each += options.get("context", False) and any(_needs_references(options))
+    each += options.get("context", False) and _reads(options) > {"images"}
     return 1 + num_samples * each
 
 
-def _needs_references(options: Mapping[str, Any]) -> tuple[bool, bool]:
-    """Whether the definition needs f(x'), and whether it needs the references' logits."""
+def _reads(options: Mapping[str, Any]) -> frozenset[str]:
+    """What the options read of the references."""
     codes = options["path"] == "latent" or options["difference"] == "latent"
-    return codes, options["difference"] != "none"
+    logits = options["difference"] != "none"
+    return frozenset(["images"] + ["codes"] * codes + ["logits"] * logits)
 
 
-def _encode_references(
-    network: kernel.Network, refs: References, block: int, options: Mapping[str, Any]
-) -> EncodedReferences:
-    """Encode each reference once, as far as the options need it; under a context ``_reference`` does, each time."""
-    images = _numerics.accumulate(refs)
-    if options.get("context", False) or not any(_needs_references(options)):
-        return EncodedReferences(images, None, None)
-    return kernel.map_images(lambda image: _encoded(network, image, options), images, block)
-
-
-def _encoded(network: kernel.Network, image: Image, options: Mapping[str, Any]) -> EncodedReferences:
-    """One reference, encoded as far as the options need it."""
-    needs_code, needs_logits = _needs_references(options)
-    code = network.encode(image)
-    return EncodedReferences(image, code if needs_code else None, network.decode(code) if needs_logits else None)
-
-
-def _reference(problem: Problem, options: Mapping[str, Any]) -> Callable[[Any], EncodedReferences]:
-    """The number of a reference to that reference, encoded.
+def _reference(problem: Problem, options: Mapping[str, Any]) -> Callable[[Any], References]:
+    """The number of a reference to that reference, encoded as far as the options need it.
 
     What goes through the network beside an image goes under the context of that image: f(x') too.
     """
+    wanted = _reads(options)
 
-    def reference(number: Any) -> EncodedReferences:
-        shared = jax.tree.map(lambda leaf: leaf[number], problem.references)
-        if options.get("context", False) and any(_needs_references(options)):
-            return _encoded(problem.network, shared.images, options)
-        return shared
+    def reference(number: Any) -> References:
+        shared: References = jax.tree.map(lambda leaf: leaf[number], problem.references)
+        if not (options.get("context", False) and wanted > {"images"}):
+            return shared
+        code = problem.network.encode(shared.images)
+        return shared._replace(codes=code, logits=problem.network.decode(code) if "logits" in wanted else None)
 
     return reference
 
@@ -103,11 +91,12 @@ def _reference(problem: Problem, options: Mapping[str, Any]) -> Callable[[Any], 
         "path": Choice(("input", "latent")),
         "sampling": Choice(("stratified", "iid")),
         "alpha": Positions(),
+        "tolerance": Number(None, low=0.0),
     },
     passes=_passes,
     num_samples=32,
     random=True,
-    prepare=_encode_references,
+    reads=_reads,
 )
 def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     r"""Estimate G by the expectation of the perturbed gradients over references, path and noise.
@@ -133,60 +122,75 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
             with what bypasses the layer interpolated alike.
         sampling: ``"stratified"`` or ``"iid"``, see ``perturb.draw``.
         alpha: Positions on the path, a scalar or ``(n,)``, instead of drawn ones.
+        tolerance: Stop where the largest standard error of the map is at most this fraction of its largest absolute
+            value before the ReLU, at n samples at the latest; see ``_precision.sampling``.
 
     Source: Buono et al., Expected Grad-CAM: Towards gradient faithfulness, 2024.
     """
-    num_references, count = len(problem.references.images), problem.num_samples
-    draws = perturb.draw(problem.key, count, num_references, sampling=options["sampling"], alpha=options["alpha"])
+    num_references, tolerance = len(problem.references.images), options["tolerance"]
+    if tolerance is not None and options["alpha"] is not None:
+        raise ValueError("alpha must be None with a tolerance, which decides how many positions there are; got both.")
+    draw = functools.partial(perturb.draw, sampling=options["sampling"], alpha=options["alpha"])
     end = _end(problem, options)
-    elementwise = _elementwise(problem, options, draws, end)
+    elementwise = _elementwise(problem, options, draw(problem.key, problem.num_samples, num_references), end)
     point, reference_of = _point(problem, options), _reference(problem, options)
     complete = options["difference"] != "none" and (_needs_end(options) or options["noise"] == "none")
-    iid = options["sampling"] == "iid"
-    residuals = uncertainty.independent if iid else uncertainty.stratified(draws.reference, num_references)
-    spread = None if problem.linear else count * uncertainty.replicates(draws.signs, residuals, count)
+
+    def seen(field: Field) -> Field:
+        """What the map needs of a sample: the map itself where that is linear in the product, else the whole field."""
+        return field._replace(product=problem.signed(field.product * elementwise)) if problem.linear else field
 
     def gradients(field: Field) -> Activation:
         return _numerics.divide(field.product * elementwise, field.magnitude)
 
-    def sample(s: Any) -> tuple[Sample, Any]:
-        reference = reference_of(draws.reference[s])
-        x_end, code_end = end(draws.noise[s])
-        code, delta = point(reference, x_end, code_end, draws.alpha[s])
-        _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)
-        magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else jnp.ones(())
-        field = Field(delta * gradient, magnitude)
-        deviations, kept = None, None
-        if spread is None:
-            kept = problem.signed(field.product * elementwise), magnitude
-        else:
-            deviations = jax.tree.map(lambda leaf: kernel.Outer(spread[:, s], leaf), field)
-        averaged = Sample(field, deviations, reaches(gradient).astype(jnp.float32))
-        if complete:
-            scores = problem.score(problem.network.decode(code_end)), problem.score(reference.logits)
-            averaged = averaged._replace(score_end=scores[0], score_start=scores[1])
-        return averaged, kept
+    def signed(seen: Field) -> Any:
+        return _numerics.divide(*seen) if problem.linear else problem.signed(gradients(seen))
 
-    def stderr(mean: Sample, kept: Any) -> Any:
-        if spread is not None:
-            function = lambda field: problem.signed(gradients(field))
-            return uncertainty.replicated_standard_error(function, mean.field, mean.deviations)
-        values, sizes = kept  # of a quotient of means: the residuals of its numerator less it times the denominator
-        signed = _numerics.divide(values.mean(axis=0), sizes.mean())
-        error = values - signed * jnp.expand_dims(sizes, range(1, values.ndim))
-        return uncertainty.standard_error(residuals(_numerics.divide(error, sizes.mean())))
+    def block(key: Any, count: int) -> Callable[..., tuple[Sample, None]]:
+        draws = draw(key, count, num_references)
+        number = uncertainty.MORE_REPLICATES if problem.linear else uncertainty.REPLICATES
+        residuals = _residuals(draws, num_references, options["sampling"])
+        spread = count * uncertainty.replicates(draws.signs, residuals, count, number)
 
-    def finish(mean: Sample, kept: Any) -> Estimate:
+        def sample(s: Any) -> tuple[Sample, None]:
+            reference = reference_of(draws.reference[s])
+            x_end, code_end = end(draws.noise[s])
+            code, delta = point(reference, x_end, code_end, draws.alpha[s])
+            _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)
+            magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else jnp.ones(())
+            field = Field(delta * gradient, magnitude)
+            deviations = jax.tree.map(lambda leaf: kernel.Outer(spread[:, s], leaf), seen(field))
+            averaged = Sample(field, deviations, reaches(gradient).astype(jnp.float32))
+            if complete:
+                scores = problem.score(problem.network.decode(code_end)), problem.score(reference.logits)
+                averaged = averaged._replace(score_end=scores[0], score_start=scores[1])
+            return averaged, None
+
+        return sample
+
+    def finish(mean: Sample, kept: None) -> Estimate:
         weights = problem.weigh(gradients(mean.field), problem.code.activation)
-        estimate = combine(problem, weights, stderr=stderr(mean, kept), reached=mean.reached > 0)
+        stderr = uncertainty.replicated_standard_error(signed, seen(mean.field), mean.deviations)
+        estimate = combine(problem, weights, stderr=stderr, reached=mean.reached > 0)
         if not complete:
             return estimate
         difference = mean.score_end - mean.score_start
         gap = mean.field.product.sum() - difference
         return estimate._replace(completeness_gap=gap, score_difference=difference)
 
-    origins = (problem.code.activation, problem.references.images, draws.alpha)
-    return Sampling(count, sample, finish, origins)
+    origins = (problem.code.activation, problem.references.images, problem.x)
+    # Two draws of each reference in a block tell its own level from noise: the references then count as given.
+    return _precision.sampling(
+        problem, tolerance, block=block, finish=finish, origins=origins, smallest=2 * num_references
+    )
+
+
+def _residuals(draws: perturb.Draws, num_references: int, sampling: str) -> uncertainty.Residuals:
+    """What of the samples' values counts as error, by how they were drawn."""
+    if sampling == "iid":
+        return uncertainty.independent
+    stretches = perturb.stretches(len(draws.reference), num_references)
+    return uncertainty.stratified(draws.reference, num_references, stretches)
 
 
 def _end(problem: Problem, options: Mapping[str, Any]) -> Callable[..., tuple[Image, kernel.Code]]:
@@ -208,6 +212,11 @@ def _elementwise(problem: Problem, options: Mapping[str, Any], draws: perturb.Dr
         return 1.0
     if options["noise"] == "none":
         mean = jnp.abs(problem.code.activation)
+    elif options["tolerance"] is not None:
+        raise ValueError(
+            "normalizer must be 'global' or 'none' with a tolerance and noise; got 'elementwise', which is averaged "
+            "over all samples before the first of them counts."
+        )
     else:
 
         def magnitude(s: Any) -> tuple[Any, None]:
@@ -224,7 +233,7 @@ def _point(problem: Problem, options: Mapping[str, Any]) -> Callable[..., tuple[
     """The code at a position on the path, and delta there, as a function of the path's two ends."""
     encode, difference = problem.network.encode, options["difference"]
 
-    def between(reference: EncodedReferences, x_end: Image, code_end: Any, alpha: Any) -> tuple[kernel.Code, Any]:
+    def between(reference: References, x_end: Image, code_end: Any, alpha: Any) -> tuple[kernel.Code, Any]:
         start = reference.images
         if options["path"] == "latent":
             code = kernel.interpolate(reference.codes, code_end, alpha)

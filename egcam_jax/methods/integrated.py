@@ -47,7 +47,7 @@ def integrated(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         code = problem.network.encode(kernel.interpolate(start, problem.x, (step + offset) / problem.num_samples))
         _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)
         activations = code.activation - origin.activation if options["subtract_baseline"] else code.activation
-        signed = maps.weighted_sum(problem.weigh(gradient, activations), activations)
+        signed = maps.weighted_sum(problem.weigh(gradient, activations), problem.factor(activations))
         return (signed, jax.nn.relu(signed), gradient), None
 
     def finish(mean: Any, kept: None) -> Estimate:

@@ -4,9 +4,10 @@ An aggregator under the plain gradient is registered where it is defined.
 """
 
 from egcam_jax.methods import aggregators, expected, integrated, smooth, vanilla
-from egcam_jax.methods._registry import AGGREGATORS, METHODS, method
+from egcam_jax.methods._registry import AGGREGATORS, method
 
-ESTIMATORS = (vanilla, smooth, integrated, expected)
+AXES = (aggregators, vanilla, smooth, integrated, expected)
+"""The modules that fill the two axes as they are imported."""
 
 method(
     "smooth_gradcam++",
@@ -23,18 +24,42 @@ method(
 
 _EXPECTED = "Buono et al., Expected Grad-CAM: Towards gradient faithfulness, 2024"
 
-_DEFAULTS = {"layercam": {"difference": "none", "normalizer": "none"}}
-"""Where data (`notebooks/04_defaults.ipynb`) prefers another reading to the paper's, which is the estimator's default.
+_CHOICES = {
+    "layercam": {
+        "difference": ("none", "latent", "encoded", "tangent"),
+        "normalizer": ("none", "global", "elementwise"),
+    },
+    "attribution": {
+        "difference": ("tangent", "latent"),
+        "normalizer": ("none",),
+        "noise": ("none", "uniform", "gaussian"),
+        "path": ("latent", "input"),
+    },
+}
+"""The words of an aggregator that takes another reading than the paper's, which is the estimator's own, default first.
 
 LayerCAM weighs each position by the rectified gradient there, which the latent difference would multiply by nearly the
-activation that it is multiplied by anyway. A normaliser of plain gradients only scales the map, at n passes more.
+activation that it is multiplied by anyway. A normaliser of plain gradients only scales the map, at n passes more. Data
+(`notebooks/04_defaults.ipynb`) prefers its reading.
+
+An attribution needs a difference to attribute to, and adds up to the scores' difference only without a normaliser and,
+on the path of the images, with the tangent. On the path of the activations the tangent is the latent difference.
 """
+
+
+def _source(name: str) -> str:
+    """The paper's publication, the aggregator's, or both."""
+    if name == "gradcam":
+        return _EXPECTED
+    aggregator = AGGREGATORS[name]
+    return aggregator.source if aggregator.additive else f"{_EXPECTED}; {aggregator.source}"
+
 
 for _name in AGGREGATORS:
     method(
         f"expected_{_name}",
         gradients="expected",
         aggregator=_name,
-        defaults=_DEFAULTS.get(_name),
-        source=_EXPECTED if _name == aggregators.gradcam.__name__ else f"{_EXPECTED}; {METHODS[_name].source}",
+        choices=_CHOICES.get(_name),
+        source=_source(_name),
     )

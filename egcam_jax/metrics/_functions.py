@@ -43,23 +43,23 @@ def explainer(explain: Any, subject: Subject) -> Callable[[Image, Any], Map]:
     The explainer is traced once, for the image, and what was traced is run for the copies.
 
     Raises:
-        TypeError: The explainer has no argument ``index`` and draws, or no argument ``context`` and there is one.
+        TypeError: The explainer draws and makes no use of ``index``, or has no argument ``context`` and there is one.
         ValueError: It does not return one map for one image.
     """
     dtype, given = subject.x.dtype, named(explain, subject)
-    traced = jax.make_jaxpr(functools.partial(_explained, explain, given))(subject.x, jnp.zeros((), jnp.int32))
-    if "index" not in given and _draws(traced):
+    traced = jax.make_jaxpr(functools.partial(_explained, explain))(subject.x, jnp.zeros((), jnp.int32), given)
+    if _draws(traced) and not ("index" in given and _uses_last(traced)):
         raise TypeError(
-            f"explain must have an argument index, since it draws random numbers: without one all images share the "
+            f"explain must have an argument index and use it, since it draws random numbers: else all images share the "
             f"same draws, and no map is the one that was stored; got a function of {_calls.signature(explain)}. Hand "
             f"the index on, as in lambda x, target, index: "
             f"egcam_jax.explain(params, apply_fn, x, refs, key, target=target, index=index).saliency."
         )
-    run = core.jaxpr_as_fun(traced)
-    return lambda image, target: run(image.astype(dtype), jnp.asarray(target, jnp.int32))[0]
+    run, rest = core.jaxpr_as_fun(traced), jax.tree.leaves(given)
+    return lambda image, target: run(image.astype(dtype), jnp.asarray(target, jnp.int32), *rest)[0]
 
 
-def _explained(explain: Any, given: dict[str, Any], image: Image, target: Any) -> Map:
+def _explained(explain: Any, image: Image, target: Any, given: dict[str, Any]) -> Map:
     """One image's map, checked."""
     arguments = (image[None], target[None])
     try:
@@ -93,13 +93,21 @@ def _draws(traced: core.ClosedJaxpr) -> bool:
     return any(inner.primitive.name in _DRAWS for equation in traced.eqns for inner in _jaxprs.nested(equation))
 
 
+def _uses_last(traced: core.ClosedJaxpr) -> bool:
+    """Whether a traced function looks at its last argument: of those by name that is the index."""
+    index = traced.jaxpr.invars[-1]
+    return any(atom is index for equation in traced.eqns for atom in equation.invars)
+
+
 def _one_map(maps: Any) -> Any:
     """Refuse what an explainer returns for one image, unless it is one map."""
     shape = getattr(maps, "shape", None)
     if shape is None or len(shape) != 3 or shape[0] != 1:
         came = type(maps).__name__ if shape is None else f"shape {tuple(shape)}"
+        differs = "What differs from image to image is passed as context: explain(x, target, context=context)"
+        remedy = "Return its saliency" if hasattr(maps, "saliency") else differs
         raise ValueError(
             f"explain must return (1, h, w) for one image, one row for each image that it is given; got {came}. "
-            f"What differs from image to image is passed as context: explain(x, target, context=context)."
+            f"{remedy}."
         )
     return maps

@@ -71,17 +71,17 @@ def _run(
         asked = [_functions.explainer(function, subject) for function in functions[:-1]]
         asked += [_functions.predictor(function, subject) for function in functions[-1:]]
         found = one(subject, *asked, block=blocks.samples, **dict(static), **traced)
-        return Score(found.value, found.curve, None), _seen(asked[-1], subject.x, dict(static))
+        return Score(found.value, found.curve, None), _seen(asked, subject.x, dict(static))
 
     return kernel.map_images(score, batch, blocks.images)
 
 
-def _seen(predict: Any, x: Image, options: dict[str, Any]) -> _bounds.Outputs:
+def _seen(functions: list[Any], x: Image | None, options: dict[str, Any]) -> _bounds.Outputs:
     """What tracing says of the model's outputs, where the metric makes a probability of them, or a class of one."""
     rule = options.get("probability")
     if "probability" not in options or callable(rule):
         return _UNSEEN
-    traced = jax.make_jaxpr(functools.partial(logits, predict))(x)
+    traced = jax.make_jaxpr(functools.partial(logits, functions[-1]))(x)
     return _bounds.of(traced) if rule is not None or traced.out_avals[0].size == 1 else _UNSEEN
 
 

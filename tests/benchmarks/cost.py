@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import egcam_jax
 from egcam_jax import compilation, kernel, models
 
-LIMITS = {"input": 1.25, "latent": 1.5, "gradcam": 1.15}
+LIMITS = {"input": 1.25, "latent": 1.5, "gradcam": 1.15, "complete": 1.3}
 LATENT_LIMIT_FOR = "resnet50"  # elsewhere the price depends on the head, which in VGG is most of the parameters
 
 
@@ -105,6 +105,33 @@ def latent_path(model: models.Model, dtype: Any, repeats: int) -> None:
     )
 
 
+def complete(model: models.Model, dtype: Any, repeats: int, images: int = 4, samples: int = 32) -> None:
+    """The complete map with references encoded before, against Grad-CAM, and against it and n passes of the head."""
+    x, key = pictures(model, images), jax.random.key(0)
+    common = {"layer": model.layer, "compute_dtype": dtype}
+    references = egcam_jax.encode(model.params, model.apply_fn, -x, **common)
+    gradcam = lambda: egcam_jax.explain(model.params, model.apply_fn, x, method="gradcam", **common)
+    run = lambda: egcam_jax.explain(
+        model.params, model.apply_fn, x, references, key, method="expected_attribution", num_samples=samples, **common
+    )
+    params = cast(model.params, dtype)
+    head = egcam_jax.split(model.apply_fn, params, x, model.layer).head
+    score = lambda params, a: head(params, a[None])[0, 0].astype(jnp.float32)
+    one = lambda params, a: jnp.sum(jax.grad(score, 1)(params, a).astype(jnp.float32))
+    backward = compilation.jit(
+        lambda params, codes: kernel.map_images(lambda a: one(params, a), codes, kernel.DEFAULT_CHUNK_SIZE),
+        static_argnames=(),
+    )
+    codes = jnp.resize(references.codes[0].activation, (images * samples, *references.codes[0].activation.shape[1:]))
+    codes = codes.astype(dtype)
+    name = f"{model.name} {model.layer}, complete map, n={samples}, encoded references, batch {images}"
+    ratios, median = pairs(run, gradcam, repeats)
+    shares, _ = pairs(lambda: backward(params, codes), gradcam, repeats)
+    limit = max(LIMITS["complete"], 1 + statistics.median(shares))
+    row(f"{name} / Grad-CAM", ratios, limit, throughput(images, median))
+    row(f"{model.name} {model.layer}, {samples} gradients of the head for each of {images} / Grad-CAM", shares, None)
+
+
 def memory(model: models.Model) -> None:
     """What the compiled program allocates beside its arguments and results, in MiB."""
     x = pictures(model, 1)
@@ -140,6 +167,7 @@ def main() -> None:
     parser.add_argument("--chunk", type=int, default=kernel.DEFAULT_CHUNK_SIZE)
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only-complete", action="store_true", help="the complete map alone")
     arguments = parser.parse_args()
     dtype = jnp.dtype(arguments.dtype)
     print(
@@ -150,10 +178,15 @@ def main() -> None:
         name, _, layer = case.partition(":")
         model = models.init(name, jax.random.key(0))
         model = dataclasses.replace(model, layer=layer or model.layer)
+        complete(model, dtype, arguments.repeats)
+        if arguments.only_complete:
+            continue
         for samples in arguments.samples:
             input_path(model, samples, arguments.chunk, dtype, arguments.repeats)
         if not layer:
             latent_path(model, dtype, arguments.repeats)
+    if arguments.only_complete:
+        return
     memory(models.init(arguments.networks[0].partition(":")[0], jax.random.key(0)))
 
 

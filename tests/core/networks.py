@@ -78,7 +78,8 @@ class Numpy(NamedTuple):
         return np.maximum(self.pre(x), 0.0) if self.rectified else self.pre(x)
 
     def tangent(self, x, direction):
-        return np.where(self.pre(x) > 0, self.pre(direction, bias=False), 0.0)
+        moved = self.pre(direction, bias=False)
+        return np.where(self.pre(x) > 0, moved, 0.0) if self.rectified else moved
 
     def hidden(self, a):
         return a.reshape(-1) @ self.params["hidden"].astype(np.float64)

@@ -103,6 +103,28 @@ def ablationcam(network, x, target, *, denominator="none"):
     return weighted(weights, a)
 
 
+def contrasted(truth, a, references):
+    """The weights of a map times ``A - E[A']`` in place of A."""
+    return weighted(truth.weights, a - np.mean(references, axis=0), truth.gap)
+
+
+def attribution(network, x, refs, target, draws, etas, *, path="latent", difference="tangent"):
+    """The contributions of expected gradients at a layer, summed over channels; draws as for ``expected``."""
+    contributions, change = 0.0, 0.0
+    for (r, alpha), eta in zip(draws, etas, strict=True):
+        noisy, reference = np.asarray(x, np.float64) + eta, np.asarray(refs[r], np.float64)
+        end, start = network.encode(noisy), network.encode(reference)
+        delta, point = end - start, start + alpha * (end - start)
+        if path == "input":
+            gamma = reference + alpha * (noisy - reference)
+            point = network.encode(gamma)
+            delta = network.tangent(gamma, noisy - reference) if difference == "tangent" else delta
+        contributions = contributions + delta * network.gradient(point, target) / len(etas)
+        change += (network.score(end, target) - network.score(start, target)) / len(etas)
+    signed = contributions.sum(axis=-1)
+    return Truth(signed, np.maximum(signed, 0), contributions, signed.sum() - change)
+
+
 def expected(network, x, refs, target, draws, etas, *, aggregator="gradcam", difference, normalizer, path, **options):
     """Equations 15 to 22 for one image.
 

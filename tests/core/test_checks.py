@@ -37,7 +37,7 @@ NAN[1, 2, 2, 0] = np.nan
         ({"x": X[:0]}, ValueError, ["x is empty", "(0, 7, 7, 2)"]),
         ({"x": NAN}, ValueError, ["x has 1 entries that are NaN or infinite"]),
         ({"x": X[..., :1], "refs": REFS[..., :1]}, ValueError, ["apply_fn", "(1, 7, 7, 1)"]),
-        ({"refs": None}, ValueError, ["refs is None", "(R, 7, 7, 2)"]),
+        ({"refs": None}, ValueError, ["refs must be an array of shape (R, 7, 7, 2)", "got None"]),
         ({"refs": REFS[:0]}, ValueError, ["refs is empty"]),
         ({"refs": REFS[0]}, ValueError, ["refs[None]"]),
         ({"refs": REFS[:, :5]}, ValueError, ["refs must have shape (R, 7, 7, 2)", "(4, 5, 7, 2)"]),

@@ -198,7 +198,9 @@ def numpy_scalars(options):
 
 
 @pytest.mark.usefixtures("unannotated")
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", ["gradcam++", "smooth_gradcam++", "integrated_gradcam", "scorecam", "expected_gradcam"]
+)
 def test_numpy_scalars_are_options_as_pythons_are(method):
     filled = {"alpha": 0.25, "sigma": 0.5, "top_channels": 2}
     own = {name: filled.get(name, value) for name, value in METHODS[method].options.items()}

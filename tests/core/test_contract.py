@@ -18,7 +18,15 @@ KEY = jax.random.key(3)
 ROWS = [*((name, None) for name in METHODS), ("layercam", "smooth"), ("gradcam++", "integrated")]
 NAMES = {"ids": lambda row: row[0] if row[1] is None else f"{row[1]}_{row[0]}"}
 every = pytest.mark.parametrize("row", ROWS, **NAMES)
-SOME = ("gradcam", "expected_gradcam++", "smooth_gradcam++", "integrated_gradcam", "ablationcam", "scorecam")
+SOME = (
+    "gradcam",
+    "expected_gradcam++",
+    "expected_attribution",
+    "smooth_gradcam++",
+    "integrated_gradcam",
+    "ablationcam",
+    "scorecam",
+)
 """One of each kind: what follows from how the estimator runs does not depend on the aggregator."""
 some = pytest.mark.parametrize("row", [(name, None) for name in SOME], **NAMES)
 
@@ -79,7 +87,7 @@ def test_what_an_explanation_holds(row):
     assert (got.cam >= 0).all()
     if method.gradients != "integrated":
         np.testing.assert_array_equal(got.cam, np.maximum(got.signed, 0))
-    pixelwise = method.aggregator in {"hirescam", "layercam"} or method.gradients == "integrated"
+    pixelwise = method.aggregator in {"hirescam", "layercam", "attribution"} or method.gradients == "integrated"
     assert (got.weights is None) == pixelwise
     if not pixelwise:
         assert got.weights.shape == (3, networks.FILTERS)
@@ -219,7 +227,7 @@ def test_the_derivative_is_finite_there_too(row):
 def test_the_registry_is_the_one_of_the_issue():
     named = ["gradcam", "gradcam++", "xgradcam", "hirescam", "layercam"]
     others = ["smooth_gradcam++", "integrated_gradcam", "scorecam", "ablationcam"]
-    assert set(METHODS) == {*named, *others, *(f"expected_{name}" for name in named)}
+    assert set(METHODS) == {*named, *others, *(f"expected_{name}" for name in [*named, "attribution"])}
     assert all(method.source for method in METHODS.values())
 
 

@@ -221,6 +221,83 @@ def test_the_expected_estimator_under_every_aggregator(aggregator, normalizer, p
     every(f"expected_{aggregator}", want, num_samples=N, chunk_size=4, **options)
 
 
+@pytest.mark.parametrize("split", [networks.SPLIT, networks.SIGNED, networks.LINEAR], ids=["relu", "signed", "linear"])
+@pytest.mark.parametrize(
+    ("path", "difference", "noise", "sampling"),
+    [
+        ("latent", "tangent", "none", "stratified"),
+        ("latent", "latent", "uniform", "stratified"),
+        ("input", "tangent", "gaussian", "stratified"),
+        ("input", "tangent", "none", "iid"),
+        ("input", "latent", "none", "stratified"),
+    ],
+)
+def test_the_attribution_equals_its_equation(path, difference, noise, sampling, split):
+    options = {"path": path, "difference": difference}
+    gaps = []
+
+    def want(network, i, x, target):
+        truth = oracle.attribution(network, x, REFS, target, *draws_of(i, noise, 0.1, sampling), **options)
+        gaps.append(truth.gap)
+        return truth
+
+    got = every(
+        "expected_attribution", want, split, num_samples=N, chunk_size=4, noise=noise, sampling=sampling, **options
+    )
+    assert got.weights is None
+    np.testing.assert_allclose(got.completeness_gap, gaps, rtol=1e-4, atol=2e-5)
+
+
+def test_the_attribution_is_the_latent_path_without_noise_unless_told_otherwise():
+    want = lambda network, i, x, target: oracle.attribution(
+        network, x, REFS, target, *draws_of(i, "none", 0.1, "stratified")
+    )
+    assert every("expected_attribution", want, num_samples=N).passes == 1
+
+
+CONTRASTED = ["gradcam", "gradcam++", "xgradcam", "hirescam", "layercam", "ablationcam"]
+
+
+@pytest.mark.parametrize("split", [networks.SPLIT, networks.SIGNED], ids=["relu", "signed"])
+@pytest.mark.parametrize("method", CONTRASTED)
+def test_contrast_to_the_references_under_every_aggregator(method, split):
+    def want(network, i, x, target):
+        plain = oracle.ablationcam(network, x, target) if method == "ablationcam" else (
+            oracle.vanilla(network, x, target, aggregator=method)
+        )  # fmt: skip
+        return oracle.contrasted(plain, network.encode(x), [network.encode(r) for r in REFS])
+
+    every(method, want, split, contrast="references")
+
+
+@pytest.mark.parametrize("aggregator", ["gradcam", "layercam"])
+def test_contrast_of_the_expected_estimator_keeps_its_gap(aggregator):
+    options = {"difference": "latent", "normalizer": "global", "path": "latent"}
+
+    def want(network, i, x, target):
+        pairs, etas = draws_of(i, "uniform", 0.1, "stratified")
+        plain = oracle.expected(network, x, REFS, target, pairs, etas, aggregator=aggregator, **options)
+        return oracle.contrasted(plain, network.encode(x), [network.encode(r) for r in REFS])
+
+    got = every(f"expected_{aggregator}", want, num_samples=N, contrast="references", **options)
+    plain = explain(
+        PARAMS, networks.SPLIT, IMAGES, REFS, KEY, target=3, num_samples=N, method=f"expected_{aggregator}", **options
+    )
+    near(got.completeness_gap, plain.completeness_gap)
+
+
+def test_contrast_along_a_path_from_one_baseline():
+    def want(network, i, x, target):
+        steps = [network.encode(np.asarray(x, np.float64) * t / N) for t in range(N)]
+        mean = np.mean([network.encode(r) for r in REFS], axis=0)
+        each = [
+            oracle.weighted(oracle_weights.gradcam(network.gradient(a, target), a), a - mean) for a in steps
+        ]  # fmt: skip
+        return oracle.Truth(np.mean([e.signed for e in each], 0), np.mean([e.cam for e in each], 0))
+
+    every("integrated_gradcam", want, num_samples=N, contrast="references")
+
+
 @pytest.mark.parametrize("normalize_alphas", [False, True])
 def test_the_options_of_both_axes_go_together(normalize_alphas):
     own = {"clamp": True, "normalize_alphas": normalize_alphas}

@@ -44,6 +44,18 @@ def test_upsampling_is_bilinear_with_half_pixel_centres():
     np.testing.assert_allclose(fine, [[0.0, 1.0, 3.0, 4.0]], atol=1e-6)
 
 
+@pytest.mark.parametrize(("shape", "size"), [((2, 3), (4, 3)), ((3, 3), (7, 5)), ((5,), (13,)), ((2, 2, 3), (3, 4, 5))])
+def test_contributions_that_are_spread_keep_their_sum(shape, size):
+    contributions = jax.random.normal(jax.random.key(0), shape)
+    got = maps.spread(contributions, size)
+    assert got.shape == size
+    np.testing.assert_allclose(got.sum(), contributions.sum(), rtol=1e-5)
+    one = maps.spread(jnp.zeros(shape).at[(0,) * len(shape)].set(1.0), size)
+    assert (one >= 0).all()
+    np.testing.assert_allclose(one.sum(), 1.0, rtol=1e-6)
+    np.testing.assert_array_equal(maps.spread(contributions, shape), contributions)
+
+
 def test_saliency_is_scaled_once_after_upsampling():
     got = maps.saliency(jnp.array([[0.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]), (4, 4))
     assert got.max() == 1.0
@@ -114,6 +126,27 @@ def test_the_standard_error_of_independent_draws():
         uncertainty.standard_error(uncertainty.independent(values)), [2 / 3**0.5, 0.0], rtol=1e-6
     )
     assert jnp.isnan(uncertainty.standard_error(uncertainty.independent(values[:1]))).all()
+
+
+@pytest.mark.parametrize(("count", "groups", "parts"), [(48, 3, 4), (50, 4, 3), (32, 5, 1), (26, 4, 1)])
+def test_the_stratified_error_sees_the_levels_of_groups_drawn_once_more(count, groups, parts):
+    """Over many draws of trend + a level of the group on each stretch + unit noise: the variance of the mean."""
+    rng = np.random.default_rng(0)
+    rounds = count // groups
+    stretch = np.minimum(np.arange(count) // groups, rounds - 1) * parts // rounds
+    trend, levels = 10.0 * np.arange(count) / count, 5.0 * rng.standard_normal((parts, groups))
+
+    def one(seed):
+        draw = np.random.default_rng(seed)
+        rest = draw.permutation(groups)[: count % groups]
+        group = np.concatenate([np.tile(np.arange(groups), rounds), rest])
+        group = group[np.lexsort((draw.random(count), stretch))]
+        return trend + levels[stretch, group] + draw.standard_normal(count), group
+
+    values, group = map(np.stack, zip(*(one(seed) for seed in range(400)), strict=True))
+    error = lambda v, g: uncertainty.standard_error(uncertainty.stratified(g, groups, stretch)(v))
+    got = jax.vmap(error)(jnp.asarray(values, jnp.float32), jnp.asarray(group))
+    np.testing.assert_allclose(np.mean(np.square(got)), values.mean(axis=1).var(ddof=1), rtol=0.2)
 
 
 @pytest.mark.parametrize(("count", "groups"), [(12, 3), (40, 4), (30, 1), (8, 16)])

@@ -62,6 +62,22 @@ def test_it_sees_the_noise_asked_for_at_the_scale_of_the_image(noise, low, high)
     assert abs(np.corrcoef(eta.T)[0, 1]) < 4 / 512**0.5
 
 
+@pytest.mark.parametrize(("num_samples", "references"), [(32, 4), (72, 5), (17, 1), (50, 3), (9, 4), (3, 8)])
+def test_each_stretch_of_the_path_uses_each_reference_equally_often(num_samples, references):
+    """Those with all references at least twice; the rest of n over R is on the last stretch."""
+    draws = perturb.draw(KEY, num_samples, references)
+    stretches = perturb.stretches(num_samples, references)
+    np.testing.assert_array_equal(np.floor(np.asarray(draws.alpha) * num_samples), np.arange(num_samples))
+    sizes = np.bincount(stretches)
+    assert (np.diff(stretches) >= 0).all()
+    assert (sizes[:-1] % references == 0).all()
+    assert (len(sizes) > 1) == (num_samples >= 2 * max(2 * references, 8))
+    for part, size in enumerate(sizes):
+        counts = np.bincount(np.asarray(draws.reference)[stretches == part], minlength=references)
+        assert np.ptp(counts) <= (part == len(sizes) - 1 and size % references > 0)
+        assert len(sizes) == 1 or counts.min() >= 2
+
+
 def test_draws_are_a_function_of_the_key_alone():
     one, two = (perturb.draw(KEY, 9, 4) for _ in range(2))
     np.testing.assert_array_equal(one.alpha, two.alpha)

@@ -18,7 +18,15 @@ PARAMS = {
 }
 SIGNALS, REFS = (jnp.asarray(draw((n, LENGTH, 2)), jnp.float32) for n in (2, 3))
 DIMENSIONS = {1: ("NHC", "HIO", "NHC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "DHWIO", "NDHWC")}
-METHODS = ["gradcam", "smooth_gradcam++", "integrated_gradcam", "expected_gradcam++", "scorecam", "ablationcam"]
+METHODS = [
+    "gradcam",
+    "smooth_gradcam++",
+    "integrated_gradcam",
+    "expected_gradcam++",
+    "expected_attribution",
+    "scorecam",
+    "ablationcam",
+]
 
 
 def features(params, x):

@@ -48,6 +48,7 @@ PAIRS = [
     ("layercam", "smooth"),
     ("integrated_gradcam", None),
     ("expected_hirescam", None),
+    ("expected_attribution", None),
     ("scorecam", None),
     ("ablationcam", None),
 ]
@@ -99,13 +100,50 @@ def test_several_layers_are_the_layers_one_by_one_and_their_fusion(method, gradi
             close(part, run(layer=name))
             assert part.layer == name
     assert got.layer == "early + late"
-    assert got.signed is got.weights is got.stderr is None
+    assert got.weights is got.stderr is None
     assert got.cam.shape == (3, SIZE, SIZE)
+    if method == "expected_attribution":
+        return  # its mean is that of its contributions, see below
+    assert got.signed is None
     for i in range(len(IMAGES)):
         want = fused([part.cam[i] for part in got.by_layer], how)
         np.testing.assert_allclose(got.cam[i], want, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(got.saliency[i], (want - want.min()) / (np.ptp(want) or 1), rtol=1e-4, atol=1e-5)
     assert all((np.ptp(part.cam, axis=(1, 2)) > 0).any() for part in got.by_layer)
+
+
+def test_maps_in_logits_fuse_to_a_map_in_logits():
+    """Each is shared out over the finest grid, and so adds up to what it did: the mean has the mean of the sums."""
+    got = RUN(IMAGES, REFS, KEY, method="expected_attribution", layer=BOTH)
+    early, late = got.by_layer
+    shared = np.repeat(np.repeat(late.signed / 4, 2, axis=1), 2, axis=2)
+    for axis in (1, 2):  # two for one: neighbours mixed 3 to 1, the edges kept
+        rows = np.moveaxis(shared, axis, 0)
+        beside = np.clip(np.arange(SIZE) + np.where(np.arange(SIZE) % 2, 1, -1), 0, SIZE - 1)
+        shared = np.moveaxis(0.75 * rows + 0.25 * rows[beside], 0, axis)
+    want = (early.signed + shared) / 2
+    np.testing.assert_allclose(got.signed, want, rtol=1e-5, atol=1e-6 * np.abs(want).max())
+    np.testing.assert_array_equal(got.cam, np.maximum(got.signed, 0))
+    np.testing.assert_allclose(late.score_difference, early.score_difference, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(got.score_difference, early.score_difference, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        got.signed.sum(axis=(1, 2)) - got.score_difference, got.completeness_gap, rtol=1e-3, atol=1e-5
+    )
+    several = RUN(IMAGES, REFS, KEY, method="expected_attribution", layer=BOTH, target=jnp.array([[0, 3]] * 3))
+    one = RUN(IMAGES, REFS, KEY, method="expected_attribution", layer=BOTH, target=3)
+    close((several.signed[:, 1], several.completeness_gap[:, 1]), (one.signed, one.completeness_gap))
+
+
+@pytest.mark.parametrize("method", ["gradcam", "expected_attribution"])
+def test_the_geometric_mean_of_maps_is_that_of_each_over_its_maximum(method):
+    got = RUN(IMAGES, REFS, KEY, method=method, layer=BOTH, fusion="geometric")
+    assert got.signed is got.score_difference is None
+    for i in range(len(IMAGES)):
+        finest = (SIZE, SIZE)
+        cams = [np.asarray(part.cam[i], np.float64) for part in got.by_layer]
+        both = [oracle.bilinear(cam / cam.max(), finest) for cam in cams]
+        np.testing.assert_allclose(got.cam[i], np.sqrt(both[0] * both[1]), rtol=1e-4, atol=1e-5)
+    assert (got.cam > 0).any()
 
 
 def test_the_fusion_of_an_empty_map_leaves_the_other():

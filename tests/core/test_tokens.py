@@ -88,7 +88,15 @@ def close(got, want, rtol=1e-5):
             np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(np.abs(b).max(), 0.01))
 
 
-METHODS = ["gradcam", "layercam", "smooth_gradcam++", "expected_hirescam", "scorecam", "ablationcam"]
+METHODS = [
+    "gradcam",
+    "layercam",
+    "smooth_gradcam++",
+    "expected_hirescam",
+    "expected_attribution",
+    "scorecam",
+    "ablationcam",
+]
 
 
 @pytest.mark.parametrize(

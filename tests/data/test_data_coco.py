@@ -152,6 +152,7 @@ def test_a_missing_damaged_or_other_photograph_is_a_corrupt_record(tmp_path):
         ({"size": [HEIGHT, WIDTH]}, "a run-length code without counts"),
         ({"size": [HEIGHT, WIDTH], "counts": [100, 20]}, "its counts are of 120 pixels, the picture's 600"),
         ({"size": [HEIGHT, WIDTH], "counts": "P17300000l0"}, "its counts are of 100 pixels, the picture's 600"),
+        ({"size": [HEIGHT, WIDTH], "counts": [700, -100]}, "a run of less than no pixels"),
         ({"size": [HEIGHT, WIDTH], "counts": ""}, "its counts are of 0 pixels, the picture's 600"),
         ([[1, 2, 3, 4, 5, 6, 7]], "a polygon that is not pairs of finite numbers"),
         ([[1, 2, 3, 4, float("nan"), 6]], "a polygon that is not pairs of finite numbers"),

@@ -154,6 +154,8 @@ def test_boxes_of_a_table_are_filled(tmp_path):
         ("file,class_index\na.png,1\nb.png,9\n", "line 3: class 9 came, 0 to 6 wanted"),
         ("file,class\na.png,zebbra\n", "line 2: 'zebbra' is none of the model's classes; near ones: 0 zebra"),
         ("file,boxes\na.png,1 2 3\n", "line 2: boxes '1 2 3' came"),
+        ("file,boxes\na.png,9 8 5 5\n", "line 2: boxes must be 'x0 y0 x1 y1' with x0 < x1 and y0 < y1; got 9 8 5 5"),
+        ("file,boxes\na.png,1 2 nan 5\n", "line 2: boxes must be 'x0 y0 x1 y1'"),
         ("file,class_index\n,1\n", "line 2: the column 'file' is empty"),
     ],
 )

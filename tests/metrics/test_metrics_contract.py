@@ -198,6 +198,7 @@ def test_a_sigmoid_head_asks_of_each_class_alone(name):
     given = {**image(arrays(), 0), "target": 2}
     bind = lambda function: jax.tree_util.Partial(function, given["weights"])
     alone = lambda weights, x: jnp.stack([network(weights, x)[:, 2], jnp.zeros(len(x))], axis=1)
+    given["explain"] = bind(lambda weights, x, target: explainer(weights, x, jnp.full_like(target, 2)))
     want = ask(name, {**given, "target": 0}, predict=bind(alone), probability="softmax").value
     np.testing.assert_allclose(ask(name, given, probability="sigmoid").value, want, rtol=1e-4, atol=1e-6)
     done = lambda weights, x: jax.nn.sigmoid(network(weights, x))

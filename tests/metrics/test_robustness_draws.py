@@ -146,14 +146,18 @@ def test_the_map_that_is_judged_is_the_one_of_the_images_index(name):
 
 
 @pytest.mark.parametrize("name", [*SYMMETRIC, *STABLE])
-def test_an_explainer_that_draws_and_takes_no_index_is_refused(name):
+def test_an_explainer_that_draws_without_its_index_is_refused(name):
     forgetful = lambda x, target: noisy(1.0, jax.random.key(5), x, target, jnp.zeros(1, jnp.int32))
-    with pytest.raises(TypeError, match="explain must have an argument index, since it draws random numbers"):
-        drawn(name, explain=forgetful)
+    for explain in (forgetful, lambda x, target, index: forgetful(x, target)):
+        with pytest.raises(TypeError, match="explain must have an argument index and use it, since it draws random"):
+            drawn(name, explain=explain)
     with pytest.raises(
         TypeError, match=r"explain must be a function of x and target.*got one of \(x, target, number\)"
     ):
         drawn(name, explain=lambda x, target, number: x[..., 0])
+
+
+flat = egcam_jax.Split(lambda params, x: x, lambda params, a: a.mean(axis=(1, 2)))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +167,7 @@ def test_an_explainer_that_draws_and_takes_no_index_is_refused(name):
         (lambda x, target: jnp.zeros((2, 3, 3)), r"shape \(2, 3, 3\)"),
         (lambda x, target: x, r"shape \(1, 3, 3, 1\)"),
         (lambda x, target: (x[..., 0],), "tuple"),
+        (lambda x, target: egcam_jax.explain({}, flat, x, method="gradcam"), "Explanation. Return its saliency"),
     ],
 )
 def test_an_explainer_that_returns_other_than_a_map_for_each_image_is_refused(explain, came):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from captum.attr import LayerGradCam, LayerGradientXActivation
+from captum.attr import LayerGradCam, LayerGradientXActivation, LayerIntegratedGradients
 from pytorch_grad_cam import AblationCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, ScoreCAM, XGradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
@@ -64,6 +64,11 @@ def _for_targets(network: Network, x: Tensor, targets: list[int]) -> dict[str, n
     found["captum/gradcam"] = captum(x).detach().numpy()
     product = LayerGradientXActivation(network, network.middle).attribute(x, targets)
     found["captum/hirescam"] = product.detach().sum(1).numpy()
+    path = LayerIntegratedGradients(network, network.middle)  # from one reference, the first image, in equal steps
+    start = x[:1].expand_as(x)
+    for rule in ("middle", "right"):
+        whole = path.attribute(x, start, target=targets, n_steps=STEPS, method=f"riemann_{rule}")
+        found[f"captum/expected_attribution {rule}"] = whole.detach().sum(1).numpy()
     for rule, offset in (("left", 0.0), ("midpoint", 0.5), ("right", 1.0)):
         steps = [captum(x * ((t + offset) / STEPS)).detach().relu() for t in range(STEPS)]
         found[f"captum/integrated_gradcam {rule}"] = torch.stack(steps).mean(0).numpy()

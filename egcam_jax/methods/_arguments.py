@@ -1,0 +1,80 @@
+"""Checks of the arguments that only ``explain`` and ``encode`` take."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+
+from egcam_jax import _checks
+from egcam_jax._types import Context, Params
+from egcam_jax.methods import _references
+from egcam_jax.methods._references import EncodedReferences
+
+
+def spatial(value: Any) -> int:
+    """Check the number of an image's spatial axes."""
+    if value not in _checks.AXES:
+        raise ValueError(f"spatial_dims must be 1, 2 or 3, the spatial axes of one image in x; got {value!r}.")
+    return int(value)
+
+
+def layers(layer: Any) -> tuple[str | None, ...]:
+    """The names of the layers as a tuple, of one where there is one."""
+    if layer is None or isinstance(layer, str):
+        return (layer,)
+    names = tuple(layer) if isinstance(layer, Sequence) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"layer must be a name, several names, or None for the automatic choice; got {layer!r}.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"layer names a layer twice, which a fused map would count twice; got {layer!r}.")
+    return names
+
+
+def hashable(function: Any, argument: str = "apply_fn") -> None:
+    """Refuse what cannot be a static argument of ``jit``, with what to pass instead."""
+    if hasattr(function, "init") and hasattr(function, "apply"):
+        raise TypeError(
+            f"{argument} must be a function (params, x) -> logits; got the model {type(function).__name__} itself. "
+            f"Pass its apply function, model.apply, or what from_linen or from_haiku makes of it."
+        )
+    if not callable(function) and not (hasattr(function, "features") and hasattr(function, "head")):
+        raise TypeError(
+            f"{argument} must be a function (params, x) -> logits or a Split; got {type(function).__name__}."
+        )
+    try:
+        hash(function)
+    except TypeError as error:
+        raise TypeError(
+            f"{argument} must be hashable, since it is a static argument of the compiled kernel; got "
+            f"{type(function).__name__}. Pass a plain function, or wrap a model with from_equinox, from_nnx, "
+            f"from_linen or from_haiku."
+        ) from error
+
+
+_fingerprint = jax.jit(_references.fingerprint)
+
+
+def references(refs: Any, x: Any, params: Params, asker: str, spatial_dims: int, context: Context) -> Any:
+    """Check references, be they images or encoded before: their size, and whose parameters encoded them."""
+    if not isinstance(refs, EncodedReferences):
+        return _checks.references(refs, x, asker, spatial_dims)
+    if context is not None:
+        raise ValueError(
+            "refs must be images where there is a context; got encoded references. Each image is compared with "
+            "references under its own context: pass the images that were encoded."
+        )
+    size, wanted = tuple(refs.images.shape[1:]), tuple(x.shape[-spatial_dims - 1 :])
+    if size != wanted:
+        raise ValueError(
+            f"refs must be encoded from images of shape {wanted}, the size of those in x; got references of shape "
+            f"{size}. Encode references that are resized and preprocessed as x is."
+        )
+    if all(map(_checks.concrete, jax.tree.leaves((refs, params)))):
+        with jax.ensure_compile_time_eval():
+            same = bool((_fingerprint(params) == refs.fingerprint).all())
+        if not same:
+            raise ValueError(
+                "refs must be encoded with the params that are explained; got references encoded with others. "
+                "Encode them again: egcam_jax.encode(params, apply_fn, refs, layer=...)."
+            )
+    return refs

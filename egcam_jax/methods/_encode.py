@@ -1,0 +1,79 @@
+"""References taken through the network before any image is explained."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from egcam_jax import _checks, _numerics, compilation, kernel, sharding
+from egcam_jax._types import ApplyFn, Params
+from egcam_jax.methods import _arguments, _references
+from egcam_jax.methods._program import Cut
+from egcam_jax.methods._references import EncodedReferences
+
+
+def encode(
+    params: Params,
+    apply_fn: ApplyFn,
+    refs: Any,
+    *,
+    layer: str | Sequence[str] | None = None,
+    chunk_size: int | None = None,
+    grid: tuple[int, ...] | None = None,
+    spatial_dims: int = 2,
+    compute_dtype: Any = None,
+) -> EncodedReferences:
+    """Encode references once, for many calls of ``explain``, which takes the result as ``refs``.
+
+    ``A' = f(x')`` and the logits of each reference. With them the complete map of an image costs one pass through the
+    features and n through the head, at whatever number of references. The maps are the same as those from the images.
+
+    Args:
+        params: The model's parameters.
+        apply_fn: As for ``explain``.
+        refs: ``(R, H, W, C)`` references, preprocessed as the images to explain are.
+        layer: Name of the target layer, or several, of which an explanation may take some.
+        chunk_size: How many references go through the network in one pass; 32 by default.
+        grid: As for ``explain``.
+        spatial_dims: As for ``explain``.
+        compute_dtype: As for ``explain``, which must have the same.
+
+    Returns:
+        ``EncodedReferences``, a pytree.
+
+    Raises:
+        ValueError: For a wrong shape, value or name; TypeError for a wrong type.
+
+    Example:
+        >>> references = egcam_jax.encode(params, apply_fn, refs, layer="layer")
+        >>> explanation = egcam_jax.explain(params, apply_fn, x, references, jax.random.key(0), layer="layer")
+    """
+    spatial_dims = _arguments.spatial(spatial_dims)
+    refs = _checks.references(_checks.images(refs, spatial_dims, "refs"), refs, "encode", spatial_dims)
+    _arguments.hashable(apply_fn)
+    cut = Cut(
+        apply_fn=apply_fn,
+        layers=_arguments.layers(layer),
+        grid=_checks.grid(grid, spatial_dims),
+        compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
+    )
+    block = kernel.DEFAULT_CHUNK_SIZE if chunk_size is None else _checks.count("chunk_size", chunk_size)
+    return _run(params, refs, cut=cut, block=block)
+
+
+@functools.partial(compilation.jit, static_argnames=("cut", "block"))
+def _run(params: Params, refs: Any, *, cut: Cut, block: int) -> EncodedReferences:
+    def encoded(refs: Any, params: Params) -> EncodedReferences:
+        pieces, networks, image = cut.networks(params, refs)
+        layers = _references.encode(networks, refs, block, frozenset({"images", "codes", "logits"}))
+        return EncodedReferences(
+            images=_numerics.accumulate(refs),
+            codes=tuple(layer.codes for layer in layers),
+            logits=layers[0].logits,
+            fingerprint=jnp.broadcast_to(_references.fingerprint(params), len(refs)),
+            layers=tuple(piece.layer for piece in pieces),
+            dtype=str(image.dtype),
+        )
+
+    return sharding.automatic(encoded, refs, params)
