@@ -94,10 +94,9 @@ def shown(x: Any, preprocess: Any) -> np.ndarray:
 
 def black(preprocess: Any, space: str) -> np.ndarray:
     """What images are scaled from, ``(1, 1, C)``."""
-    channels = len(preprocess.mean)
     if space == "input":
-        return np.zeros((1, 1, channels), np.float32)
-    return data.normalise(np.zeros((1, 1, channels), np.uint8), preprocess)
+        return np.zeros((1, 1, len(preprocess.mean)), np.float32)
+    return data.normalise(np.zeros((1, 1, 3), np.uint8), preprocess)
 
 
 def _there(cell: batches.Cell) -> bool:
