@@ -37,8 +37,8 @@ def layers(asked: Layers) -> None:
             loaded = models.load(asked.model, weights=asked.weights)
             apply_fn, params, shape = loaded.apply_fn, loaded.params, loaded.input_shape
         step("listing layers", 0.5)
-        found = splitting.layers(apply_fn, params, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
-    rows = [(name, " × ".join(map(str, shape)), "default" * (name == default)) for name, shape in found.items()]
+        shapes = splitting.layers(apply_fn, params, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
+    rows = [(name, " × ".join(map(str, shape)), "default" * (name == default)) for name, shape in shapes.items()]
     _table(("layer", "height × width × channels", ""), rows)
 
 

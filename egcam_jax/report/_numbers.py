@@ -10,7 +10,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def decimals(values: Iterable[float]) -> int | None:
     """How many decimals show the largest of the values with three digits; ``None`` for powers of ten instead."""
-    size = max((abs(it) for it in values if math.isfinite(it)), default=0.0)
+    size = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     if size == 0:
         return _DIGITS
     if not _SMALL <= size < _LARGE:
