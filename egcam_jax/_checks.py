@@ -248,11 +248,14 @@ def call(name: str, function: Any, params: Any, x: Any, *context: Any) -> Any:
     except Exception as error:
         _calls.context_taken(name, function, (params, x), context)
         words = "params, x, context" if context else "params, x"
+        advice = getattr(function, "advice", "") or (
+            "A model with batch statistics, dropout or random state needs its inference mode bound, as "
+            "from_linen(module, variables, train=False), from_nnx(model), from_equinox(model), from_keras(model) and "
+            "from_haiku(transformed, params, is_training=False) do."
+        )
         raise ValueError(
             f"{name}({words}) failed on x of shape {x.shape} and dtype {x.dtype} ({type(error).__name__}: {error}). "
-            f"Does the tree of params fit the model, and x the size and channels that it takes? A model with batch "
-            f"statistics, dropout or random state needs its inference mode bound, as from_linen(module, variables, "
-            f"train=False), from_nnx(model), from_equinox(model) and from_haiku(transformed, params) do. What a model "
+            f"Does the tree of params fit the model, and x the size and channels that it takes? {advice} What a model "
             f"takes beside the images, one row for each, is passed as context."
         ) from error
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from egcam_jax import _checks, _numerics, compilation, kernel, sharding
 from egcam_jax._types import ApplyFn, Params
 from egcam_jax.methods import _arguments, _references
-from egcam_jax.methods._program import Cut
+from egcam_jax.methods._cut import Cut
 from egcam_jax.methods._references import EncodedReferences
 
 
@@ -51,7 +51,7 @@ def encode(
     """
     spatial_dims = _arguments.spatial(spatial_dims)
     refs = _checks.references(_checks.images(refs, spatial_dims, "refs"), refs, "encode", spatial_dims)
-    _arguments.hashable(apply_fn)
+    params, apply_fn = _arguments.function(params, apply_fn)
     cut = Cut(
         apply_fn=apply_fn,
         layers=_arguments.layers(layer),

@@ -6,11 +6,12 @@ from typing import Any
 
 import jax
 
-from egcam_jax import _checks, _context, answers
+from egcam_jax import _checks, _context, _functions, answers
 from egcam_jax import fusion as _fusion
 from egcam_jax._types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _arguments, _notices, _options, _program, _rivals
+from egcam_jax.methods._cut import Cut
 from egcam_jax.methods._registry import find
 
 
@@ -47,7 +48,8 @@ def explain(
     Args:
         params: The model's parameters: any pytree that ``apply_fn`` takes.
         apply_fn: ``(params, x (B, H, W, C)) -> logits (B, classes)``, a pure function in inference mode, or a
-            ``Split``. Keep one function object: a new one is a new compilation.
+            ``Split``. Keep one function object: a new one is a new compilation, except for equal
+            ``functools.partial`` objects and what the adapters make of one model.
         x: ``(B, H, W, C)`` images, preprocessed, or ``(H, W, C)`` for one, in which case nothing in the
             result has a batch axis.
         refs: ``(R, H, W, C)`` images from the reference distribution, preprocessed alike, or what ``encode`` made of
@@ -113,15 +115,15 @@ def explain(
     setting = _options.Setting(num_samples or 1, batch.shape[1:])
     static, traced = _options.resolve(chosen.name, chosen.schema, options, setting)
     context = _context.checked(context, len(batch), single)
+    params, apply_fn = _arguments.function(params, apply_fn)
     reads = chosen.reads(dict(static))
     if reads:
         asker = f"method {chosen.name!r}" if chosen.needs_refs else "contrast='references'"
         refs = _arguments.references(refs, x, params, asker, spatial_dims, context)
     target = _checks.target(target, len(batch), single)
     top_rivals, against = _rivals.check(rivals, gamma, target, len(batch), single)
-    _arguments.hashable(apply_fn)
     if callable(target):
-        _arguments.hashable(target, "target")
+        target = _functions.static("target", target)
 
     arguments = (
         params,
@@ -135,7 +137,7 @@ def explain(
         context,
     )
     settings = _program.Settings(
-        cut=_program.Cut(
+        cut=Cut(
             apply_fn=apply_fn,
             layers=_arguments.layers(layer),
             grid=_checks.grid(grid, spatial_dims),

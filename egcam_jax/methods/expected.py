@@ -179,9 +179,8 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         return estimate._replace(completeness_gap=gap, score_difference=difference)
 
     origins = (problem.code.activation, problem.references.images, problem.x)
-    # Two draws of each reference in a block tell its own level from noise: the references then count as given.
     return _precision.sampling(
-        problem, tolerance, block=block, finish=finish, origins=origins, smallest=2 * num_references
+        problem, tolerance, block=block, finish=finish, origins=origins, references=num_references
     )
 
 

@@ -39,6 +39,11 @@ def integrated(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     Source: Sattarzadeh et al., Integrated Grad-CAM, 2021, as its authors' notebook computes it: left rule, 50 steps,
     nothing subtracted. Their paper subtracts, takes the right rule, and sums where this takes means.
     """
+    if options["subtract_baseline"] and options["contrast"] != "none":
+        raise ValueError(
+            f"contrast must be 'none' with subtract_baseline=True, which subtracts too; got {options['contrast']!r}. "
+            f"Leave one of them out."
+        )
     start = jnp.broadcast_to(options["baseline"], problem.x.shape).astype(problem.x.dtype)
     origin = problem.network.encode(start)
     offset = _OFFSETS[options["rule"]]

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from .. import _context
+from .. import _context, _functions
 from .._types import ApplyFn, Context, Params
 from ._channels import layout, token_layout
 from ._cut import bypass, cut, features, head
@@ -90,6 +90,7 @@ def _by_hand(apply_fn: Split, layer: str | None) -> Split:
 
 
 def _traced(apply_fn: ApplyFn, params: Params, x: Any, context: Context) -> Traced:
+    _functions.refuse_a_model("apply_fn", apply_fn)
     if not callable(apply_fn):
         raise TypeError(f"apply_fn must be a function (params, x) -> logits or a Split, got {type(apply_fn).__name__}.")
     if not hasattr(x, "shape") or len(x.shape) not in (3, 4, 5):
