@@ -77,8 +77,9 @@ def metrics(asked: Options) -> None:
         better = "higher" if metric.higher_is_better else "lower"
         typer.echo(f"  {metric.name}  ({better} is better; {metric.source})")
         typer.echo(f"    takes {asking.taken(metric)}")
-        if given := asking.options(metric):
-            typer.echo(f"    options {', '.join(f'{name}={_written(value)}' for name, value in given.items())}")
+        sizes = {name: f"{size(224, 224)} at 224 × 224" for name, size in metric.scaled.items()}
+        if given := {name: sizes.get(name) or _written(value) for name, value in asking.options(metric).items()}:
+            typer.echo(f"    options {', '.join(f'{name}={value}' for name, value in given.items())}")
     typer.echo("\nScore a map with `egcam explain --metrics NAME:OPTION=VALUE,...`, a data set with `egcam evaluate`.")
 
 
