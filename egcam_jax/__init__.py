@@ -72,6 +72,7 @@ __all__ = [
     "Explanation",
     "Split",
     "adapters",
+    "adaptive",
     "affine",
     "answers",
     "compilation",

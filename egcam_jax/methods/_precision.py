@@ -27,14 +27,14 @@ def sampling(
     block: Callable[[Any, int], Callable[..., tuple[Any, None]]],
     finish: Callable[[Any, None], Estimate],
     origins: Any,
-    smallest: int = 1,
+    references: int = 1,
 ) -> Sampling:
     """The samples of an estimator that draws them.
 
     Without a tolerance n samples. With one, independent blocks of them until the largest standard error of the map is
-    at most ``tolerance * max |signed|``, or n samples are drawn: at least ``FEWEST`` and two blocks, if n allows. The
-    size of a block follows from n and the references alone: neither the batch nor the memory decides where an image
-    stops.
+    at most ``tolerance * max |signed|``, or n has no room for another block: at least ``FEWEST`` samples and two
+    blocks, if n allows. The size of a block follows from n and the number of references alone: neither the batch nor
+    the memory decides where an image stops.
 
     Args:
         problem: What is explained.
@@ -42,13 +42,14 @@ def sampling(
         block: A key and a number of samples to the function of one sample, which keeps nothing.
         finish: The mean over the samples to the estimate.
         origins: Arrays that the samples are computed from.
-        smallest: What a block must hold at least.
+        references: R. A block uses all of them equally often, and twice at least, so that they count as given.
     """
     count = problem.num_samples
     if tolerance is None:
         return Sampling(count, block(problem.key, count), finish, origins)
-    limit = max(1, count // max(smallest, SMALLEST_BLOCK))
-    each = count // limit
+    smallest = references * max(2, math.ceil(SMALLEST_BLOCK / references))
+    limit = max(1, count // smallest)
+    each = count // limit // references * references or count
     least = max(2, math.ceil(FEWEST / each))
 
     def sample(number: Any) -> Callable[..., tuple[Any, None]]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,45 +11,21 @@ import jax.numpy as jnp
 from egcam_jax import (
     _bounds,
     _checks,
-    _context,
     _numerics,
-    adaptive,
     answers,
     compilation,
-    fusion,
     kernel,
-    maps,
     perturb,
     sharding,
 )
-from egcam_jax._types import ApplyFn, Context, Params
+from egcam_jax._types import Context, Params
 from egcam_jax.explanation import Explanation
-from egcam_jax.methods import _references, _rivals
-from egcam_jax.methods._problem import Estimate, Problem, References, Sampling
+from egcam_jax.methods import _averages, _references, _result, _rivals
+from egcam_jax.methods._cut import Cut
+from egcam_jax.methods._problem import Problem, References
 from egcam_jax.methods._references import EncodedReferences
 from egcam_jax.methods._registry import AGGREGATORS, Method, find
 from egcam_jax.methods._rivals import Against
-from egcam_jax.splitting import Split, split
-
-
-@dataclasses.dataclass(frozen=True)
-class Cut:
-    """What selects the network and its layers: the static arguments that ``explain`` and ``encode`` share."""
-
-    apply_fn: ApplyFn
-    layers: tuple[str | None, ...]
-    grid: tuple[int, ...] | None
-    compute_dtype: Any
-
-    def networks(
-        self, params: Params, x: Any, context: Context = None
-    ) -> tuple[list[Split], list[kernel.Network], jax.ShapeDtypeStruct]:
-        """The network cut at each layer, for images like those of x, and the form in which it takes one image."""
-        params = _numerics.cast_floating(params, self.compute_dtype)
-        image = jax.ShapeDtypeStruct((1, *x.shape[1:]), self.compute_dtype or x.dtype)
-        row = _context.shape_of_row(context)
-        pieces = [split(self.apply_fn, params, image, layer, context=row) for layer in self.layers]
-        return pieces, [kernel.network(piece, params, image, self.grid, row) for piece in pieces], image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +59,7 @@ def run(
     settings: Settings,
 ) -> tuple[Explanation, _bounds.Outputs]:
     """Explain a checked batch; and what tracing says of the model's outputs."""
-    explain = functools.partial(_explain_batch, settings=settings)
+    explain = _numerics.at_precision(functools.partial(_explain_batch, settings=settings), settings.cut.precision)
     return sharding.automatic(explain, x, params, refs, key, target, index, against, traced, context)
 
 
@@ -134,19 +110,21 @@ def _explain_batch(
                 for network, code, encoded in zip(mine, codes, references)
             ]
             valid = sound & _valid(logits, target, others)
-            found = _estimates([method.estimator.estimate(each, options) for each in problems], problems)
+            found = _averages.finished([method.estimator.estimate(each, options) for each in problems], problems)
             parts = [
-                _explanation(method, estimate, each, piece, logits, target, others, valid, options)
+                _result.explanation(method, estimate, each, piece, logits, target, others, valid, options)
                 for estimate, each, piece in zip(found, problems, pieces)
             ]
-            return parts[0] if len(parts) == 1 else _fused(parts, settings.fusion, method.additive, x.shape[:-1])
+            return parts[0] if len(parts) == 1 else _result.fused(parts, settings.fusion, method.additive, x.shape[:-1])
 
         if settings.score is not None or target is None:
             target = _explained(logits, settings.score)
         explanation = jax.vmap(explain)(target) if several else explain(target)
-        return _with_logits(explanation, logits), _bounds.of(jax.make_jaxpr(mine[0].decode)(codes[0]))
+        return _result.with_logits(explanation, logits), _bounds.of(jax.make_jaxpr(mine[0].decode)(codes[0]))
 
-    return kernel.map_images(one, (x, index, target, against and against.rivals, context), blocks.images)
+    screened = method.gradients is None  # the methods without gradients leave out samples that do not matter
+    every = (x, index, target, against and against.rivals, context)
+    return kernel.map_images(one, every, blocks.images, named=screened)
 
 
 def _explained(logits: Any, score: Any) -> Any:
@@ -228,127 +206,3 @@ def _problem(
         num_samples=num_samples,
         block=block,
     )
-
-
-def _estimates(found: Sequence[Estimate | Sampling], problems: Sequence[Problem]) -> list[Estimate]:
-    """Finish the estimates of all layers; those over the same samples in one pass, which then shares its work."""
-    samplings = [each for each in found if isinstance(each, Sampling)]
-    apart = len({each.number for each in samplings}) > 1 or any(each.needed is not None for each in samplings)
-    groups = [[each] for each in samplings] if apart else [samplings] * bool(samplings)
-    finished = iter([estimate for group in groups for estimate in _average(group, problems[0].block)])
-    return [next(finished) if isinstance(each, Sampling) else each for each in found]
-
-
-def _average(group: Sequence[Sampling], block: Callable[[int], int]) -> list[Estimate]:
-    """Average some estimates over the samples that they share."""
-    first = group[0]
-    if first.blocks is not None:
-        return _average_blocks(group, block)
-    mean, kept = kernel.mean_over_samples(
-        lambda s: _transposed([each.sample(s) for each in group]),
-        first.number,
-        block(first.number),
-        [each.origins for each in group],
-        first.needed,
-    )
-    return [each.finish(a, b) for each, a, b in zip(group, mean, kept)]
-
-
-def _average_blocks(group: Sequence[Sampling], block: Callable[[int], int]) -> list[Estimate]:
-    """Average some estimates over blocks of samples, until each of them is precise enough."""
-    blocks, number = [each.blocks for each in group if each.blocks is not None], group[0].number
-    origins = [each.origins for each in group]
-
-    def one(index: Any) -> Any:
-        samples = [each.sample(index) for each in blocks]
-        averaged = lambda s: _transposed([sample(s) for sample in samples])
-        return kernel.mean_over_samples(averaged, number, block(number), origins)[0]
-
-    enough = lambda mean: jnp.stack([each.enough(part) for each, part in zip(blocks, mean)]).all()
-    mean, taken = adaptive.mean_until(one, blocks[0].least, blocks[0].limit, enough, origins)
-    return [each.finish(part, None)._replace(num_samples=taken * number) for each, part in zip(group, mean)]
-
-
-def _transposed(samples: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
-    """What is averaged of all, and what is kept of all."""
-    return tuple(averaged for averaged, _ in samples), tuple(kept for _, kept in samples)
-
-
-def _explanation(
-    method: Method,
-    estimate: Estimate,
-    problem: Problem,
-    piece: Split,
-    logits: Any,
-    target: Any,
-    rivals: Any,
-    valid: Any,
-    options: dict[str, Any],
-) -> Explanation:
-    saliency = maps.saliency(estimate.cam, problem.x.shape[:-1])
-    channels = problem.code.activation.shape[-1]
-    return Explanation(
-        cam=estimate.cam,
-        saliency=jnp.where(valid, saliency, jnp.nan),
-        signed=estimate.signed,
-        weights=estimate.weights if estimate.weights is not None and estimate.weights.ndim == 1 else None,
-        logits=logits,
-        target=target,
-        rivals=rivals,
-        num_samples=_num_samples(method, estimate, problem),
-        stderr=estimate.stderr,
-        completeness_gap=estimate.completeness_gap,
-        score_difference=estimate.score_difference,
-        reached=estimate.reached,
-        by_layer=(),
-        method=method.name,
-        layer=piece.layer,
-        passes=method.estimator.passes(problem.num_samples, channels, options) + _contrasting(problem, options),
-    )
-
-
-def _contrasting(problem: Problem, options: dict[str, Any]) -> int:
-    """Passes through the features for the mean of the references, where each image has its own."""
-    own = options.get("contrast") == "references" and options["context"]
-    return len(problem.references.images) if own else 0
-
-
-def _num_samples(method: Method, estimate: Estimate, problem: Problem) -> Any:
-    """How many samples or steps were taken; ``None`` for methods without any."""
-    if method.num_samples is None or estimate.num_samples is not None:
-        return estimate.num_samples
-    return jnp.asarray(problem.num_samples, jnp.int32)
-
-
-def _fused(parts: Sequence[Explanation], how: str, additive: bool, size: tuple[int, ...]) -> Explanation:
-    """One explanation from those of several layers; the mean of maps in logits is again one, and adds up as they do."""
-    in_logits = additive and how == "mean"
-    if in_logits:
-        signed = fusion.mean_of_contributions([part.signed for part in parts if part.signed is not None])
-        cam = jax.nn.relu(signed)
-    else:
-        signed, cam = None, fusion.fuse([part.cam for part in parts], how)
-    mean = lambda field: sum(getattr(part, field) for part in parts) / len(parts) if in_logits else None
-    broken = jnp.isnan(parts[0].saliency).any()
-    return dataclasses.replace(
-        parts[0],
-        cam=cam,
-        saliency=jnp.where(broken, jnp.nan, maps.saliency(cam, size)),
-        signed=signed,
-        weights=None,
-        stderr=None,
-        completeness_gap=mean("completeness_gap"),
-        score_difference=mean("score_difference"),
-        reached=None
-        if parts[0].reached is None
-        else jnp.stack([jnp.asarray(part.reached) for part in parts]).any(axis=0),
-        by_layer=tuple(parts),
-        layer=" + ".join(part.layer for part in parts),
-        passes=max(part.passes for part in parts),
-    )
-
-
-def _with_logits(explanation: Explanation, logits: Any) -> Explanation:
-    """The explanation of one image with its logits once, whatever the number of targets."""
-    parts = tuple(dataclasses.replace(part, logits=logits) for part in explanation.by_layer)
-    return dataclasses.replace(explanation, logits=logits, by_layer=parts)
