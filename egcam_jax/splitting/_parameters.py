@@ -89,7 +89,9 @@ def _entered(equation: Any, operands: list[Any], place: Place) -> Iterator[tuple
     if equation.primitive.name != "scan":
         yield operands, lambda own: place(around + own)
         return
-    fixed = equation.params["num_consts"] + equation.params["num_carry"]
+    body = equation.params["jaxpr"].jaxpr
+    # Stacked operands come last and lose their first axis inside; the counts have other names in each JAX.
+    fixed = sum(len(_shape(one)) == len(_shape(other)) for one, other in zip(equation.invars, body.invars))
     length, stacked = equation.params["length"], operands[fixed:]
     apart = [value and value.axes is not None and value.axes[:1] == (0,) for value in stacked]
     if not any(apart) or length > LONGEST:
@@ -115,9 +117,13 @@ def _inside(body: Any, given: list[Any], place: Place, uses: dict[Key, Use]) -> 
     return [None if isinstance(atom, core.Literal) else known.get(atom) for atom in body.outvars]
 
 
+def _shape(atom: Any) -> tuple[int, ...]:
+    return getattr(atom.aval, "shape", ())
+
+
 def _like(var: Any, value: _Value | None) -> _Value | None:
     """A body's result as that of its call: a loop stacks some, and their axes are others then."""
-    same = value is None or value.axes is None or len(value.axes) == len(getattr(var.aval, "shape", ()))
+    same = value is None or value.axes is None or len(value.axes) == len(_shape(var))
     return value if same or value is None else _Value(value.keys)
 
 
