@@ -12,7 +12,7 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from egcam_jax.adapters import from_equinox, from_haiku, from_linen, from_nnx
+    from egcam_jax.adapters import from_equinox, from_haiku, from_keras, from_linen, from_nnx
     from egcam_jax.explanation import Explanation
     from egcam_jax.methods import METHODS, EncodedReferences, encode, explain
     from egcam_jax.metrics import METRICS
@@ -30,6 +30,7 @@ _HOMES = {
     "explain": "methods",
     "from_equinox": "adapters",
     "from_haiku": "adapters",
+    "from_keras": "adapters",
     "from_linen": "adapters",
     "from_nnx": "adapters",
     "layers": "splitting",
@@ -82,6 +83,7 @@ __all__ = [
     "explanation",
     "from_equinox",
     "from_haiku",
+    "from_keras",
     "from_linen",
     "from_nnx",
     "fusion",

@@ -7,38 +7,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._types import ApplyFn, Context, Params
+from .._content import content
+from .._types import ApplyFn, Params
+from ._adapted import adapted
 from ._scopes import relative, scoped
 
 
-@dataclasses.dataclass(frozen=True)
-class _Apply:
-    """Equal for models of the same structure, so that a compiled function is used again."""
-
-    leaves: tuple[Any, ...]
-    tree: Any
-
-    def __call__(self, params: Params, x: Any, *context: Context) -> Any:
-        import equinox as eqx
-
-        model, state = eqx.combine(params, jax.tree.unflatten(self.tree, self.leaves))
-        named = _with_scopes(model)
-
-        def one(image: Any, *row: Context) -> Any:
-            image = jnp.moveaxis(image, -1, 0)
-            return named(image, *row) if state is None else named(image, *row, state)[0]
-
-        return jax.vmap(one, axis_name="batch")(x, *context)
-
-
-def from_equinox(model: Any, state: Any = None) -> tuple[Params, ApplyFn]:
+def from_equinox(model: Any, state: Any = None, **keywords: Any) -> tuple[Params, ApplyFn]:
     """Turn an Equinox model into ``(params, apply_fn)``, in inference mode, with a named scope for every submodule.
 
     Args:
-        model: an ``equinox.Module`` from one channels-first image ``(C, H, W)`` to ``(classes,)``; it is called
-            without a key.
+        model: an ``equinox.Module`` from one channels-first image ``(C, H, W)`` to ``(classes,)``.
         state: the ``equinox.nn.State`` of a model that has one (batch statistics): it is then called as
             ``model(image, state)`` and returns ``(logits, state)``.
+        **keywords: handed to the model's call, such as ``key=jax.random.key(0)`` or ``inference=True``. Arrays among
+            them become a part of the params; every image gets the same key.
 
     Returns:
         The model's arrays, its state's too, and a pure function of them and channels-last ``(b, H, W, C)`` images, and
@@ -46,17 +29,51 @@ def from_equinox(model: Any, state: Any = None) -> tuple[Params, ApplyFn]:
         Layers are named by their fields, e.g. ``layers/0/conv1``, which may be written ``layers.0.conv1``.
 
     Raises:
-        TypeError: ``model`` is not an Equinox module.
+        TypeError: ``model`` is not an Equinox module; in the call, a model with a state returns something else than
+            ``(logits, state)``.
+
+    Example:
+        >>> import equinox as eqx, jax, jax.numpy as jnp, egcam_jax
+        >>> conv = eqx.nn.Conv2d(3, 4, 3, key=jax.random.key(0))
+        >>> model = eqx.nn.Sequential([conv, eqx.nn.Lambda(lambda image: image.mean((1, 2)))])
+        >>> params, apply_fn = egcam_jax.from_equinox(model)
+        >>> apply_fn(params, jnp.ones((1, 8, 8, 3))).shape
+        (1, 4)
     """
     import equinox as eqx
 
     if not isinstance(model, eqx.Module) or not callable(model):
-        raise TypeError(f"from_equinox: model must be a callable equinox.Module, got {type(model).__name__}.")
+        raise TypeError(f"from_equinox: model must be a callable equinox.Module; got {type(model).__name__}.")
     params, rest = eqx.partition(
         (eqx.nn.inference_mode(model), state), lambda leaf: isinstance(leaf, jax.Array | np.ndarray)
     )
+
+    def call(params: Params, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        model, state = eqx.combine(params, rest)
+        named = _with_scopes(model)
+
+        def one(image: Any, *context: Any) -> Any:
+            given = (jnp.moveaxis(image, -1, 0), *context)
+            return named(*given, **keywords) if state is None else _logits(named(*given, state, **keywords))
+
+        return jax.vmap(one, axis_name="batch")(*inputs)
+
     leaves, tree = jax.tree.flatten(rest)
-    return params, _Apply(tuple(leaves), tree)
+    known, inputs = (content(tree), content(leaves)), 1 if state is None else 2
+    return adapted("from_equinox", params, call, known, keywords, type(model).__call__, inputs)
+
+
+def _logits(returned: Any) -> Any:
+    """The logits of ``(logits, state)``, which a model with a state must return: nothing else is guessed at."""
+    import equinox as eqx
+
+    if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], eqx.nn.State):
+        return returned[0]
+    parts = [type(part).__name__ for part in returned] if isinstance(returned, tuple) else [type(returned).__name__]
+    raise TypeError(
+        f"from_equinox: a model with a state must return (logits, state); got {', '.join(parts)}. Put the model into a "
+        f"Module that returns these two."
+    )
 
 
 def _with_scopes(model: Any) -> Any:

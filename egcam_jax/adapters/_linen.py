@@ -1,29 +1,20 @@
 """Flax linen modules."""
 
-import dataclasses
 from typing import Any
 
-from .._types import ApplyFn, Context, Params
+from .._content import content
+from .._types import ApplyFn, Params
+from ._adapted import adapted
 
 
-@dataclasses.dataclass(frozen=True)
-class _Apply:
-    """Equal for equal modules and options, so that a compiled function is used again."""
-
-    module: Any
-    options: tuple[tuple[str, Any], ...]
-
-    def __call__(self, params: Params, x: Any, *context: Context) -> Any:
-        return self.module.apply(params, x, *context, mutable=False, **dict(self.options))
-
-
-def from_linen(module: Any, variables: Params, **apply_kwargs: Any) -> tuple[Params, ApplyFn]:
-    """Turn a linen module into ``(params, apply_fn)``.
+def from_linen(module: Any, variables: Params, **keywords: Any) -> tuple[Params, ApplyFn]:
+    """Turn a linen module into ``(params, apply_fn)``: ``apply_fn(variables, x) = module.apply(variables, x)``.
 
     Args:
         module: a ``flax.linen.Module`` from ``(b, H, W, C)`` to ``(b, classes)``.
         variables: what ``module.init`` returned, batch statistics included.
-        **apply_kwargs: handed to the module's call, e.g. ``train=False``.
+        **keywords: handed to ``module.apply``, such as ``train=False`` or ``rngs={"dropout": key}``. Arrays among
+            them become a part of the params; every image gets the same key.
 
     Returns:
         The variables and a pure function of them and ``(b, H, W, C)`` images, and of a context where the module takes
@@ -32,9 +23,21 @@ def from_linen(module: Any, variables: Params, **apply_kwargs: Any) -> tuple[Par
 
     Raises:
         TypeError: ``module`` is not a linen module.
+
+    Example:
+        >>> import flax.linen, jax, jax.numpy as jnp, egcam_jax
+        >>> module = flax.linen.Sequential([flax.linen.Conv(4, (3, 3)), lambda x: x.mean((1, 2))])
+        >>> x = jnp.ones((1, 8, 8, 3))
+        >>> params, apply_fn = egcam_jax.from_linen(module, module.init(jax.random.key(0), x))
+        >>> apply_fn(params, x).shape
+        (1, 4)
     """
     from flax import linen
 
     if not isinstance(module, linen.Module):
-        raise TypeError(f"from_linen: module must be a flax.linen.Module, got {type(module).__name__}.")
-    return variables, _Apply(module, tuple(sorted(apply_kwargs.items())))
+        raise TypeError(f"from_linen: module must be a flax.linen.Module; got {type(module).__name__}.")
+
+    def call(variables: Params, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        return module.apply(variables, *inputs, mutable=False, **keywords)
+
+    return adapted("from_linen", variables, call, content(module), keywords, type(module).__call__)

@@ -1,25 +1,16 @@
 """Flax NNX models."""
 
-import dataclasses
 from typing import Any
 
-from .._types import ApplyFn, Context, Params
+import jax
+
+from .._content import content
+from .._types import ApplyFn, Params
+from ._adapted import adapted
 from ._scopes import relative, scoped
 
 
-@dataclasses.dataclass(frozen=True)
-class _Apply:
-    """Equal for models of the same structure, so that a compiled function is used again."""
-
-    graph: Any
-
-    def __call__(self, params: Params, x: Any, *context: Context) -> Any:
-        from flax import nnx
-
-        return _with_scopes(nnx.merge(self.graph, params))(x, *context)
-
-
-def from_nnx(model: Any) -> tuple[Params, ApplyFn]:
+def from_nnx(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
     """Turn an NNX model into ``(params, apply_fn)``, in evaluation mode, with a named scope for every submodule.
 
     The model itself is not touched. Its random streams (of dropout) are part of the params, as integers: to
@@ -27,6 +18,8 @@ def from_nnx(model: Any) -> tuple[Params, ApplyFn]:
 
     Args:
         model: an ``nnx.Module`` from ``(b, H, W, C)`` to ``(b, classes)``.
+        **keywords: handed to the model's call, such as ``rngs=nnx.Rngs(0)`` or ``train=False``. Arrays among them,
+            those of ``Rngs`` too, become a part of the params; every image gets the same random numbers.
 
     Returns:
         The model's state and a pure function of it and ``(b, H, W, C)`` images, and of a context where the model takes
@@ -35,15 +28,30 @@ def from_nnx(model: Any) -> tuple[Params, ApplyFn]:
 
     Raises:
         TypeError: ``model`` is not an NNX module.
+
+    Example:
+        >>> from flax import nnx
+        >>> import jax.numpy as jnp, egcam_jax
+        >>> model = nnx.Sequential(nnx.Conv(3, 4, (3, 3), rngs=nnx.Rngs(0)), lambda x: x.mean((1, 2)))
+        >>> params, apply_fn = egcam_jax.from_nnx(model)
+        >>> apply_fn(params, jnp.ones((1, 8, 8, 3))).shape
+        (1, 4)
     """
     from flax import nnx
 
     if not isinstance(model, nnx.Module):
-        raise TypeError(f"from_nnx: model must be a flax.nnx.Module, got {type(model).__name__}.")
+        raise TypeError(f"from_nnx: model must be a flax.nnx.Module; got {type(model).__name__}.")
     copy = nnx.merge(*nnx.split(model))
     copy.eval()
     graph, state = nnx.split(copy)
-    return state, _Apply(graph)
+
+    def call(state: Params, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        # The state's variables belong to the trace that made them, and NNX refuses to change them in another one, as
+        # under remat: the module is made of copies.
+        copies = jax.tree.map(lambda leaf: leaf, state)
+        return _with_scopes(nnx.merge(graph, copies))(*inputs, **keywords)
+
+    return adapted("from_nnx", state, call, content(graph), keywords, type(model).__call__)
 
 
 def _with_scopes(model: Any) -> Any:

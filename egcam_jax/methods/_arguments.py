@@ -1,15 +1,18 @@
 """Checks of the arguments that only ``explain`` and ``encode`` take."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, sharding
+from egcam_jax import _checks, _functions, sharding
+from egcam_jax._content import content
 from egcam_jax._types import Context, Params
 from egcam_jax.methods import _references
 from egcam_jax.methods._references import EncodedReferences
+from egcam_jax.splitting import Split
 
 
 def spatial(value: Any) -> int:
@@ -31,25 +34,21 @@ def layers(layer: Any) -> tuple[str | None, ...]:
     return names
 
 
-def hashable(function: Any, argument: str = "apply_fn") -> None:
-    """Refuse what cannot be a static argument of ``jit``, with what to pass instead."""
-    if hasattr(function, "init") and hasattr(function, "apply"):
-        raise TypeError(
-            f"{argument} must be a function (params, x) -> logits; got the model {type(function).__name__} itself. "
-            f"Pass its apply function, model.apply, or what from_linen or from_haiku makes of it."
-        )
-    if not callable(function) and not (hasattr(function, "features") and hasattr(function, "head")):
-        raise TypeError(
-            f"{argument} must be a function (params, x) -> logits or a Split; got {type(function).__name__}."
-        )
-    try:
-        hash(function)
-    except TypeError as error:
-        raise TypeError(
-            f"{argument} must be hashable, since it is a static argument of the compiled kernel; got "
-            f"{type(function).__name__}. Pass a plain function, or wrap a model with from_equinox, from_nnx, "
-            f"from_linen or from_haiku."
-        ) from error
+def function(params: Params, apply_fn: Any) -> tuple[Params, Any]:
+    """The model's function as a static argument; arrays that a ``jax.tree_util.Partial`` binds join the params."""
+    if isinstance(apply_fn, jax.tree_util.Partial):
+        bound, structure = jax.tree.flatten(apply_fn)
+
+        def apply(params: Params, *inputs: Any) -> Any:
+            params, bound = params
+            return jax.tree.unflatten(structure, bound)(params, *inputs)
+
+        return (params, bound), _functions.Known(("partial", content(structure)), apply)
+    if isinstance(apply_fn, Split):
+        parts = {name: getattr(apply_fn, name) for name in ("features", "head", "bypass")}
+        known = {name: _functions.static(name, part) for name, part in parts.items() if part is not None}
+        return params, dataclasses.replace(apply_fn, **known)
+    return params, _functions.static("apply_fn", apply_fn, "function (params, x) -> logits or a Split")
 
 
 @jax.jit

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from egcam_jax import _calls, _context, _jaxprs, _numerics, _returned
+from egcam_jax._functions import warn_of_captured
 from egcam_jax._types import Image, Map
 from egcam_jax.metrics._inputs import Subject
 
@@ -28,7 +29,7 @@ def predictor(predict: Any, subject: Subject) -> Any:
 
     def ask(images: Any) -> Any:
         try:
-            logits = predict(images.astype(dtype), *context)
+            logits = _asked("predict", predict, images.astype(dtype), *context)
         except Exception:
             _calls.context_taken("predict", predict, (images,), context)
             raise
@@ -55,8 +56,16 @@ def explainer(explain: Any, subject: Subject) -> Callable[[Image, Any], Map]:
             f"the index on, as in lambda x, target, index: "
             f"egcam_jax.explain(params, apply_fn, x, refs, key, target=target, index=index).saliency."
         )
+    warn_of_captured("explain", traced)
     run, rest = core.jaxpr_as_fun(traced), jax.tree.leaves(given)
     return lambda image, target: run(image.astype(dtype), jnp.asarray(target, jnp.int32), *rest)[0]
+
+
+def _asked(name: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a function returns, with a warning where it captures large arrays."""
+    traced, shapes = jax.make_jaxpr(function, return_shape=True)(*arguments)
+    warn_of_captured(name, traced)
+    return jax.tree.unflatten(jax.tree.structure(shapes), core.jaxpr_as_fun(traced)(*jax.tree.leaves(arguments)))
 
 
 def _explained(explain: Any, image: Image, target: Any, given: dict[str, Any]) -> Map:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from egcam_jax import _bounds, _checks, _numerics, answers, compilation, kernel
+from egcam_jax._functions import static as known
 from egcam_jax._types import Image, Logits, Scalar
 from egcam_jax.metrics import _functions
 from egcam_jax.metrics._inputs import Checked
@@ -85,11 +86,13 @@ def _seen(functions: list[Any], x: Image | None, options: dict[str, Any]) -> _bo
     return _bounds.of(traced) if rule is not None or traced.out_avals[0].size == 1 else _UNSEEN
 
 
-def as_argument(function: Any) -> Any:
+def as_argument(function: Any, argument: str = "predict") -> Any:
     """A function as an argument of ``jit``: its bound arrays traced where it is a ``jax.tree_util.Partial``."""
-    if function is None or isinstance(function, jax.tree_util.Partial):
-        return function
-    return jax.tree_util.Partial(function)
+    if function is None:
+        return None
+    if isinstance(function, jax.tree_util.Partial):
+        return jax.tree_util.Partial(known(argument, function.func), *function.args, **function.keywords)
+    return jax.tree_util.Partial(known(argument, function))
 
 
 def logits(predict: Any, image: Image) -> Logits:

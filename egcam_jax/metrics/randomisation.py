@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from egcam_jax import _checks, _numerics, compilation, kernel
 from egcam_jax._types import Context, Map, Params, PRNGKey
-from egcam_jax.metrics import _functions, _inputs, _program, _similarity
+from egcam_jax.metrics import _functions, _inputs, _layers, _program, _similarity
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
@@ -43,7 +43,8 @@ def mprt(
 
     ``value = mean_l corr(a(theta), a(theta_l))``, with ``theta_l`` the parameters of which the first l layers, or the
     l-th alone, are shuffled: each array's entries are permuted, which keeps their distribution, and leaves an array of
-    equal entries, such as a new bias, as it is.
+    equal entries, such as a new bias, as it is. Arrays of one size in one innermost scope share their permutation, as
+    scale and offset of the same channels do. The value is the same for the same network in all frameworks.
 
     Args:
         explain: ``(params, x, target)`` with ``(b, H, W, C)`` images and ``(b,)`` classes, to ``(b, h, w)`` maps. Keep
@@ -53,8 +54,10 @@ def mprt(
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         key: For the permutations, which are the same for all images.
         layers: Names of layers, in the order in which they lose their weights, for the test as published from the
-            output to the input. A layer is the arrays whose path in ``params`` has these keys in a row, such as
-            ``"Dense_0"`` or ``"params/Dense_0"``.
+            output to the input: named scopes as ``egcam_jax.layers`` lists them, or their unambiguous ends, and those
+            without a grid too, such as ``"fc"``. A layer's arrays are those that ``explain`` uses first inside its
+            scope. For a network without scopes they are the arrays below a key of ``params``, such as ``"Dense_0"``
+            or ``"params/Dense_0"``. Integers and keys stay.
         target: ``(B,)`` classes or one.
         cascading: Let layers stay without their weights as the next lose theirs; ``False`` takes one at a time.
         similarity: ``"spearman"`` or ``"pearson"``.
@@ -70,8 +73,19 @@ def mprt(
         ``(B, L)``, a value for each layer, NaN where the map is constant or not finite, which the mean leaves out.
 
     Raises:
-        ValueError: For shapes that do not fit, a layer that ``params`` does not have, or neither layers nor
-            perturbations.
+        ValueError: For shapes that do not fit, a name that is no layer with parameters or of several layers, or
+            neither layers nor perturbations.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> params = {"first": jnp.arange(4.0).reshape(2, 2)}
+        >>> same, depends = lambda params, x, target: x.sum(-1), lambda params, x, target: x.sum(-1) * params["first"]
+        >>> x, key = jnp.arange(1.0, 5).reshape(2, 2, 1), jax.random.key(1)
+        >>> scores = [metrics.mprt(explain, params, x, key, layers=["first"], target=0) for explain in (same, depends)]
+        >>> [round(float(score.value), 3) for score in scores]  # the first map does not depend on the weights
+        [1.0, -0.316]
 
     Quantus: draws new initial weights with the layer's own ``reset_parameters``, which a function does not have, and
     takes the similarity as an argument: pass such weights as ``perturbations``.
@@ -85,16 +99,20 @@ def mprt(
         )
     _similarity.checked(similarity)
     cascading = _checks.flag("cascading", cascading)
+    maps = functools.partial(
+        _maps,
+        _program.as_argument(explain, "explain"),
+        batch=checked.batch,
+        chunk_size=_checks.count("chunk_size", chunk_size),
+    )
     trees: Iterable[Params]
     if perturbations is not None:
         trees = _given(params, perturbations)
     elif layers is not None:
-        trees = _randomized(params, _members(params, layers), _checks.key(key, "mprt"), cascading)
+        lost = _layers.losses(params, layers, maps)
+        trees = _randomized(params, lost, _checks.key(key, "mprt"), cascading)
     else:
         raise ValueError("layers is None, and so is perturbations: name the layers, or pass the parameters themselves.")
-    maps = functools.partial(
-        _maps, _program.as_argument(explain), batch=checked.batch, chunk_size=_checks.count("chunk_size", chunk_size)
-    )
     whole = maps(params)
     flags = {"similarity": similarity, "absolute": _checks.flag("absolute", absolute)}
     curve = [_alike(whole, maps(tree), **flags) for tree in trees]
@@ -107,11 +125,13 @@ def mprt(
     return score._replace(evaluations=len(curve) + 1)
 
 
-def _randomized(params: Params, layers: Sequence[frozenset[int]], key: PRNGKey, cascading: bool) -> Iterator[Params]:
+def _randomized(
+    params: Params, lost: Iterable[Sequence[_layers.Loss]], key: PRNGKey, cascading: bool
+) -> Iterator[Params]:
     """The parameters after each layer lost its weights."""
     now = params
-    for number, members in enumerate(layers):
-        now = _shuffled(now if cascading else params, members, jax.random.fold_in(key, number))
+    for number, losses in enumerate(lost):
+        now = _shuffled(now if cascading else params, losses, jax.random.fold_in(key, number))
         yield now
 
 
@@ -148,33 +168,18 @@ def _alike(whole: Any, now: Any, *, similarity: str, absolute: bool) -> Float[Ar
     return jax.vmap(one)(whole, now)
 
 
-def _members(params: Params, layers: Sequence[str]) -> list[frozenset[int]]:
-    """The numbers of the arrays of each layer, in the order of ``jax.tree.leaves``."""
-    if isinstance(layers, str) or not layers:
-        raise ValueError(f"layers must be a sequence of names, the output's first; got {layers!r}.")
-    paths = [tuple(_word(key) for key in path) for path, _ in jax.tree_util.tree_leaves_with_path(params)]
-    found = []
-    for layer in layers:
-        words = tuple(layer.split("/"))
-        runs = lambda path, words=words: any(path[i : i + len(words)] == words for i in range(len(path)))
-        members = frozenset(number for number, path in enumerate(paths) if runs(path))
-        if not members:
-            known = dict.fromkeys("/".join(path[:-1]) for path in paths)
-            raise ValueError(f"layers: {layer!r} is not in params. {_checks.nearest(layer, known)}")
-        found.append(members)
-    return found
+def _shuffled(params: Params, losses: Sequence[_layers.Loss], key: PRNGKey) -> Params:
+    """The parameters with the entries of some arrays permuted.
 
-
-def _word(key: Any) -> str:
-    """A key of a path in a tree as it is written."""
-    return str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key))))
-
-
-def _shuffled(params: Params, members: frozenset[int], key: PRNGKey) -> Params:
-    """The parameters with the entries of some arrays permuted."""
+    The permutation depends on the group and on the number of entries, not on names or on the layout of the array:
+    the same network loses the same weights in every framework.
+    """
     leaves, structure = jax.tree.flatten(params)
-    for number in sorted(members):
-        leaf = jnp.asarray(leaves[number])
-        flat = jax.random.permutation(jax.random.fold_in(key, number), leaf.ravel())
-        leaves[number] = flat.reshape(leaf.shape)
+    for loss in losses:
+        leaf = jnp.asarray(leaves[loss.number])
+        ordered = jnp.transpose(leaf if loss.step is None else leaf[loss.step], loss.axes)
+        own = jax.random.fold_in(jax.random.fold_in(key, loss.group), ordered.size)
+        shuffled = jax.random.permutation(own, ordered.ravel()).reshape(ordered.shape)
+        shuffled = jnp.transpose(shuffled, tuple(map(loss.axes.index, range(len(loss.axes)))))
+        leaves[loss.number] = shuffled if loss.step is None else leaf.at[loss.step].set(shuffled)
     return jax.tree.unflatten(structure, leaves)

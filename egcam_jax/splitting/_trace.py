@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend import core
 
-from .. import _checks, _context, _returned
+from .. import _checks, _context, _functions, _returned
 from .._types import ApplyFn, Context, Params
 from ._scopes import MARKER
 
@@ -50,6 +50,7 @@ def trace(apply_fn: ApplyFn, params: Params, x: Any, context: Context = None) ->
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), specification(x).dtype)
     rows = _context.shape_of_row(specification(context))
     closed = jax.make_jaxpr(marked)(params, rows, image)
+    _functions.warn_of_captured("apply_fn", closed)
     return Traced(closed, Spec(tree, tuple(leaves), image, rows))
 
 

@@ -1,5 +1,6 @@
 """MPRT: the layers that lose their weights, and what the similarity makes of it."""
 
+import functools
 import itertools
 
 import jax
@@ -9,7 +10,8 @@ import pytest
 import scipy.stats
 
 from egcam_jax import metrics
-from egcam_jax.metrics.randomisation import _members, _shuffled
+from egcam_jax.metrics._layers import Loss, losses
+from egcam_jax.metrics.randomisation import _shuffled
 
 PARAMS = {
     "params": {
@@ -34,26 +36,109 @@ def images(count=2):
     return np.random.default_rng(0).standard_normal((count, 4, 4, 3)).astype(np.float32)
 
 
-def test_a_layer_is_the_arrays_below_its_name():
-    assert _members(PARAMS, ["out", "first", "params/first", "first/bias", "params"]) == [
-        frozenset({2}),
-        frozenset({0, 1}),
-        frozenset({0, 1}),
-        frozenset({0}),
-        frozenset({0, 1, 2}),
-    ]
-    with pytest.raises(ValueError, match=r"layers: 'fist' is not in params\. Did you mean"):
-        _members(PARAMS, ["fist"])
+def lost(layers, function=lambda params: saliency(params, images(), jnp.array([0, 2])), params=PARAMS):
+    return losses(params, layers, function)
+
+
+def members(layers, *rest):
+    return [{loss.number for loss in found} for found in lost(layers, *rest)]
+
+
+def test_a_layer_is_the_arrays_below_its_key_where_there_are_no_scopes():
+    assert members(["out", "first", "params/first", "first/bias", "params"]) == [{2}, {0, 1}, {0, 1}, {0}, {0, 1, 2}]
+    with pytest.raises(ValueError, match=r"layers must be names of layers with parameters; got 'fist'\. Did you mean"):
+        lost(["fist"])
+    with pytest.raises(ValueError, match=r"must name one layer each; got 'kernel', which could be"):
+        lost(["kernel"])
     with pytest.raises(ValueError, match="layers must be a sequence of names"):
         metrics.mprt(saliency, PARAMS, images(), jax.random.key(0), layers="out", target=0)
 
 
+def test_a_layer_is_the_arrays_that_its_scope_uses_first():
+    params = {
+        "b": jnp.ones((3, 2)),
+        "a": jnp.ones(2),
+        "unused": jnp.ones(3),
+        "late": jnp.ones((2, 2)),
+        "n": jnp.arange(2),
+    }
+
+    @jax.jit
+    def body(params, x):
+        with jax.named_scope("block"):
+            with jax.named_scope("dense"):
+                x = x @ params["b"].astype(x.dtype) + params["a"]
+            with jax.named_scope("again"):
+                x = x * params["a"] + params["n"]
+        return x
+
+    def function(params):
+        params = {key: params[key] * 1 if key in "abn" else params[key] for key in params}  # outside of all scopes
+        x = jax.vmap(lambda x: jax.checkpoint(body)(params, x))(jnp.ones((4, 3)))
+        with jax.named_scope("head"):
+            return jax.lax.scan(lambda x, _: (x @ params["late"].T, None), x, None, length=2)[0]
+
+    numbers = {key: place for place, key in enumerate(sorted(params))}
+    found = members(["head", "dense", "block", "block/dense", "unused"], function, params)
+    dense = {numbers["a"], numbers["b"]}
+    assert found == [{numbers["late"]}, dense, dense, dense, {numbers["unused"]}]
+    orders = {loss.number: loss.axes for found in lost(["head", "block"], function, params) for loss in found}
+    assert orders == {numbers["late"]: (1, 0), numbers["a"]: (0,), numbers["b"]: (0, 1)}
+    with pytest.raises(ValueError, match="got 'again'"):
+        lost(["again"], function, params)
+
+
+def stacked(params, x, target, unroll):
+    """Three blocks under a loop over stacked weights, or one by one: input times gradient."""
+
+    def block(x, weights):
+        with jax.named_scope("dense"):
+            y = jnp.tanh(x @ weights["kernel"] + weights["bias"])
+        with jax.named_scope("add"):
+            return x + y, None
+
+    def score(x):
+        h = x.reshape(len(x), -1)
+        with jax.named_scope("blocks"):
+            if unroll:
+                for number in range(3):
+                    with jax.named_scope(str(number)):
+                        h, _ = block(h, {key: leaf[number] for key, leaf in params.items()})
+            else:
+                h, _ = jax.lax.scan(block, h, params)
+        return h[:, target[0]].sum()
+
+    return (jax.grad(score)(x) * x).sum(axis=-1)
+
+
+def test_steps_of_a_loop_over_layers_lose_their_weights_one_by_one():
+    draw = np.random.default_rng(1)
+    params = {
+        "kernel": draw.standard_normal((3, 48, 48), np.float32) / 7,
+        "bias": draw.standard_normal((3, 48), np.float32),
+    }
+    ask = lambda unroll, layers: metrics.mprt(
+        functools.partial(stacked, unroll=unroll), params, images(), jax.random.key(0), layers=layers, target=1
+    )
+    layers = ("blocks/2", "blocks/1/dense", "blocks/0")
+    np.testing.assert_allclose(ask(False, layers).curve, ask(True, layers).curve, rtol=1e-3, atol=1e-4)
+    apart = [
+        loss[:2] for loss in losses(params, ["blocks/1"], lambda p: stacked(p, images(), jnp.array([1]), False))[0]
+    ]
+    assert sorted(apart) == [(0, 1), (1, 1)]
+
+
 def test_weights_are_lost_and_their_distribution_is_kept():
-    shuffled = _shuffled(PARAMS, frozenset({1}), jax.random.key(0))
+    shuffled = _shuffled(PARAMS, [Loss(1, None, 0, (0, 1))], jax.random.key(0))
     before, after = (np.asarray(it["params"]["first"]["kernel"]) for it in (PARAMS, shuffled))
     assert (before != after).mean() > 0.8
     np.testing.assert_array_equal(np.sort(before.ravel()), np.sort(after.ravel()))
     np.testing.assert_array_equal(shuffled["params"]["out"]["kernel"], PARAMS["params"]["out"]["kernel"])
+    turned = {
+        "params": {"first": {"kernel": PARAMS["params"]["first"]["kernel"].T, "bias": 0.0}, "out": {"kernel": 0.0}}
+    }
+    other = _shuffled(turned, [Loss(1, None, 0, (1, 0))], jax.random.key(0))
+    np.testing.assert_array_equal(other["params"]["first"]["kernel"].T, after)
 
 
 @pytest.mark.parametrize("absolute", [False, True])
@@ -64,8 +149,8 @@ def test_equal_to_explaining_with_the_weights_lost(cascading, similarity, absolu
     options = {"cascading": cascading, "similarity": similarity, "absolute": absolute}
     got = metrics.mprt(saliency, PARAMS, x, key, layers=layers, target=target, **options)
     own, now = np.asarray(saliency(PARAMS, x, target)), PARAMS
-    for number, members in enumerate(_members(PARAMS, layers)):
-        now = _shuffled(now if cascading else PARAMS, members, jax.random.fold_in(key, number))
+    for number, arrays in enumerate(lost(layers)):
+        now = _shuffled(now if cascading else PARAMS, arrays, jax.random.fold_in(key, number))
         other = np.asarray(saliency(now, x, target))
         size = np.abs if absolute else np.asarray
         alike = getattr(scipy.stats, f"{similarity}r")
@@ -152,23 +237,21 @@ def test_layers_that_follow_keep_the_lost_weights_of_the_first_only_when_cascadi
     np.testing.assert_allclose(apart.value, (apart.curve[0] + 1) / 2, rtol=1e-6)
 
 
-def test_arrays_of_a_layer_and_layers_are_shuffled_apart():
-    """Four alike: two of one layer and one of another, shuffled in three ways; the fourth stays."""
-    alike = {"a": {"w": jnp.arange(50.0), "v": jnp.arange(50.0)}, "b": [jnp.arange(50.0), jnp.arange(50.0)]}
-    seen = lambda params, x, target: jnp.stack([params["a"]["w"], params["a"]["v"], *params["b"]])[None]
-    x, got = np.ones((4, 50, 1), np.float32), {}
-
-    def row(number):
-        return lambda params, x, target: seen(params, x, target)[:, number : number + 1]
-
-    for number in range(4):
-        one = metrics.mprt(row(number), alike, x, jax.random.key(0), layers=("a", "b/0"), target=0)
-        got[number] = tuple(np.round(np.asarray(one.curve, float), 4))
-    lost = [got[0][0], got[1][0], got[2][1]]
-    assert len(set(lost)) == 3
-    assert max(map(abs, lost)) < 0.6
-    assert got[2][0] == 1
-    assert got[3] == (1, 1)
+def test_layers_and_their_parts_are_shuffled_apart():
+    """Five alike: two of one part share their order, other parts and other layers have their own; the last stays."""
+    alike = {"a": {"x": {"w": jnp.arange(50.0), "v": jnp.arange(50.0)}, "y": {"w": jnp.arange(50.0)}}}
+    alike["b"] = {"w": jnp.arange(50.0)}
+    alike["c"] = {"w": jnp.arange(50.0)}
+    x = np.ones((4, 50, 1), np.float32)
+    all_of = lambda params: jnp.stack(jax.tree.leaves(params))
+    row = lambda number: lambda params, x, target: jnp.broadcast_to(all_of(params)[number], (1, 4, 50))
+    ask = lambda number: metrics.mprt(row(number), alike, x, jax.random.key(0), layers=("a", "b"), target=0).curve
+    orders = [tuple(np.round(np.asarray(ask(number), float), 4)) for number in range(5)]
+    assert orders[0] == orders[1]
+    assert len({orders[0][0], orders[2][0], orders[3][1]}) == 3
+    assert max(abs(value) for value in (orders[0][0], orders[2][0], orders[3][1])) < 0.6
+    assert orders[3][0] == 1
+    assert orders[4] == (1, 1)
 
 
 def test_a_map_that_is_not_finite_is_like_no_other():
@@ -214,8 +297,9 @@ def test_one_trace_for_all_layers():
 def test_parameters_can_be_given_in_place_of_a_key_and_layers():
     x, key, target = images(), jax.random.key(5), np.array([0, 2])
     drawn = metrics.mprt(saliency, PARAMS, x, key, layers=("out", "first"), target=target)
-    once = _shuffled(PARAMS, frozenset({2}), jax.random.fold_in(key, 0))
-    twice = _shuffled(once, frozenset({0, 1}), jax.random.fold_in(key, 1))
+    out, first = lost(["out", "first"])
+    once = _shuffled(PARAMS, out, jax.random.fold_in(key, 0))
+    twice = _shuffled(once, first, jax.random.fold_in(key, 1))
     given = metrics.mprt(saliency, PARAMS, x, target=target, perturbations=[once, twice])
     np.testing.assert_allclose(given.curve, drawn.curve, rtol=1e-6)
     assert given.evaluations == drawn.evaluations == 3
