@@ -255,6 +255,12 @@ def call(name: str, function: Any, params: Any, x: Any, *context: Any) -> Any:
     try:
         return function(params, x, *context)
     except Exception as error:
+        if "AxisType" in str(error) or "out_sharding" in str(error):
+            raise ValueError(
+                f"{name} must work on a mesh with automatic axes, since images are mapped over one by one; it asks for "
+                f"a sharding over explicit axes ({type(error).__name__}: {error}). Leave out_sharding= and "
+                f"jax.sharding.reshard out of the function that you pass: the shardings of params and x are followed."
+            ) from error
         _calls.context_taken(name, function, (params, x), context)
         words = "params, x, context" if context else "params, x"
         advice = getattr(function, "advice", "") or (

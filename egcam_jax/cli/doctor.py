@@ -62,13 +62,13 @@ def _packages() -> list[Check]:
 
 def requirements() -> dict[str, str]:
     """The packages that this one asks for, with the extra that does; "" for what it always needs."""
-    found: dict[str, str] = {}
+    asked_for: dict[str, str] = {}
     for text in metadata.requires("egcam-jax") or ():
         extra = re.search(r"extra == ['\"](.+?)['\"]", text)
         name, kind = re.split(r"[^\w.-]", text, maxsplit=1)[0], extra[1] if extra else ""
         if name != "egcam-jax" and kind in ("", *_DEMONSTRATION, *_USES):
-            found.setdefault(name, kind)
-    return found
+            asked_for.setdefault(name, kind)
+    return asked_for
 
 
 def _package(name: str, extra: str = "", needed: bool = True) -> Check:

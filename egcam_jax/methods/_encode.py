@@ -48,8 +48,17 @@ def encode(
         ValueError: For a wrong shape, value or name; TypeError for a wrong type.
 
     Example:
-        >>> references = egcam_jax.encode(params, apply_fn, refs, layer="layer")
-        >>> explanation = egcam_jax.explain(params, apply_fn, x, references, jax.random.key(0), layer="layer")
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> weights, x, refs = jnp.array([[1.0, -1]]), jnp.array([[4.0, 2], [0, 0]])[..., None], jnp.zeros((3, 2, 2, 1))
+        >>> encoded = egcam_jax.encode(weights, network, refs)
+        >>> options = {"target": 0, "num_samples": 2, "noise": "none"}
+        >>> key = jax.random.key(0)
+        >>> maps = [egcam_jax.explain(weights, network, x, r, key, **options).cam for r in (refs, encoded)]
+        >>> bool((maps[0] == maps[1]).all()), bool((maps[0] > 0).any())
+        (True, True)
     """
     spatial_dims = _arguments.spatial(spatial_dims)
     refs = _checks.references(_checks.images(refs, spatial_dims, "refs"), refs, "encode", spatial_dims)

@@ -104,9 +104,18 @@ def explain(
             the result; call ``explain`` under ``jit`` to dispatch asynchronously.
 
     Example:
-        >>> explanation = egcam_jax.explain(params, model.apply, x, refs, jax.random.key(0))
-        >>> explanation.saliency.shape
-        (8, 224, 224)
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> weights, x = jnp.array([[1.0, -1]]), jnp.array([[4.0, 2], [0, 0]])[..., None]
+        >>> explanation = egcam_jax.explain(weights, network, x, target=0, method="gradcam")
+        >>> print(explanation.cam)  # the gradient is 1/4 at each pixel
+        [[1.  0.5]
+         [0.  0. ]]
+        >>> print(explanation.saliency)
+        [[1.  0.5]
+         [0.  0. ]]
     """
     chosen = find(method, gradients)
     spatial_dims = _arguments.spatial(spatial_dims)

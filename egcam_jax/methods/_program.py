@@ -122,7 +122,9 @@ def _explain_batch(
         explanation = jax.vmap(explain)(target) if several else explain(target)
         return _result.with_logits(explanation, logits), _bounds.of(jax.make_jaxpr(mine[0].decode)(codes[0]))
 
-    return kernel.map_images(one, (x, index, target, against and against.rivals, context), blocks.images)
+    screened = method.gradients is None  # the methods without gradients leave out samples that do not matter
+    every = (x, index, target, against and against.rivals, context)
+    return kernel.map_images(one, every, blocks.images, named=screened)
 
 
 def _explained(logits: Any, score: Any) -> Any:

@@ -101,7 +101,7 @@ def of_map(session: Session, explanation: Any, shared: Mapping[str, Any]) -> dic
     target = of_class(session, int(explanation.target), explanation.logits)
     peak = float(explanation.cam.max())
     constant, empty = bool(explanation.cam.min() == peak), peak <= 0
-    gap, difference = (_number(it) for it in (explanation.completeness_gap, explanation.score_difference))
+    gap, difference = (_number(value) for value in (explanation.completeness_gap, explanation.score_difference))
     relative = gap / abs(difference) if gap is not None and difference else None
     stderr = None if explanation.stderr is None else float(np.mean(explanation.stderr))
     return {

@@ -16,6 +16,12 @@ class Map(NamedTuple):
         saliency: ``(H, W)`` in [0, 1].
         scores: Figures to print below it, by name.
         note: What else there is to say, such as that the map is empty, or "".
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import report
+        >>> report.Map(np.zeros((2, 2)), {"insertion_auc": 0.5}, "").scores
+        {'insertion_auc': 0.5}
     """
 
     saliency: np.ndarray
@@ -31,6 +37,12 @@ class Row(NamedTuple):
         label: What is explained, such as the class and its probability.
         image: ``(H, W, 3)`` 8-bit, as the network saw it.
         maps: In the order of the methods.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import report
+        >>> report.Row("cat.png", "tabby 90 %", np.zeros((2, 2, 3), np.uint8), []).label
+        'tabby 90 %'
     """
 
     name: str
@@ -55,6 +67,15 @@ def compare_page(
 
     Raises:
         ValueError: A row has not one map for each method.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import report
+        >>> shown = report.Map(np.array([[0.0, 1], [0, 0]]), {}, "")
+        >>> row = report.Row("cat.png", "tabby", np.zeros((2, 2, 3), np.uint8), [shown])
+        >>> page = report.compare_page(["gradcam"], [row], title="A < B")
+        >>> "<title>A &lt; B</title>" in page, page.count("cat.png") > 0
+        (True, True)
     """
     for row in rows:
         if len(row.maps) != len(methods):
@@ -74,12 +95,12 @@ def _drawn(row: Row) -> dict[str, Any]:
     height, width = row.image.shape[:2]
     maps = [
         {
-            "over": _pictures.over(it.saliency),
-            "alone": _pictures.alone(it.saliency),
-            "scores": it.scores,
-            "note": it.note,
+            "over": _pictures.over(one.saliency),
+            "alone": _pictures.alone(one.saliency),
+            "scores": one.scores,
+            "note": one.note,
         }
-        for it in row.maps
+        for one in row.maps
     ]
     picture = _pictures.photograph(row.image)
     return {"name": row.name, "label": row.label, "picture": picture, "maps": maps, "height": height, "width": width}

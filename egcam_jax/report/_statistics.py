@@ -22,7 +22,13 @@ _ROUNDING = 1e-5
 
 
 class Interval(NamedTuple):
-    """A mean, the interval around it, and how many images have a value."""
+    """A mean, the interval around it, and how many images have a value.
+
+    Example:
+        >>> from egcam_jax import report
+        >>> report.Interval(mean=0.5, low=0.4, high=0.6, images=8).images
+        8
+    """
 
     mean: float
     low: float
@@ -100,7 +106,7 @@ def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
         if sole and len(order) > 2:
             corrected, ahead = _lead(signed, order[1:])
             marks = _place(marks, ahead, SECOND if (corrected < 1 - LEVEL).all() else TIED_SECOND)
-    return [Verdict(mark, float(it)) for mark, it in zip(marks, p)]
+    return [Verdict(mark, float(value)) for mark, value in zip(marks, p)]
 
 
 def p_better(better: np.ndarray, worse: np.ndarray) -> float:

@@ -21,6 +21,11 @@ class Cell(NamedTuple):
         missing: Images that were not computed, by a failure or because the run has not come to its end.
         mark: One of ``_statistics.MARKS``, or "".
         p: Of the difference from the method that leads; NaN for itself.
+
+    Example:
+        >>> from egcam_jax import report
+        >>> report.Cell(report.Interval(0.5, 0.4, 0.6, 8), undefined=1, missing=0, mark="", p=1.0).undefined
+        1
     """
 
     interval: Interval
@@ -39,6 +44,11 @@ class Column(NamedTuple):
         cells: In the order of the methods.
         ranks: ``(methods,)`` mean ranks over images, 1 the best; NaN where there is none.
         ranked: The number of images that are ranked.
+
+    Example:
+        >>> from egcam_jax import METRICS, report
+        >>> report.Column("deletion_auc", METRICS["deletion_auc"], [], [], 0).arrow
+        '↓'
     """
 
     label: str
@@ -54,7 +64,14 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The metrics of a family."""
+    """The metrics of a family.
+
+    Example:
+        >>> from egcam_jax import METRICS, report
+        >>> column = report.Column("deletion_auc", METRICS["deletion_auc"], [], [], 0)
+        >>> [column.label for column in report.Table("faithfulness", [column]).columns]
+        ['deletion_auc']
+    """
 
     family: str
     columns: Sequence[Column]
@@ -79,6 +96,11 @@ class Summary(NamedTuple):
         troubles: What failed.
         unreadable: Names of images that could not be read, and why.
         provenance: What was asked for, and the sessions that computed it.
+
+    Example:
+        >>> from egcam_jax import report
+        >>> report.Summary({"images": "8"}, ["gradcam"], [], [], [], {}).facts["images"]
+        '8'
     """
 
     facts: Mapping[str, str]
@@ -107,8 +129,8 @@ def summary(run: Run, *, seed: int = 0) -> Summary:
     Raises:
         ResultsError: It names a metric that this version does not know.
     """
-    found = _columns(run, seed)
-    tables = [Table(family, [it for it in found if it.metric.family == family]) for family in FAMILIES]
+    columns = _columns(run, seed)
+    tables = [Table(family, [column for column in columns if column.metric.family == family]) for family in FAMILIES]
     return Summary(
         facts=_facts.facts(run),
         methods=list(run.asked["methods"]),
@@ -142,18 +164,24 @@ def known(run: Run, label: str) -> Metric:
 
 
 def arrow(metric: Metric) -> str:
-    """Which way is better."""
+    """Which way is better.
+
+    Example:
+        >>> from egcam_jax import METRICS, report
+        >>> report.arrow(METRICS["insertion_auc"]), report.arrow(METRICS["deletion_auc"])
+        ('↑', '↓')
+    """
     return "↑" if metric.higher_is_better else "↓"
 
 
 def _columns(run: Run, seed: int) -> list[Column]:
     """All metrics, their intervals from the same draws of images."""
-    found = {label: values(run, label) for label in run.asked["metrics"]}
-    rows = [scores for scores, _ in found.values()]
+    by_label = {label: values(run, label) for label in run.asked["metrics"]}
+    rows = [scores for scores, _ in by_label.values()]
     means = iter(_statistics.intervals(np.concatenate(rows), seed=seed) if rows else [])
     return [
         _column(label, known(run, label), scores, computed, [next(means) for _ in scores])
-        for label, (scores, computed) in found.items()
+        for label, (scores, computed) in by_label.items()
     ]
 
 
@@ -170,5 +198,7 @@ def _column(label: str, metric: Metric, scores: np.ndarray, computed: np.ndarray
 
 def _troubles(run: Run) -> list[Trouble]:
     """Failures, those of the same kind as one."""
-    once = dict.fromkeys((it.batch, it.method, it.metric or "", it.reason) for it in _facts.failures(run))
+    once = dict.fromkeys(
+        (failure.batch, failure.method, failure.metric or "", failure.reason) for failure in _facts.failures(run)
+    )
     return [Trouble(*kind, batches) for kind, batches in Counter(kind[1:] for kind in once).items()]

@@ -41,6 +41,11 @@ class Plan:
             to probabilities.
         chunk: Images times samples in one pass of a device; changes the memory and not the results.
         pictures: How many pictures are kept with the results, for the gallery.
+
+    Example:
+        >>> from egcam_jax import evaluate
+        >>> evaluate.Plan(data="photographs", out="results", methods="gradcam", metrics="insertion_auc").target
+        'label'
     """
 
     data: str | os.PathLike[str] | Source

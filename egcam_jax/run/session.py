@@ -103,10 +103,10 @@ def prepare(
     methods = read(asked, has=("mask", "mosaic", *has))
     tell(f"loading {getattr(asked.model, 'name', asked.model)}")
     model = models.load(asked.model, weights=asked.weights) if isinstance(asked.model, str) else asked.model
+    classes = number_of_classes(model)
     source: Any = asked.data
     if isinstance(source, str):
         source = sources.open_source(source, class_names=model.class_names, classes=asked.classes)
-    classes = number_of_classes(model)
     target = targets.parse(asked.target, model.class_names, classes)
     _check_layers(asked, model)
     given = [*["mask"] * source.has_masks, *["mosaic"] * references.mosaics(source), *has]
