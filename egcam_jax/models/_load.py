@@ -66,8 +66,11 @@ def load(
     tensors = read_weights(path, entry)
     size = Sizes(len(_classes.class_names(spec.classes)))
     try:
-        size = sizes(tensors, _shapes(spec, size, folded=False), spec) or size
-        variables = port(tensors, _shapes(spec, size, folded=False), spec)
+        wanted = _shapes(spec, size, folded=False)
+        own = sizes(tensors, wanted, spec) or size
+        if own != size:  # only then, since tracing the network again takes a while
+            size, wanted = own, _shapes(spec, own, folded=False)
+        variables = port(tensors, wanted, spec)
     except ValueError as error:
         raise ValueError(f"weights: {path} does not fit {name}: {error}") from error
     if fold_batch_norm and spec.eps is not None:
