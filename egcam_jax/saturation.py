@@ -93,7 +93,7 @@ def saturation(
         ``Saturation``.
 
     Raises:
-        ValueError: For shapes that do not fit, or a layer that there is not.
+        ValueError: For shapes that do not fit, or a layer that the model does not have.
 
     Example:
         >>> import jax

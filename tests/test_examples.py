@@ -9,7 +9,18 @@ import egcam_jax
 from egcam_jax.methods import ESTIMATORS, METHODS, aggregators
 from egcam_jax.metrics import METRICS
 
-PACKAGES = ["methods", "metrics", "models", "data", "evaluate", "render", "report", "saturation", "splitting", "adapters"]
+PACKAGES = [
+    "methods",
+    "metrics",
+    "models",
+    "data",
+    "evaluate",
+    "render",
+    "report",
+    "saturation",
+    "splitting",
+    "adapters",
+]
 WITHOUT = {
     "models.load": "the weights are a file of the user's, or are fetched",
     "evaluate.merge": "a run on many files; evaluate.run has the example",
