@@ -59,9 +59,9 @@ class Explanation:
         by_layer: For several layers, the explanation of each; else empty.
         method: Name in ``egcam_jax.METHODS``, or that of the pair that was asked for.
         layer: Name of the target layer; of several, joined by ``" + "``.
-        passes: Forward passes through ``features`` for each image; a Jacobian-vector product counts as two beside its
-            own forward pass. References that all images share are not counted; those that are encoded under an
-            image's context are.
+        passes: Forward passes through ``features`` for each image, at most so many with a tolerance; a Jacobian-vector
+            product counts as two beside its own forward pass. References that all images share are not counted; those
+            that are encoded under an image's context are.
 
     Example:
         >>> import jax

@@ -13,6 +13,8 @@ os.environ.setdefault(
     * importlib.metadata.version("jaxlib").startswith(("0.8.", "0.9.", "0.10.")),
 )
 
+os.environ.setdefault("EGCAM_NO_CACHE", "1")  # tests leave nothing in the user's cache of programs
+
 import jaxtyping
 import pytest
 from _pytest.doctest import DoctestModule

@@ -37,8 +37,8 @@ def layers(asked: Layers) -> None:
             loaded = models.load(asked.model, weights=asked.weights)
             apply_fn, params, shape = loaded.apply_fn, loaded.params, loaded.input_shape
         step("listing layers", 0.5)
-        found = splitting.layers(apply_fn, params, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
-    rows = [(name, " × ".join(map(str, shape)), "default" * (name == default)) for name, shape in found.items()]
+        shapes = splitting.layers(apply_fn, params, jax.ShapeDtypeStruct((1, *shape), jnp.float32))
+    rows = [(name, " × ".join(map(str, shape)), "default" * (name == default)) for name, shape in shapes.items()]
     _table(("layer", "height × width × channels", ""), rows)
 
 
@@ -77,8 +77,9 @@ def metrics(asked: Options) -> None:
         better = "higher" if metric.higher_is_better else "lower"
         typer.echo(f"  {metric.name}  ({better} is better; {metric.source})")
         typer.echo(f"    takes {asking.taken(metric)}")
-        if given := asking.options(metric):
-            typer.echo(f"    options {', '.join(f'{name}={_written(value)}' for name, value in given.items())}")
+        sizes = {name: f"{size(224, 224)} at 224 × 224" for name, size in metric.scaled.items()}
+        if given := {name: sizes.get(name) or _written(value) for name, value in asking.options(metric).items()}:
+            typer.echo(f"    options {', '.join(f'{name}={value}' for name, value in given.items())}")
     typer.echo("\nScore a map with `egcam explain --metrics NAME:OPTION=VALUE,...`, a data set with `egcam evaluate`.")
 
 

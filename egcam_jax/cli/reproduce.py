@@ -56,6 +56,7 @@ def reproduce(asked: Reproduce) -> int:
     from egcam_jax import paper
     from egcam_jax.cli import errors, evaluate, several
     from egcam_jax.output import console, files, reproduced
+    from egcam_jax.report.text import printable
 
     table = paper.table(asked.table)
     networks = several.networks(asked.model or table.networks, asked.weights or [])

@@ -57,7 +57,7 @@ def saturation(asked: Saturation) -> None:
     asking.methods(methods, samples=asked.samples, refs=asked.refs)
     networks = several.networks(asked.model or ["efficientnet_lite0"], asked.weights or [])
     files.prepare(asked.out)
-    found = []
+    curves = []
     with console.bar(console.console(stderr=True)) as step:
         for i, network in enumerate(networks):
             own: dict[str, Any] = {"model": network.name, "weights": network.weights, "layer": network.layer or ()}
@@ -65,11 +65,11 @@ def saturation(asked: Saturation) -> None:
             own |= {} if asked.pictures else {"samples": None, "refs": None}
             plan = options.plan(asked, **own)
             tell = lambda doing, i=i: step(doing, i / len(networks))
-            found.append(saturated.saturate(plan, network.text, wanted, tell))
+            curves.append(saturated.saturate(plan, network.text, wanted, tell))
     document = {name: getattr(asked, name) for name in _ASKED} | {"methods": methods, "at": wanted.at}
-    written = saturated.write(asked.out, wanted, found, document)
+    written = saturated.write(asked.out, wanted, curves, document)
     out = console.console()
-    for one in found:
+    for one in curves:
         for text in saturated.said(one, saturated.alphas(wanted)):
             console.line(out, text)
     for name in written:

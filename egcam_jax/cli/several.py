@@ -39,24 +39,24 @@ def networks(texts: Sequence[str], weights: Sequence[str]) -> list[Network]:
     """
     pairs = [(name, layer) for name, _, layer in (text.partition(":") for text in texts)]
     files = _files(weights, list(dict.fromkeys(name for name, _ in pairs)))
-    found = [Network(name, layer, files.get(name)) for name, layer in pairs]
-    for network in found:
+    asked = [Network(name, layer, files.get(name)) for name, layer in pairs]
+    for network in asked:
         _networks.check(network.name, network.weights)
-    folders = [network.folder for network in found]
-    twice = [network.text for network in found if folders.count(network.folder) > 1]
+    folders = [network.folder for network in asked]
+    twice = [network.text for network in asked if folders.count(network.folder) > 1]
     if twice:
         raise ValueError(f"--model {twice[0]} comes twice; name each network and layer once")
-    return found
+    return asked
 
 
 def _files(weights: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for text in weights:
         before, _, after = text.partition("=")
         if before not in names and len(names) > 1:
             raise ValueError(f"--weights {text}: say whose they are, NAME=FILE, NAME one of {', '.join(names)}")
         name, file = (before, after) if before in names else (names[0], text)
-        if name in found:
+        if name in files:
             raise ValueError(f"--weights {text}: {name} has weights already; one file for each network")
-        found[name] = Path(file)
-    return found
+        files[name] = Path(file)
+    return files

@@ -23,6 +23,7 @@ def encode(
     grid: tuple[int, ...] | None = None,
     spatial_dims: int = 2,
     compute_dtype: Any = None,
+    precision: str | None = None,
 ) -> EncodedReferences:
     """Encode references once, for many calls of ``explain``, which takes the result as ``refs``.
 
@@ -38,6 +39,7 @@ def encode(
         grid: As for ``explain``.
         spatial_dims: As for ``explain``.
         compute_dtype: As for ``explain``, which must have the same.
+        precision: As for ``explain``.
 
     Returns:
         ``EncodedReferences``, a pytree.
@@ -66,6 +68,7 @@ def encode(
         layers=_arguments.layers(layer),
         grid=_checks.grid(grid, spatial_dims),
         compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
+        precision=_checks.precision(precision),
     )
     block = kernel.DEFAULT_CHUNK_SIZE if chunk_size is None else _checks.count("chunk_size", chunk_size)
     return _run(params, refs, cut=cut, block=block)
@@ -85,4 +88,4 @@ def _run(params: Params, refs: Any, *, cut: Cut, block: int) -> EncodedReference
             dtype=str(image.dtype),
         )
 
-    return sharding.automatic(encoded, refs, params)
+    return sharding.automatic(_numerics.at_precision(encoded, cut.precision), refs, params)

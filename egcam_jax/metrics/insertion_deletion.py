@@ -186,6 +186,7 @@ def blur(x: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
         "SAME",
         dimension_numbers=("NHWC", "HWIO", "NHWC"),
         feature_group_count=channels,
+        precision=jax.lax.Precision.HIGHEST,
     )[0]
 
 

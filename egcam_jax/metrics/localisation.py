@@ -262,7 +262,12 @@ def _grown(mask: Bool[Array, "H W"], radius: int) -> Bool[Array, "H W"]:
     disc = (offsets[:, None] ** 2 + offsets[None] ** 2 <= radius**2).astype(jnp.float32)
     image = mask.astype(jnp.float32)[None, :, :, None]
     near = jax.lax.conv_general_dilated(
-        image, disc.reshape(side, side, 1, 1), (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        image,
+        disc.reshape(side, side, 1, 1),
+        (1, 1),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=jax.lax.Precision.HIGHEST,
     )
     return near[0, :, :, 0] > 0.5
 

@@ -115,8 +115,8 @@ def _record(session: Session, method: Mapping[str, Any], cell: batches.Cell) -> 
 
 def _scores(cell: batches.Cell) -> dict[str, float]:
     """The scores that are defined, by the metrics' short names."""
-    found = {name.removesuffix("_auc"): float(score.value) for name, score in cell.scores.items()}
-    return {name: value for name, value in found.items() if not np.isnan(value)}
+    values = {name.removesuffix("_auc"): float(score.value) for name, score in cell.scores.items()}
+    return {name: value for name, value in values.items() if not np.isnan(value)}
 
 
 def _failures(one: batches.Gathered) -> list[tuple[str, str]]:
@@ -159,7 +159,7 @@ def _page(rows: Sequence[Row], shared: Mapping[str, Any]) -> str:
 
 def _where(rows: Sequence[Row], shared: Mapping[str, Any]) -> str:
     """The network and the layer whose maps these are."""
-    layer = next(it["layer"] for row in rows for it in row.record["maps"].values() if "layer" in it)
+    layer = next(known["layer"] for row in rows for known in row.record["maps"].values() if "layer" in known)
     return f"{shared['model']['name']}, {layer}"
 
 

@@ -34,15 +34,15 @@ def report(path: Path, out: Path | None, formats: str) -> int:
     wanted = _formats(formats)
     results = evaluate.read(path)
     folder = files.prepare(out or (path if path.is_dir() else path.parent))
-    found = reports.summary(results)
+    summary = reports.summary(results)
     writers: Mapping[str, Callable[[], str]] = {
-        "html": lambda: reports.evaluation_page(path, found=found),
-        "md": lambda: reports.markdown(found),
-        "csv": lambda: reports.comma_separated(found),
-        "latex": lambda: reports.latex(found),
+        "html": lambda: reports.evaluation_page(path, found=summary),
+        "md": lambda: reports.markdown(summary),
+        "csv": lambda: reports.comma_separated(summary),
+        "latex": lambda: reports.latex(summary),
     }
     out_console = console.console()
-    say(out_console, found)
+    say(out_console, summary)
     with files.staged(folder) as stage:
         for name in wanted:
             (stage / f"{NAME}.{_SUFFIXES[name]}").write_text(printable(writers[name]()), encoding="utf-8")
@@ -51,18 +51,18 @@ def report(path: Path, out: Path | None, formats: str) -> int:
     return int(not results.images)
 
 
-def say(out: Console, found: reports.Summary) -> None:
+def say(out: Console, summary: reports.Summary) -> None:
     """Print what was computed, the tables, and what went wrong."""
-    width = max(map(len, found.facts))
-    for name, said in found.facts.items():
+    width = max(map(len, summary.facts))
+    for name, said in summary.facts.items():
         out.print(Text.assemble((f"{name:<{width}}  ", "cyan"), printable(said)), soft_wrap=True)
-    for table in found.tables:
+    for table in summary.tables:
         out.print()
-        for columns in _fitting(table, found, out.width):
-            out.print(tables.terminal(*reports.grid(table._replace(columns=columns), found, table.family)))
+        for columns in _fitting(table, summary, out.width):
+            out.print(tables.terminal(*reports.grid(table._replace(columns=columns), summary, table.family)))
     out.print()
     console.line(out, f"{reports.LEGEND} 1st and 2nd: {reports.TESTED}")
-    for one in found.troubles:
+    for one in summary.troubles:
         what = f"{one.method}, {one.metric}" if one.metric else one.method
         console.line(out, f"failed: {what}: {one.reason} ({reports.counted(one.batches, 'batch')})")
 
@@ -76,10 +76,10 @@ def _formats(text: str) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
-def _fitting(table: reports.Table, found: reports.Summary, width: int) -> list[list[reports.Column]]:
+def _fitting(table: reports.Table, summary: reports.Summary, width: int) -> list[list[reports.Column]]:
     """Cut a family's metrics into as many tables as fit the console, side by side as far as possible."""
-    room = width - max(map(len, found.methods)) - 2
-    head, rows = reports.grid(table, found, "")
+    room = width - max(map(len, summary.methods)) - 2
+    head, rows = reports.grid(table, summary, "")
     widths = [tables.width(title, cells) for title, *cells in list(zip(head, *rows))[1:]]
     pieces: list[list[reports.Column]] = [[]]
     used = 0

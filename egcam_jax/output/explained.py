@@ -105,17 +105,17 @@ def _write(
     ]
     start = f"{wanted.folder / stem}."
     own = names.distinct(
-        (slugs[it["target"]["index"]] for it in maps), lambda slug: names.clear(start + slug, wanted.kept)
+        (slugs[known["target"]["index"]] for known in maps), lambda slug: names.clear(start + slug, wanted.kept)
     )
     with files.staged(wanted.folder) as stage:
-        for it, cell, slug in zip(maps, cells, own):
+        for known, cell, slug in zip(maps, cells, own):
             base = f"{stem}.{slug}"
-            it["files"] = {kind: str(wanted.folder / f"{base}.{kind}") for kind in (*wanted.kinds, "json")}
+            known["files"] = {kind: str(wanted.folder / f"{base}.{kind}") for kind in (*wanted.kinds, "json")}
             if "png" in wanted.kinds:
-                render.save_png(stage / f"{base}.png", _sheet(picture, cell.explanation, it))
+                render.save_png(stage / f"{base}.png", _sheet(picture, cell.explanation, known))
             if "npz" in wanted.kinds:
                 files.save_arrays(stage / f"{base}.npz", records.arrays(cell.explanation))
-            (stage / f"{base}.json").write_text(files.dump({**shared, **record, "map": it}) + "\n", encoding="utf-8")
+            (stage / f"{base}.json").write_text(files.dump({**shared, **record, "map": known}) + "\n", encoding="utf-8")
     return {**record, "maps": maps}
 
 
@@ -134,15 +134,19 @@ def _sheet(picture: Any, explanation: Any, record: Mapping[str, Any]) -> np.ndar
 
 def _there(session: Session, place: int, stem: str, wanted: Files, mark: Mapping[str, Any]) -> bool:
     """Whether a picture's documents are there, of this run and of the picture as it is now, with all their files."""
-    found = []
+    written = []
     for path in wanted.folder.glob(f"{glob.escape(stem)}.*.json"):
         with suppress(OSError, ValueError):
-            found.append(json.loads(path.read_text(encoding="utf-8")))
+            written.append(json.loads(path.read_text(encoding="utf-8")))
     try:
         wants = {**mark, "index": place, "sha256": digest(session.source.paths[place])}
     except OSError:
         return False
-    own = [it for it in found if isinstance(it, dict) and all(it.get(name) == value for name, value in wants.items())]
-    listed = [it["map"]["files"] for it in own]
-    whole = all(Path(it[kind]).is_file() if kind in it else False for it in listed for kind in wanted.kinds)
+    own = [
+        document
+        for document in written
+        if isinstance(document, dict) and all(document.get(name) == value for name, value in wants.items())
+    ]
+    listed = [document["map"]["files"] for document in own]
+    whole = all(Path(paths[kind]).is_file() if kind in paths else False for paths in listed for kind in wanted.kinds)
     return len(own) >= session.target.k and whole

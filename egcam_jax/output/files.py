@@ -47,7 +47,9 @@ def staged(folder: Path) -> Iterator[Path]:
     try:
         with tempfile.TemporaryDirectory(dir=folder, prefix=f"{_STAGE}{os.getpid()}-") as stage:
             yield Path(stage)
-            names = sorted((path.name for path in Path(stage).iterdir()), key=lambda it: (it.endswith(".json"), it))
+            names = sorted(
+                (path.name for path in Path(stage).iterdir()), key=lambda name: (name.endswith(".json"), name)
+            )
             for name in names:
                 if (folder / name).is_dir():
                     raise IsADirectoryError(errno.EISDIR, f"{folder / name} is a folder")

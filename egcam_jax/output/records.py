@@ -36,7 +36,7 @@ def of_run(session: Session, *, demonstration: bool) -> dict[str, Any]:
         "dtype": plan.dtype,
         "batch": plan.batch,
         "references": session.known and _references(session),
-    }
+    } | ({"precision": plan.precision} if plan.precision else {})
 
 
 def of_method(session: Session, asked: AskedMethod) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def of_map(session: Session, explanation: Any, shared: Mapping[str, Any]) -> dic
     target = of_class(session, int(explanation.target), explanation.logits)
     peak = float(explanation.cam.max())
     constant, empty = bool(explanation.cam.min() == peak), peak <= 0
-    gap, difference = (_number(it) for it in (explanation.completeness_gap, explanation.score_difference))
+    gap, difference = (_number(value) for value in (explanation.completeness_gap, explanation.score_difference))
     relative = gap / abs(difference) if gap is not None and difference else None
     stderr = None if explanation.stderr is None else float(np.mean(explanation.stderr))
     return {

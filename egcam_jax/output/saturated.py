@@ -89,45 +89,47 @@ def saturate(plan: Plan, name: str, asked: Asked, step: Callable[[str], None]) -
     return Found(name, session, ids, curves, target, unreadable, maps)
 
 
-def write(folder: Path, asked: Asked, found: Sequence[Found], document: Mapping[str, Any]) -> list[str]:
+def write(folder: Path, asked: Asked, networks: Sequence[Found], document: Mapping[str, Any]) -> list[str]:
     """Write the files, and return their names.
 
     Args:
         folder: Where to.
         asked: The scalings.
-        found: By network.
+        networks: By network.
         document: What was asked for, for the numbers.
     """
     at = alphas(asked)
     panels = {
-        "cosine similarity of the layer": {one.name: one.curves["similarity"] for one in found},
-        "softmax score of the top class": {one.name: one.curves["probability"] for one in found},
+        "cosine similarity of the layer": {one.name: one.curves["similarity"] for one in networks},
+        "softmax score of the top class": {one.name: one.curves["probability"] for one in networks},
     }
     origin = "a black picture" if asked.space == "pixels" else "zero in the network's input"
     device = {"versions": provenance.versions("matplotlib"), "device": provenance.device()}
-    numbers = {**device, "asked": document, "alphas": at.tolist(), "models": [_bands(one) for one in found]}
+    numbers = {**device, "asked": document, "alphas": at.tolist(), "models": [_bands(one) for one in networks]}
     with files.staged(folder) as stage:
         render.save_png(stage / f"{NAME}.png", render.bands(panels, at, axis=f"α (from {origin})"))
-        (stage / f"{NAME}.csv").write_text(_table(found, at), encoding="utf-8")
+        (stage / f"{NAME}.csv").write_text(_table(networks, at), encoding="utf-8")
         (stage / f"{NAME}.json").write_text(files.dump(numbers) + "\n", encoding="utf-8")
-        for one in found:
+        for one in networks:
             if one.maps is not None:
-                plain = "" if len(found) == 1 else f"-{names.of_network(one.name)}"
+                plain = "" if len(networks) == 1 else f"-{names.of_network(one.name)}"
                 render.save_png(stage / f"maps{plain}.png", one.maps)
         return sorted(path.name for path in stage.iterdir())
 
 
-def said(found: Found, at: np.ndarray) -> list[str]:
+def said(network: Found, at: np.ndarray) -> list[str]:
     """How soon each mean curve comes within a tenth of its end; and what could not be read."""
-    curves = {"layer": found.curves["similarity"], "softmax": found.curves["probability"]}
+    curves = {"layer": network.curves["similarity"], "softmax": network.curves["probability"]}
     parts = [f"{name} {_reached(np.nanmean(values, axis=0), at):.2f}" for name, values in curves.items()]
-    text = f"{found.name}, {len(found.ids)} images: the mean is within a tenth of its end from α = {', '.join(parts)}"
-    return [text, *(f"  unreadable: {name}: {reason}" for name, reason in found.unreadable)]
+    text = (
+        f"{network.name}, {len(network.ids)} images: the mean is within a tenth of its end from α = {', '.join(parts)}"
+    )
+    return [text, *(f"  unreadable: {name}: {reason}" for name, reason in network.unreadable)]
 
 
 def _curves(session: Session, batch: Batch, at: np.ndarray, black: np.ndarray) -> Any:
     """The curves of a batch."""
-    found = _core.saturation(
+    curves = _core.saturation(
         session.model.params,
         session.model.apply_fn,
         jnp.asarray(batch.arrays["x"]),
@@ -137,35 +139,35 @@ def _curves(session: Session, batch: Batch, at: np.ndarray, black: np.ndarray) -
         probability=session.plan.probability,
         chunk_size=session.plan.chunk,
     )
-    own = jax.device_get(found)._replace(alphas=np.zeros(session.size))
+    own = jax.device_get(curves)._replace(alphas=np.zeros(session.size))
     return jax.tree.map(lambda leaf: leaf[: len(batch.images)], own)
 
 
-def _table(found: Sequence[Found], at: np.ndarray) -> str:
+def _table(networks: Sequence[Found], at: np.ndarray) -> str:
     value = lambda number: "" if np.isnan(number) else f"{number:.6g}"
     rows = (
         (
             *(one.session.model.name, one.layer, printable(name), int(one.target[i]), value(alpha)),
             *(value(one.curves[curve][i, j]) for curve in CURVES),
         )
-        for one in found
+        for one in networks
         for i, name in enumerate(one.ids)
         for j, alpha in enumerate(at)
     )
     return tables.separated(("model", "layer", "image", "target", "alpha", *CURVES), rows)
 
 
-def _bands(found: Found) -> dict[str, Any]:
-    bands = {name: _core.band(jnp.asarray(found.curves[name])) for name in CURVES}
-    model = found.session.model
+def _bands(network: Found) -> dict[str, Any]:
+    bands = {name: _core.band(jnp.asarray(network.curves[name])) for name in CURVES}
+    model = network.session.model
     return {
         "model": model.name,
         "digest": model.digest,
         "weights": str(model.weights),
-        "layer": found.layer,
-        "images": list(found.ids),
-        "unreadable": dict(found.unreadable),
-        "references": found.session.known,
+        "layer": network.layer,
+        "images": list(network.ids),
+        "unreadable": dict(network.unreadable),
+        "references": network.session.known,
     } | {
         name: {"mean": np.asarray(mean).tolist(), "two_standard_deviations": np.asarray(spread).tolist()}
         for name, (mean, spread) in bands.items()

@@ -94,10 +94,9 @@ def shown(x: Any, preprocess: Any) -> np.ndarray:
 
 def black(preprocess: Any, space: str) -> np.ndarray:
     """What images are scaled from, ``(1, 1, C)``."""
-    channels = len(preprocess.mean)
     if space == "input":
-        return np.zeros((1, 1, channels), np.float32)
-    return data.normalise(np.zeros((1, 1, channels), np.uint8), preprocess)
+        return np.zeros((1, 1, len(preprocess.mean)), np.float32)
+    return data.normalise(np.zeros((1, 1, 3), np.uint8), preprocess)
 
 
 def _there(cell: batches.Cell) -> bool:
@@ -113,7 +112,9 @@ def _row(
     first = next(iter(made.values()))
     probability = float(answers.by_class(jnp.asarray(first.logits), session.plan.probability)[target])
     named = session.model.class_names[target]
-    overlays = [render.overlay(picture.crop, np.asarray(it.saliency, np.float32)) for it in made.values()]
+    overlays = [
+        render.overlay(picture.crop, np.asarray(explanation.saliency, np.float32)) for explanation in made.values()
+    ]
     return [picture.crop, *overlays], [f"α = {alpha:g}\n{named}: {100 * probability:.1f} %", *made]
 
 
@@ -123,8 +124,8 @@ def _patches(
     """The whole picture, and the patches of it that each map finds strongest."""
     model, preprocess = session.model, session.model.preprocess
     insert = lambda cam: _core.insert_patches(jnp.asarray(whole.x), cam, count=count, baseline=black)
-    pictures = jnp.stack([insert(jnp.asarray(it.cam)) for it in made.values()])
+    pictures = jnp.stack([insert(jnp.asarray(explanation.cam)) for explanation in made.values()])
     scores = np.asarray(by_class(model.apply_fn(model.params, pictures), session.plan.probability)[:, target])
     said = [f"{100 * score:.1f} %" if score >= 0.0005 else "< 0.1 %" for score in scores]
     texts = [f"its {count} strongest patches: {text}" for text in said]
-    return [whole.crop, *(shown(it, preprocess) for it in pictures)], ["whole", *texts]
+    return [whole.crop, *(shown(picture, preprocess) for picture in pictures)], ["whole", *texts]

@@ -32,12 +32,12 @@ def picture(out: Console, record: Mapping[str, Any]) -> None:
     """Report a picture: its top classes, then each map."""
     out.print()
     out.print(Text(printable(record["image"]), "bold"), soft_wrap=True)
-    for i, found in enumerate(record["top_classes"]):
-        _line(out, "" if i else "top classes", f"{100 * found['probability']:5.1f} %  {class_text(found)}")
+    for i, top in enumerate(record["top_classes"]):
+        _line(out, "" if i else "top classes", f"{100 * top['probability']:5.1f} %  {class_text(top)}")
     if record["among_references"]:
         _line(out, "note", among_references(record))
-    for it in record["maps"]:
-        _map(out, it)
+    for known in record["maps"]:
+        _map(out, known)
 
 
 def failures(out: Console, failed: Sequence[tuple[str, str]], done: str) -> None:
@@ -70,9 +70,9 @@ def percent(share: float) -> str:
     return f"{100 * share:.{0 if share >= 0.01 else 1}f} %" if math.isfinite(share) else "unknown probability"
 
 
-def class_text(found: Mapping[str, Any]) -> str:
+def class_text(known: Mapping[str, Any]) -> str:
     """A class as people read it: its name, where it has one, and its index."""
-    return f"{found['name']} ({found['index']})" if found["name"] else f"class {found['index']}"
+    return f"{known['name']} ({known['index']})" if known["name"] else f"class {known['index']}"
 
 
 def explained_text(target: Mapping[str, Any], negative: bool) -> str:
@@ -123,12 +123,12 @@ def uncertainty(record: Mapping[str, Any]) -> str:
     return f"{100 * relative:.2g} % of the map's maximum, on average over the map"
 
 
-def score(found: Mapping[str, Any]) -> str:
+def score(known: Mapping[str, Any]) -> str:
     """A metric's value, which way is better and how much work it was, or why it has none."""
-    better = "higher" if found["higher_is_better"] else "lower"
-    unit = f" {found['unit']}" if found["unit"] else ""
-    work = f", {_counted(found['evaluations'], found['of'])}" if found["evaluations"] else ""
-    return found["note"] or f"{found['value']:.4g}{unit} ({better} is better{work})"
+    better = "higher" if known["higher_is_better"] else "lower"
+    unit = f" {known['unit']}" if known["unit"] else ""
+    work = f", {_counted(known['evaluations'], known['of'])}" if known["evaluations"] else ""
+    return known["note"] or f"{known['value']:.4g}{unit} ({better} is better{work})"
 
 
 def _map(out: Console, record: Mapping[str, Any]) -> None:
@@ -140,8 +140,8 @@ def _map(out: Console, record: Mapping[str, Any]) -> None:
     _line(out, "layer", f"{record['layer']} ({height} × {width} map)")
     _line(out, "completeness", completeness(record))
     _line(out, "standard error", uncertainty(record))
-    for i, (name, found) in enumerate(record["scores"].items()):
-        _line(out, "" if i else "scores", f"{name} {score(found)}")
+    for i, (name, known) in enumerate(record["scores"].items()):
+        _line(out, "" if i else "scores", f"{name} {score(known)}")
     if said := rare(record["target"], record["negative"]):
         _line(out, "note", said)
     if record["note"]:

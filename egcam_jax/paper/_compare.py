@@ -90,7 +90,7 @@ def compare(table: Table, runs: Mapping[str, Run]) -> list[Row]:
 def counterpart(table: Table, name: str) -> str:
     """The paper's network that stands beside one of ours: the same, one of its family, or the table's first."""
     family = name.removeprefix("cifar_").rstrip("0123456789_v")
-    alike = [it for it in table.networks if it.startswith(family)]
+    alike = [network for network in table.networks if network.startswith(family)]
     return name if name in table.networks else (alike or table.networks)[0]
 
 
@@ -103,12 +103,12 @@ def agreements(rows: Sequence[Row]) -> list[Agreement]:
 
 
 def _rows(table: Table, name: str, run: Run) -> list[Row]:
-    found = report.summary(run)
-    columns = {column.metric.name: column for column in reversed(found.columns)}
+    summary = report.summary(run)
+    columns = {column.metric.name: column for column in reversed(summary.columns)}
     network = counterpart(table, run.asked["model"]["name"])
-    methods = {label: plain(label, it) for label, it in run.asked["methods"].items()}
+    methods = {label: plain(label, known) for label, known in run.asked["methods"].items()}
     rows = []
-    for metric in (it for it in table.metrics if it in columns):
+    for metric in (name for name in table.metrics if name in columns):
         unit = table.unit(network, metric)
         told = any(cell.p < 1 - LEVEL for cell in columns[metric].cells)
         for (label, method), cell in zip(methods.items(), columns[metric].cells):
@@ -144,7 +144,7 @@ def _agreement(run: str, metric: str, rows: Sequence[Row]) -> Agreement:
     both = [row for row in rows if row.printed and np.isfinite(row.ours.mean)]
     sign = -1 if higher else 1
     ours, papers = (
-        [sign * it for it in values] for values in (_means(both), [float(row.printed or 0) for row in both])
+        [sign * value for value in values] for values in (_means(both), [float(row.printed or 0) for row in both])
     )
     own = next((i for i, row in enumerate(both) if row.method.split(":")[0] == OURS), None)
     return Agreement(
@@ -170,4 +170,4 @@ def _correlation(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def _place(values: Sequence[float], own: int) -> int:
-    return 1 + sum(it < values[own] for it in values)
+    return 1 + sum(value < values[own] for value in values)

@@ -44,7 +44,7 @@ def _network(table: Table, run: Run) -> Iterator[str]:
         yield f"The table has no {name}: its {title} stands beside it, and only the order of the methods compares."
     if name == network and layer != table.layers[network]:
         yield f"Target layer {layer}, where the paper's {title} has {table.layers[network]}."
-    weights = dict.fromkeys(str(it["weights"]) for it in run.sessions if it.get("weights"))
+    weights = dict.fromkeys(str(session["weights"]) for session in run.sessions if session.get("weights"))
     if weights:
         yield f"Weights: {' and '.join(weights)}; the paper's are those that torchvision fetches by default."
     if model.get("dtype", "float32") != "float32":
@@ -82,8 +82,8 @@ def _size(table: Table, run: Run) -> Iterator[str]:
 
 
 def _metrics(table: Table, run: Run) -> Iterator[str]:
-    asked = {it["metric"]: it["options"] for it in run.asked["metrics"].values()}
-    for name in (it for it in table.metrics if it not in asked):
+    asked = {known["metric"]: known["options"] for known in run.asked["metrics"].values()}
+    for name in (metric for metric in table.metrics if metric not in asked):
         yield f"{name} was not computed."
     factor = _presets.noise(SimpleNamespace(**run.asked["model"]["preprocessing"]))
     wanted = {name: _presets.options(name, table.size or _presets.SIZE, factor) for name in asked}
@@ -100,34 +100,36 @@ def _differences(
     asked: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Mapping[str, Any]], side: int
 ) -> dict[tuple[str, Any, Any], list[str]]:
     """Options that are not the paper's, and whose they are; ``side`` is that of the paper's pictures."""
-    found: dict[tuple[str, Any, Any], list[str]] = {}
+    differences: dict[tuple[str, Any, Any], list[str]] = {}
     for name, options in asked.items():
         metric = METRICS[name]
-        usual = {option: it.default for option, it in inspect.signature(metric.function).parameters.items()}
+        usual = {
+            option: parameter.default for option, parameter in inspect.signature(metric.function).parameters.items()
+        }
         usual |= {option: size(side, side) for option, size in metric.scaled.items()}
         for option in {**wanted[name], **options}:
-            now, then = (it.get(option, usual[option]) for it in (options, wanted[name]))
+            now, then = (given.get(option, usual[option]) for given in (options, wanted[name]))
             if now != then:
-                found.setdefault((option, now, then), []).append(name)
-    return found
+                differences.setdefault((option, now, then), []).append(name)
+    return differences
 
 
 def _methods(table: Table, run: Run) -> Iterator[str]:
     asked = run.asked["methods"]
-    names = [plain(label, it) for label, it in asked.items()]
+    names = [plain(label, known) for label, known in asked.items()]
     missing = [name for name in table.methods if name not in names]
     if missing:
         yield f"Not computed: {', '.join(missing)}."
-    samples = {label: it["samples"] for label, it in asked.items() if it.get("samples")}
+    samples = {label: known["samples"] for label, known in asked.items() if known.get("samples")}
     if samples:
         yield f"Samples or steps: {', '.join(f'{label} {number}' for label, number in samples.items())}."
-    failed = sorted({" · ".join(filter(None, (it.method, it.metric))) for it in failures(run)})
+    failed = sorted({" · ".join(filter(None, (failure.method, failure.metric))) for failure in failures(run)})
     if failed:
         yield f"Failed: {', '.join(failed)}."
 
 
 def _machine(table: Table, run: Run) -> Iterator[str]:
     if "running_time" in table.metrics:
-        devices = dict.fromkeys(str(it.get("device", "")) for it in run.sessions)
+        devices = dict.fromkeys(str(session.get("device", "")) for session in run.sessions)
         yield f"On {' and '.join(devices)}, compiled before; the paper's times are of an A100 (SXM4, 80 GB)."
         yield "The median of each image's runs, then the mean over images; the paper's is a mean."

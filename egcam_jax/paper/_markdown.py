@@ -52,7 +52,7 @@ def markdown(table: Table, runs: Mapping[str, Run]) -> str:
         parts += ["\n".join(f"- {tables.escape(text)}" for text in deviations(table, run))]
     parts += ["## The order of the methods", order(agreements(rows))]
     if doubts:
-        parts += ["## The paper's figures", "\n".join(f"- <sup>{mark}</sup> {it}" for it, mark in doubts.items())]
+        parts += ["## The paper's figures", "\n".join(f"- <sup>{mark}</sup> {text}" for text, mark in doubts.items())]
     parts += ["\n".join(f"- {text}" for text in ALWAYS)]
     return "\n\n".join(parts) + "\n"
 
@@ -84,11 +84,11 @@ def lettered(rows: Sequence[Row]) -> dict[str, str]:
     return {text: "abcdefghijklmnopqrstuvwxyz"[i] for i, text in enumerate(said)}
 
 
-def order(found: Sequence[Agreement]) -> str:
+def order(agreed: Sequence[Agreement]) -> str:
     """Say metric by metric whether the methods come in the same order."""
     head = ("run", "metric", "best or tied, ours", "best, the paper", f"place of {OURS}", "Spearman's ρ")
     rows = []
-    for one in found:
+    for one in agreed:
         place = f"{one.place} of {one.methods}; the paper: {one.paper_place}" if one.place else "–"
         rho = tables.Cell("–" if np.isnan(one.correlation) else f"{one.correlation:.2f}")
         ahead = ", ".join(one.ahead) or (_UNTOLD if one.methods else "–")
@@ -110,7 +110,7 @@ def _columns(rows: Sequence[Row], doubts: Mapping[str, str]) -> tuple[list[table
 
 
 def _ours(row: Row, places: int | None) -> tables.Cell:
-    mean, low, high = (report.number(it, places) for it in row.ours[:3])
+    mean, low, high = (report.number(value, places) for value in row.ours[:3])
     style, notes = "bold" if row.ahead else "", tables.notes(row.undefined, row.missing)
     return tables.Cell(mean or "–", low, high, style, notes=notes)
 

@@ -77,14 +77,14 @@ def metrics(table: Table, settings: Any, *, draws: int | None = None, step: int 
         ``NAME:OPTION=VALUE...`` each.
     """
     side = settings.size if isinstance(settings.size, int) else min(settings.size)
-    found = {name: options(name, side, noise(settings)) for name in table.metrics}
+    asked = {name: options(name, side, noise(settings)) for name in table.metrics}
     if draws is not None:
-        for name in (it for it in found if METRICS[it].family == "robustness"):
-            found[name]["num_samples"] = draws
+        for name in (metric for metric in asked if METRICS[metric].family == "robustness"):
+            asked[name]["num_samples"] = draws
     if step is not None:
-        for name in (it for it in found if "step" in inspect.signature(METRICS[it].function).parameters):
-            found[name]["step"] = step
-    return [":".join([name, *(f"{key}={it}" for key, it in given.items())]) for name, given in found.items()]
+        for name in (metric for metric in asked if "step" in inspect.signature(METRICS[metric].function).parameters):
+            asked[name]["step"] = step
+    return [":".join([name, *(f"{key}={value}" for key, value in given.items())]) for name, given in asked.items()]
 
 
 def options(name: str, side: int, factor: float) -> dict[str, Any]:
@@ -95,16 +95,18 @@ def options(name: str, side: int, factor: float) -> dict[str, Any]:
         side: Of the pictures.
         factor: Of noise, from ``noise``.
     """
-    found = dict(METRICS[name].paper)
+    given = dict(METRICS[name].paper)
     if name == "infidelity":
-        found["patch_size"] = side // BLOCKS.get(side, BLOCKS[SIZE])
+        given["patch_size"] = side // BLOCKS.get(side, BLOCKS[SIZE])
     if name == "pixel_flipping":
-        found["step"] = side
+        given["step"] = side
     if name.startswith("relative_") and name.endswith("_stability"):
-        found |= _STABILITY
+        given |= _STABILITY
     if factor != 1:
         usual = inspect.signature(METRICS[name].function).parameters
-        found |= {
-            it: float(f"{factor * usual[it].default:.4g}") for it in NOISE if it in usual and name != "infidelity"
+        given |= {
+            option: float(f"{factor * usual[option].default:.4g}")
+            for option in NOISE
+            if option in usual and name != "infidelity"
         }
-    return found
+    return given

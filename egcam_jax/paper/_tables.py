@@ -64,7 +64,11 @@ class Table:
     def doubts_of(self, network: str, method: str, metric: str) -> list[str]:
         """What is doubtful about a figure."""
         asked = {"network": network, "method": method, "metric": metric}
-        return [it.says for it in self.doubts if all(getattr(it, key) in (None, value) for key, value in asked.items())]
+        return [
+            doubt.says
+            for doubt in self.doubts
+            if all(getattr(doubt, key) in (None, value) for key, value in asked.items())
+        ]
 
 
 def names() -> list[str]:
@@ -103,8 +107,8 @@ def table(name: str) -> Table:
 
 @functools.cache
 def _document() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(_read("tables.json"))
-    return found
+    document: dict[str, Any] = json.loads(_read("tables.json"))
+    return document
 
 
 def _printed(number: int) -> dict[tuple[str, str, str], str]:

@@ -26,7 +26,7 @@ def cells(column: Column) -> list[tables.Cell]:
 
 
 def _cell(cell: Cell, places: int | None) -> tables.Cell:
-    mean, low, high = (_numbers.number(it, places) for it in cell.interval[:3])
+    mean, low, high = (_numbers.number(value, places) for value in cell.interval[:3])
     style, place = _STYLES.get(cell.mark, ("", ""))
     notes = tables.notes(cell.undefined, cell.missing)
     return tables.Cell(mean or "–", low, high, style, place, TIES.get(cell.mark, ""), notes)

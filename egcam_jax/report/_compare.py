@@ -97,12 +97,12 @@ def _drawn(row: Row) -> dict[str, Any]:
     height, width = row.image.shape[:2]
     maps = [
         {
-            "over": _pictures.over(it.saliency),
-            "alone": _pictures.alone(it.saliency),
-            "scores": it.scores,
-            "note": it.note,
+            "over": _pictures.over(one.saliency),
+            "alone": _pictures.alone(one.saliency),
+            "scores": one.scores,
+            "note": one.note,
         }
-        for it in row.maps
+        for one in row.maps
     ]
     picture = _pictures.photograph(row.image)
     return {"name": row.name, "label": row.label, "picture": picture, "maps": maps, "height": height, "width": width}

@@ -47,13 +47,13 @@ class Chart(NamedTuple):
 def charts(store: sqlite3.Connection, run: Run) -> list[Chart]:
     """Average the curves of a run over the images for which the metric is defined."""
     labels = [label for label in run.asked["metrics"] if known(run, label).curve]
-    found = [_chart(store, run, label) for label in labels]
-    return [chart for chart in found if chart.lines]
+    drawn = [_chart(store, run, label) for label in labels]
+    return [chart for chart in drawn if chart.lines]
 
 
 def _chart(store: sqlite3.Connection, run: Run, label: str) -> Chart:
     curves = {i: _curves(store, run, method, label) for i, method in enumerate(run.asked["methods"])}
-    bands = {i: _band(found) for i, found in curves.items() if len(found)}
+    bands = {i: _band(some) for i, some in curves.items() if len(some)}
     top = _round_up(max((high.max() for _, _, high in bands.values()), default=1.0))
     lines = [
         Line(i, _path(mean, top), f"{_path(high, top)} L{_path(low, top, back=True)[1:]}Z")
@@ -65,12 +65,12 @@ def _chart(store: sqlite3.Connection, run: Run, label: str) -> Chart:
 
 def _curves(store: sqlite3.Connection, run: Run, method: str, label: str) -> np.ndarray:
     """A method's curves, ``(N, T)``, of the images for which the metric is defined."""
-    found = _store.curves(store, method, label)
-    if not len(found):
-        return found
+    curves = _store.curves(store, method, label)
+    if not len(curves):
+        return curves
     scores = run.values[method, label][run.computed[method, label]]
-    keep = np.isfinite(found).all(axis=1)
-    return found[keep & np.isfinite(scores) if len(scores) == len(found) else keep]
+    keep = np.isfinite(curves).all(axis=1)
+    return curves[keep & np.isfinite(scores) if len(scores) == len(curves) else keep]
 
 
 def _band(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -56,7 +56,7 @@ def _method(index: int, name: str, charts: Sequence[_curves.Chart]) -> dict[str,
 
 def _column(column: Column) -> dict[str, Any]:
     """A metric with its cells in words, and where each interval lies between the lowest and the highest of all."""
-    ends = [it for cell in column.cells for it in cell.interval[:3] if np.isfinite(it)]
+    ends = [end for cell in column.cells for end in cell.interval[:3] if np.isfinite(end)]
     low, high = min(ends, default=0.0), max(ends, default=1.0)
     cells = [
         {
@@ -64,7 +64,7 @@ def _column(column: Column) -> dict[str, Any]:
             "mean": _numbers.spelt(words.text),
             "bounds": f"{_numbers.spelt(words.low)} – {_numbers.spelt(words.high)}" if words.low else "",
             "value": repr(cell.interval.mean) if cell.interval.images else "",
-            "places": [_percent(it, low, high) for it in cell.interval[:3]] if words.low else [],
+            "places": [_percent(end, low, high) for end in cell.interval[:3]] if words.low else [],
             "title": _title(cell.interval.images, cell.p),
         }
         for words, cell in zip(_cells.cells(column), column.cells)

@@ -94,7 +94,7 @@ def _references(asked: Mapping[str, Any]) -> str:
 
 def _left_out(run: Run) -> str:
     """Metrics of a group that were not computed, those for the same reason together."""
-    reasons = {metric: reason for it in run.sessions for metric, reason in it.get("left_out", {}).items()}
+    reasons = {metric: reason for session in run.sessions for metric, reason in session.get("left_out", {}).items()}
     groups = {reason: [metric for metric in reasons if reasons[metric] == reason] for reason in reasons.values()}
     return "; ".join(f"{', '.join(metrics)} ({reason})" for reason, metrics in groups.items())
 
@@ -103,7 +103,7 @@ def _computed(run: Run) -> str:
     """When and where, as far as the sessions say."""
     if not run.sessions:
         return ""
-    devices = dict.fromkeys(_device(it) for it in run.sessions)
+    devices = dict.fromkeys(_device(session) for session in run.sessions)
     started = str(run.sessions[0].get("started", ""))[:16].replace("T", " ")
     sessions = f" in {len(run.sessions)} sessions" if len(run.sessions) > 1 else ""
     return ", ".join(
@@ -124,25 +124,25 @@ def failures(run: Run) -> list[Failure]:
         >>> report.failures(evaluate.Run({}, [], [], [], [], {}, {}))
         []
     """
-    return [it for it in run.failures if not _healed(run, it)]
+    return [failure for failure in run.failures if not _healed(run, failure)]
 
 
 def _healed(run: Run, failure: Failure) -> bool:
     """Whether all that failed is there: of a method, each metric that is taken of such a batch."""
-    every = [it for it in run.asked["metrics"] if failure.batch == 0 or not timed(run, it)]
-    return all(_there(run, failure, it) for it in ([failure.metric] if failure.metric else every))
+    every = [label for label in run.asked["metrics"] if failure.batch == 0 or not timed(run, label)]
+    return all(_there(run, failure, label) for label in ([failure.metric] if failure.metric else every))
 
 
 def _there(run: Run, failure: Failure, metric: str) -> bool:
     """Whether a batch has a metric. Its images lie sooner by as many places as earlier ones are absent."""
-    found = run.computed.get((failure.method, metric))
-    if found is None:
+    there = run.computed.get((failure.method, metric))
+    if there is None:
         return False
     if timed(run, metric):
-        return bool(found.any())  # of the first batch alone, which is written as a whole
+        return bool(there.any())  # of the first batch alone, which is written as a whole
     absent, size = max(0, run.asked["data"]["count"] - len(run.images)), run.asked["batch"]
-    batch = found[max(0, failure.batch * size - absent) : (failure.batch + 1) * size]
-    return bool((batch if batch.size else found).all())
+    batch = there[max(0, failure.batch * size - absent) : (failure.batch + 1) * size]
+    return bool((batch if batch.size else there).all())
 
 
 def timed(run: Run, label: str) -> bool:
@@ -162,6 +162,6 @@ def _trouble(run: Run) -> str:
     failed = failures(run)
     reports = [
         f"{counted(len(run.unreadable), 'image')} could not be read" if run.unreadable else "",
-        f"{counted(len({it.batch for it in failed}), 'batch')} with a failure" if failed else "",
+        f"{counted(len({failure.batch for failure in failed}), 'batch')} with a failure" if failed else "",
     ]
     return "; ".join(filter(None, reports))

@@ -87,11 +87,11 @@ def gallery(store: sqlite3.Connection, run: Run) -> Gallery:
     kept = {image for (image,) in store.execute("SELECT image FROM images WHERE picture IS NOT NULL")}
     rows = [i for i, row in enumerate(run.images) if row.image in kept]
     chosen = {label: _chosen(run, label, rows) for label in (_labels(run) if rows else [])}
-    needed = sorted({(i, place) for methods in chosen.values() for i, found in methods.items() for _, place in found})
+    needed = sorted({(i, place) for methods in chosen.values() for i, some in methods.items() for _, place in some})
     pictures, size = _photographs(store, run, sorted({place for _, place in needed}))
-    drawn = {_map(*it): _over(store, run, *it, size) for it in needed}
+    drawn = {_map(*key): _over(store, run, *key, size) for key in needed}
     sources = pictures | {name: url for name, url in drawn.items() if url}
-    return Gallery([_wall(run, sources, *it) for it in chosen.items()], sources, size, len(rows))
+    return Gallery([_wall(run, sources, *wall) for wall in chosen.items()], sources, size, len(rows))
 
 
 def picks(scores: np.ndarray, *, higher_is_better: bool) -> list[tuple[str, int]]:
@@ -109,32 +109,34 @@ def _labels(run: Run) -> list[str]:
     """The metrics to choose between: one that says most, then one of each family, then others."""
     labels = [label for label in run.asked["metrics"] if np.isfinite(values(run, label)[0]).any()]
     metric = {label: known(run, label) for label in labels}
-    first = sorted(labels, key=lambda it: (metric[it].name != _FIRST, not metric[it].higher_is_better))[:1]
+    first = sorted(labels, key=lambda label: (metric[label].name != _FIRST, not metric[label].higher_is_better))[:1]
     families = [
-        next((it for it in labels if metric[it].family == family), "") for family in FAMILIES if family != "cost"
+        next((label for label in labels if metric[label].family == family), "")
+        for family in FAMILIES
+        if family != "cost"
     ]
-    others = [it for it in labels if metric[it].family != "cost"]
+    others = [label for label in labels if metric[label].family != "cost"]
     return list(dict.fromkeys(filter(None, [*first, *families, *others])))[:_METRICS]
 
 
 def _chosen(run: Run, label: str, rows: Sequence[int]) -> dict[int, list[tuple[str, int]]]:
     """The places in the run of each method's images."""
     scores, better = values(run, label)[0][:, rows], known(run, label).higher_is_better
-    found = {i: [(which, rows[j]) for which, j in picks(row, higher_is_better=better)] for i, row in enumerate(scores)}
-    return {i: it for i, it in found.items() if it}
+    picked = {i: [(which, rows[j]) for which, j in picks(row, higher_is_better=better)] for i, row in enumerate(scores)}
+    return {i: some for i, some in picked.items() if some}
 
 
 def _photographs(store: sqlite3.Connection, run: Run, places: Sequence[int]) -> tuple[dict[str, str], tuple[int, int]]:
     """The pictures and the outlines of their objects, by name; and the pictures' size, which is the same for all."""
     files = {place: _store.picture(store, run.images[place].image) for place in places}
     images = {place: image for place, (image, _) in files.items() if image is not None}
-    found = {_PHOTOGRAPH + str(place): _pictures.embedded(image, "jpeg") for place, image in images.items()}
-    found |= {_OUTLINE + str(place): _pictures.outline(mask) for place, (_, mask) in files.items() if mask}
-    return found, next(map(_pictures.size, images.values()), (1, 1))
+    drawn = {_PHOTOGRAPH + str(place): _pictures.embedded(image, "jpeg") for place, image in images.items()}
+    drawn |= {_OUTLINE + str(place): _pictures.outline(mask) for place, (_, mask) in files.items() if mask}
+    return drawn, next(map(_pictures.size, images.values()), (1, 1))
 
 
 def _wall(run: Run, sources: Mapping[str, str], label: str, methods: Mapping[int, Sequence[tuple[str, int]]]) -> Wall:
-    shown = {i: [_shown(run, sources, label, i, *it) for it in found] for i, found in methods.items()}
+    shown = {i: [_shown(run, sources, label, i, *pick) for pick in some] for i, some in methods.items()}
     return Wall(label, arrow(known(run, label)), shown)
 
 

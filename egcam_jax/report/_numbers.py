@@ -16,7 +16,7 @@ def decimals(values: Iterable[float]) -> int | None:
         >>> report.decimals([0.1234, 12.3]), report.decimals([1e-7])
         (1, None)
     """
-    size = max((abs(it) for it in values if math.isfinite(it)), default=0.0)
+    size = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     if size == 0:
         return _DIGITS
     if not _SMALL <= size < _LARGE:

@@ -44,7 +44,7 @@ class Ranking(NamedTuple):
 
 def rankings(summary: Summary) -> list[Ranking]:
     """Rank the methods by all metrics together, and by each; nothing where there are no two methods to rank."""
-    columns = [it for it in summary.columns if np.isfinite(it.ranks).sum() > 1]
+    columns = [column for column in summary.columns if np.isfinite(column.ranks).sum() > 1]
     if not columns:
         return []
     counted = _ideas(columns)
@@ -61,11 +61,11 @@ def _ideas(columns: Sequence[Column]) -> list[Column]:
 
 
 def _overall(columns: Sequence[Column]) -> Ranking:
-    ranks = np.stack([it.ranks for it in columns])
+    ranks = np.stack([column.ranks for column in columns])
     whole = np.isfinite(ranks).all(axis=0)
     count = int(np.isfinite(ranks).sum(axis=1).max())
     mean = np.where(whole, ranks.sum(axis=0), np.nan) / len(columns)
-    marks = [[Mark(_place(r, count), f"{it.label}: {r:.2f}") for it, r in zip(columns, row)] for row in ranks.T]
+    marks = [[Mark(_place(r, count), f"{column.label}: {r:.2f}") for column, r in zip(columns, row)] for row in ranks.T]
     note = (
         f"Mean rank over images, averaged over {len(columns)} metrics with equal weight; each faint dot is one metric. "
         "Time is left out, and where insertion less deletion is there its parts are."

@@ -106,7 +106,7 @@ def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
         if sole and len(order) > 2:
             corrected, ahead = _lead(signed, order[1:])
             marks = _place(marks, ahead, SECOND if (corrected < 1 - LEVEL).all() else TIED_SECOND)
-    return [Verdict(mark, float(it)) for mark, it in zip(marks, p)]
+    return [Verdict(mark, float(value)) for mark, value in zip(marks, p)]
 
 
 def p_better(better: np.ndarray, worse: np.ndarray) -> float:

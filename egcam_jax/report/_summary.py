@@ -129,8 +129,8 @@ def summary(run: Run, *, seed: int = 0) -> Summary:
     Raises:
         ResultsError: It names a metric that this version does not know.
     """
-    found = _columns(run, seed)
-    tables = [Table(family, [it for it in found if it.metric.family == family]) for family in FAMILIES]
+    columns = _columns(run, seed)
+    tables = [Table(family, [column for column in columns if column.metric.family == family]) for family in FAMILIES]
     return Summary(
         facts=_facts.facts(run),
         methods=list(run.asked["methods"]),
@@ -176,12 +176,12 @@ def arrow(metric: Metric) -> str:
 
 def _columns(run: Run, seed: int) -> list[Column]:
     """All metrics, their intervals from the same draws of images."""
-    found = {label: values(run, label) for label in run.asked["metrics"]}
-    rows = [scores for scores, _ in found.values()]
+    by_label = {label: values(run, label) for label in run.asked["metrics"]}
+    rows = [scores for scores, _ in by_label.values()]
     means = iter(_statistics.intervals(np.concatenate(rows), seed=seed) if rows else [])
     return [
         _column(label, known(run, label), scores, computed, [next(means) for _ in scores])
-        for label, (scores, computed) in found.items()
+        for label, (scores, computed) in by_label.items()
     ]
 
 
@@ -198,5 +198,7 @@ def _column(label: str, metric: Metric, scores: np.ndarray, computed: np.ndarray
 
 def _troubles(run: Run) -> list[Trouble]:
     """Failures, those of the same kind as one."""
-    once = dict.fromkeys((it.batch, it.method, it.metric or "", it.reason) for it in _facts.failures(run))
+    once = dict.fromkeys(
+        (failure.batch, failure.method, failure.metric or "", failure.reason) for failure in _facts.failures(run)
+    )
     return [Trouble(*kind, batches) for kind, batches in Counter(kind[1:] for kind in once).items()]

@@ -24,6 +24,8 @@ _IN_WORDS = {
     "mosaic": "mosaics",
 }
 _ABSENT = {"mask": "the data has no masks", "mosaic": "the data is no mosaic"}
+_SIDE = 224
+"""Of the images whose defaults stand for those that follow the image's size."""
 _MADE_HERE = (
     *("chunk_size", "context", "index", "key", "perturbations", "probability", "segments", "num_segments", "target"),
     *("predict", "layers"),
@@ -188,7 +190,8 @@ def _metric(label: str, has: frozenset[str]) -> AskedMetric:
     for option, number in read.items():
         if option not in takes:
             raise ValueError(f"metrics: {full} has no option {option!r} here; it has {', '.join(takes) or 'none'}.")
-        _check_kind(full, option, number, takes[option])
+        scaled = metric.scaled.get(option)
+        _check_kind(full, option, number, scaled(_SIDE, _SIDE) if scaled else takes[option])
     return AskedMetric(label.replace(name, full, 1), metric, read)
 
 

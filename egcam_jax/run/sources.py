@@ -65,7 +65,7 @@ def find(arguments: Sequence[str]) -> tuple[Pictures, list[int], list[tuple[str,
     Returns:
         The pictures, the places of those that may be readable, and the path and reason of all others.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     failures = []
     passed: list[data.PassedOver] = []
     for argument in arguments:
@@ -73,10 +73,10 @@ def find(arguments: Sequence[str]) -> tuple[Pictures, list[int], list[tuple[str,
             listed = data.files(argument)
             passed += listed.passed
             for path in listed.files:
-                found.setdefault(os.path.realpath(path), path)  # unlike Path.resolve, leaves loops alone
+                paths.setdefault(os.path.realpath(path), path)  # unlike Path.resolve, leaves loops alone
         except TROUBLE as error:
             failures.append((str(argument), reason(argument, error)))
-    source, readable = pictures(list(found.values()), "pictures", passed), []
+    source, readable = pictures(list(paths.values()), "pictures", passed), []
     for i, path in enumerate(source.paths):
         try:
             data.probe(path)

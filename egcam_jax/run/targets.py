@@ -1,11 +1,12 @@
 """Which class of each image is explained: its label, its top class or classes, or one class for all images."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from egcam_jax import data
 
 _SHOWN = 8
 _WANTED = "target must be a class by index, name or part of its name, or label, top or top:K"
@@ -43,8 +44,8 @@ class Target(NamedTuple):
 def parse(text: str | None, class_names: Sequence[str] | None, classes: int | None = None) -> Target:
     """Read a target.
 
-    A name is looked for in four steps, and the first step that fits any class decides: the whole name; one of
-    its comma-separated synonyms; whole words of it; any part of it.
+    A name is looked for in four steps, and the first step that fits any class decides: the whole name, or one of
+    its comma-separated synonyms, as in the data's folders and tables; whole words of it; any part of it.
 
     Args:
         text: ``label``, ``top``, ``top:K``, an index, or a name or part of a name; ``None`` is ``top``.
@@ -89,26 +90,17 @@ def _index(index: int, classes: int | None) -> int:
 
 
 def _named(text: str, class_names: Sequence[str]) -> int:
+    if (known := data.find(text, class_names)) is not None:
+        return known
     wanted = text.casefold()
-    folded = [name.casefold() for name in class_names]
-    words = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
-    steps = (
-        lambda name: name == wanted,
-        lambda name: wanted in _synonyms(name),
-        words.search,
-        lambda name: wanted in name,
-    )
-    for step in steps:
-        fitting = [i for i, name in enumerate(folded) if step(name)]
+    whole_words = re.compile(rf"(?<!\w){re.escape(wanted)}(?!\w)")
+    for fits in (whole_words.search, lambda name: wanted in name):
+        fitting = [i for i, name in enumerate(class_names) if fits(name.casefold())]
         if len(fitting) == 1:
             return fitting[0]
         if fitting:
             raise ValueError(_ambiguous(text, fitting, class_names))
-    raise ValueError(_unknown(text, class_names))
-
-
-def _synonyms(name: str) -> list[str]:
-    return [synonym.strip() for synonym in name.split(",")]
+    raise ValueError(f"{_WANTED}; got {data.unknown(text, class_names)}.")
 
 
 def _ambiguous(text: str, fitting: Sequence[int], class_names: Sequence[str]) -> str:
@@ -118,11 +110,3 @@ def _ambiguous(text: str, fitting: Sequence[int], class_names: Sequence[str]) ->
         f"target must name one class; got {text!r}, and {len(fitting)} classes fit: {listed}{more}. Give more of the "
         "name, or the index."
     )
-
-
-def _unknown(text: str, class_names: Sequence[str]) -> str:
-    owner = {synonym: i for i, name in enumerate(class_names) for synonym in _synonyms(name.casefold())}
-    close = difflib.get_close_matches(text.casefold(), owner, n=3, cutoff=0.6)
-    nearest = "; ".join(f"{owner[name]} {class_names[owner[name]]}" for name in close)
-    remedy = f"Did you mean: {nearest}?" if nearest else "Give another part of its name, or its index."
-    return f"{_WANTED}; got {text!r}, which no class is called. {remedy}"

@@ -18,13 +18,13 @@ def scores(result):
 
 
 def test_scores_are_the_librarys_whatever_the_batch(egcam, tiny, photographs):
-    asked = ("--method", "gradcam", "--metrics", "insertion:step=30,insertion_deletion,deletion", "--json")
+    asked = ("--method", "gradcam", "--metrics", "insertion:step=30,insertion_deletion,deletion:step=128", "--json")
     paths = sorted(photographs.glob("*.png"))
     result = egcam("explain", *paths, "--target", 1, "--batch", 2, *asked)
     assert document(result)["metrics"] == {
         "insertion_auc": {"step": 30},
         "insertion_deletion": {},
-        "deletion_auc": {},
+        "deletion_auc": {"step": 128},
     }
     predict = jax.tree_util.Partial(tiny.apply_fn, tiny.params)
     for path, found in zip(paths, scores(result)):
@@ -34,7 +34,7 @@ def test_scores_are_the_librarys_whatever_the_batch(egcam, tiny, photographs):
             [found["insertion_auc"]["value"], found["deletion_auc"]["value"]],
             [
                 metrics.insertion_auc(predict, x, saliency, 1, step=30).value,
-                metrics.deletion_auc(predict, x, saliency, 1).value,
+                metrics.deletion_auc(predict, x, saliency, 1, step=128).value,
             ],
             rtol=1e-4,
         )
@@ -58,7 +58,7 @@ def test_a_score_that_is_not_defined_says_why(egcam, tiny, photographs):
 
 
 def test_scores_are_printed_with_their_direction(egcam, tiny, photographs):
-    asked = "deletion,max_sensitivity:num_samples=3,sparseness,running_time:repeats=2"
+    asked = "deletion:step=128,max_sensitivity:num_samples=3,sparseness,running_time:repeats=2"
     result = egcam("explain", photographs / "0.png", "--metrics", asked, "--samples", 2)
     assert "scores          deletion_auc 0." in result.stdout
     assert "(lower is better, 3 model runs)" in result.stdout
@@ -96,7 +96,7 @@ def test_the_list_names_every_metric_with_what_it_takes_and_its_options(egcam):
         families = [line for line in lines[:place] if line in FAMILIES]
         assert families[-1] == metric.family
     (place,) = [i for i, line in enumerate(lines) if line.startswith("  top_k_intersection")]
-    assert lines[place + 2] == "    options k=1000, concept_influence=false"
+    assert lines[place + 2] == "    options k=1000 at 224 × 224, concept_influence=false"
 
 
 def test_metrics_that_explain_again_and_that_draw(egcam, tiny, photographs):

@@ -78,8 +78,8 @@ def test_a_metric_that_explains_again_has_the_methods_options_and_the_images_ind
     x, refs, target = by_hand(asked, run)
     predict = jax.tree_util.Partial(asked.model.apply_fn, asked.model.params)
 
-    def again(x, target):
-        return explained(asked, run, x, refs, target, method="expected_gradcam", num_samples=4, index=0).saliency
+    def again(x, target, index):
+        return explained(asked, run, x, refs, target, method="expected_gradcam", num_samples=4, index=index).saliency
 
     key, index = jax.random.fold_in(jax.random.key(0), 1), np.array([it.image for it in run.images])
     score = metrics.max_sensitivity(again, x, key, target=target, predict=predict, num_samples=3, index=index)
@@ -533,9 +533,10 @@ def test_other_pixels_under_the_same_names_are_another_run(tmp_path):
 def test_other_references_under_the_same_names_are_another_run(folder, tmp_path):
     refs = write_pictures(tmp_path / "refs", 4)
     asked = plan(folder, tmp_path / "run", refs=f"folder:{refs}", **QUICK)
+    turned = lambda how: [Image.open(path).transpose(how).save(path) for path in refs.rglob("*.png")]
+    turned(Image.Transpose.ROTATE_180)  # none of them is explained too
     evaluate.run(asked)
-    for path in refs.rglob("*.png"):
-        Image.open(path).transpose(Image.Transpose.ROTATE_180).save(path)
+    turned(Image.Transpose.FLIP_TOP_BOTTOM)
     with pytest.raises(evaluate.ResultsError, match="the content of the references was"):
         evaluate.run(asked)
 

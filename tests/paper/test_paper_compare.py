@@ -174,7 +174,7 @@ def test_the_text_has_both_figures_and_the_doubts():
     assert "where paired tests tell the leading one from any other" in text
     assert "| 55.0 <sub>" in line  # not told apart from gradcam's, and so neither is best
     assert "| a\\|b | pixel\\_flipping | not told apart |" in text
-    assert "| 5.37<sup>a</sup> |" in line
+    assert "| 5.37 <sup>a</sup> |" in line
     assert "<sup>a</sup> a tenth of every other method's figure" in text
     assert "Quantus 0.4.4" in text
 
@@ -200,4 +200,4 @@ def test_what_is_explained_where_there_are_no_labels_is_the_top_class():
 
 def test_a_dash_of_the_paper_is_a_dash():
     text = paper.markdown(paper.table("table6"), {"a": made({("hirescam", "relative_input_stability"): 2.0})})
-    assert "| hirescam | 2.00 <sub>2.00 to 2.00</sub> | –<sup>a</sup> |" in text
+    assert "| hirescam | 2.00 <sub>2.00 to 2.00</sub> | – <sup>a</sup> |" in text

@@ -91,7 +91,7 @@ def test_names_that_no_terminal_can_show_do_not_stop_it(egcam, results):
     [
         (["no"], "no: no results.sqlite there; name the folder that `egcam evaluate --out` was given"),
         (["x", "--format", "pdf"], "--format must be one of 'html', 'md', 'csv', 'latex'; got 'pdf'."),
-        (["x", "--format", ","], "--format ',': none came; name some of html, md, csv, latex"),
+        (["x", "--format", ","], "--format must name some of html, md, csv, latex; got ','"),
         (["notes.txt"], "no file of results"),
     ],
 )

@@ -48,19 +48,19 @@ _IMAGES = "SELECT image, id, target, label, probability, correct, NULL, NULL FRO
 
 def picture(store: sqlite3.Connection, image: int) -> tuple[bytes | None, bytes | None]:
     """The JPEG file of an image as the network saw it, and the PNG file of its mask."""
-    found = store.execute("SELECT picture, mask FROM images WHERE image = ?", (image,)).fetchone()
-    return found if found else (None, None)
+    row = store.execute("SELECT picture, mask FROM images WHERE image = ?", (image,)).fetchone()
+    return row if row else (None, None)
 
 
 def cam(store: sqlite3.Connection, image: int, method: str) -> np.ndarray | None:
     """A method's coarse map of an image, ``(h, w)``."""
     query = "SELECT height, width, cam FROM maps WHERE image = ? AND method = ?"
-    found = store.execute(query, (image, method)).fetchone()
-    return np.frombuffer(found[2], "<f4").reshape(found[:2]) if found else None
+    row = store.execute(query, (image, method)).fetchone()
+    return np.frombuffer(row[2], "<f4").reshape(row[:2]) if row else None
 
 
 def curves(store: sqlite3.Connection, method: str, metric: str) -> np.ndarray:
     """All curves that a metric gave for a method, ``(N, T)``; ``(0, 0)`` where it has none."""
     query = "SELECT curve FROM scores WHERE method = ? AND metric = ? AND curve IS NOT NULL ORDER BY image"
-    found = [np.frombuffer(blob, "<f4") for (blob,) in store.execute(query, (method, metric))]
-    return np.stack(found) if found else np.zeros((0, 0), np.float32)
+    rows = [np.frombuffer(blob, "<f4") for (blob,) in store.execute(query, (method, metric))]
+    return np.stack(rows) if rows else np.zeros((0, 0), np.float32)
