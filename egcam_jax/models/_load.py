@@ -112,7 +112,7 @@ def init(name: str, key: Array, *, num_classes: int | None = None) -> Model:
     spec = lookup(name)
     classes = len(_classes.class_names(spec.classes)) if num_classes is None else num_classes
     if classes < 1:
-        raise ValueError(f"num_classes: {num_classes} came, at least 1 wanted")
+        raise ValueError(f"num_classes must be at least 1; got {num_classes}")
     size = Sizes(classes)
     params = jax.jit(_apply(spec, size, folded=True).module.init)(key, jnp.zeros((1, *_input(spec.preprocess, size))))
     seed = jax.random.key_data(key).tolist() if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key.tolist()

@@ -79,7 +79,9 @@ def compare_page(
     """
     for row in rows:
         if len(row.maps) != len(methods):
-            raise ValueError(f"rows: {len(row.maps)} maps of {row.name!r} came, one for each of {len(methods)} wanted")
+            raise ValueError(
+                f"rows must have {len(methods)} maps each, one a method; got {len(row.maps)} of {row.name!r}"
+            )
     return _page.fill(
         "compare.html",
         title=title,

@@ -139,7 +139,7 @@ def test_a_mask_resized_by_whole_numbers_keeps_its_blocks():
 
 
 def test_a_mask_that_is_none_is_refused():
-    with pytest.raises(TypeError, match="uint8 values came, booleans wanted"):
+    with pytest.raises(TypeError, match="must be booleans; got uint8 values"):
         data.crop_mask(np.zeros((4, 4), np.uint8), Settings())
     with pytest.raises(ValueError, match=r"shape \(4, 4, 1\)"):
         data.crop_mask(np.zeros((4, 4, 1), bool), Settings())
