@@ -23,6 +23,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"Did you mean {' or '.join(map(repr, close))}?" if close else f"Known: {', '.join(known)}."
 
 
+PRECISIONS = ("default", "high", "highest", "bfloat16", "tensorfloat32", "float32")
+"""Words for the precision of products that JAX knows on every backend."""
+
+
 def one_of(argument: str, value: Any, words: Sequence[str]) -> str:
     """Check that ``value`` is one of a few words."""
     if value not in words:
@@ -236,6 +240,11 @@ def floating_dtype(argument: str, value: Any) -> Any:
     return dtype
 
 
+def precision(value: Any) -> str | None:
+    """Check the precision of a network's products: a word of ``jax.default_matmul_precision``, or None."""
+    return None if value is None else one_of("precision", value, PRECISIONS)
+
+
 def call(name: str, function: Any, params: Any, x: Any, *context: Any) -> Any:
     """Call the model's function; where it fails on what it was given, say what that was.
 
@@ -246,6 +255,12 @@ def call(name: str, function: Any, params: Any, x: Any, *context: Any) -> Any:
     try:
         return function(params, x, *context)
     except Exception as error:
+        if "AxisType" in str(error) or "out_sharding" in str(error):
+            raise ValueError(
+                f"{name} must work on a mesh with automatic axes, since images are mapped over one by one; it asks for "
+                f"a sharding over explicit axes ({type(error).__name__}: {error}). Leave out_sharding= and "
+                f"jax.sharding.reshard out of the function that you pass: the shardings of params and x are followed."
+            ) from error
         _calls.context_taken(name, function, (params, x), context)
         words = "params, x, context" if context else "params, x"
         advice = getattr(function, "advice", "") or (

@@ -1,5 +1,6 @@
 """Arithmetic that must be right once: guarded division, accumulation dtype, casting a tree."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -29,6 +30,22 @@ def normalized(x: Float[Array, "*axes"]) -> Float[Array, "*axes"]:
     Sums and squares of the result neither overflow nor vanish, whatever the scale of ``x``.
     """
     return divide(x, jnp.abs(x).max())
+
+
+def at_precision(function: Callable[..., Any], precision: str | None) -> Callable[..., Any]:
+    """The function, traced with its products of matrices and its convolutions at a precision.
+
+    A product that names its own precision keeps that one, as all of the library's own products do. ``None`` leaves the
+    function as it is. The precision holds while the function is traced, and nowhere else.
+    """
+    if precision is None:
+        return function
+
+    def precise(*arguments: Any, **named: Any) -> Any:
+        with jax.default_matmul_precision(str(precision)):
+            return function(*arguments, **named)
+
+    return precise
 
 
 def accumulator(dtype: Any) -> Any:

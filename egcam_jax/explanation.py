@@ -59,9 +59,19 @@ class Explanation:
         by_layer: For several layers, the explanation of each; else empty.
         method: Name in ``egcam_jax.METHODS``, or that of the pair that was asked for.
         layer: Name of the target layer; of several, joined by ``" + "``.
-        passes: Forward passes through ``features`` for each image; a Jacobian-vector product counts as two beside its
-            own forward pass. References that all images share are not counted; those that are encoded under an
-            image's context are.
+        passes: Forward passes through ``features`` for each image, at most so many with a tolerance; a Jacobian-vector
+            product counts as two beside its own forward pass. References that all images share are not counted; those
+            that are encoded under an image's context are.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> x = jnp.array([[4.0, 2], [0, 0]])[..., None]
+        >>> explanation = egcam_jax.explain(jnp.array([[1.0, -1]]), network, x, target=1, method="gradcam")
+        >>> print(explanation.signed.min(), explanation.empty)  # nothing speaks for class 1
+        -1.0 True
     """
 
     cam: Float[Array, "..."]

@@ -153,7 +153,7 @@ def _even(count: int, limit: int) -> int:
     return math.ceil(count / math.ceil(count / limit))
 
 
-def map_images(function: Callable[..., Any], images: Any, block: int) -> Any:
+def map_images(function: Callable[..., Any], images: Any, block: int, *, named: bool = False) -> Any:
     """Apply a function of one image to all, ``block`` at a time.
 
     A block takes every (B / block)-th image instead of neighbours: where the batch is sharded over
@@ -163,9 +163,11 @@ def map_images(function: Callable[..., Any], images: Any, block: int) -> Any:
         function: Of one image's slice of ``images``.
         images: Pytree whose leaves have the images as leading axis.
         block: How many go through at once.
+        named: Whether the axis of images has the name ``IMAGES``, for ``mean_over_samples`` with ``needed``. JAX
+            traces called functions anew under a named axis of another length, so only who needs a name gets one.
     """
     count = jax.tree.leaves(images)[0].shape[0]
-    vectorised = jax.vmap(function, axis_name=IMAGES)
+    vectorised = jax.vmap(function, axis_name=IMAGES) if named else jax.vmap(function)
     if count <= block:
         return vectorised(images)
     steps = math.ceil(count / block)
@@ -204,8 +206,8 @@ def mean_over_samples(
         num_samples: n.
         block: How many samples are ``vmap``ped into one pass.
         origins: Floating arrays that ``sample`` computes from; the sums start out varying over devices as these do.
-        needed: ``(n,)`` which samples matter, inside ``map_images`` only: a block in which none does, for any of the
-            images that go through together, is not run, and its samples count as zeros.
+        needed: ``(n,)`` which samples matter, inside ``map_images(..., named=True)`` only: a block in which none does,
+            for any of the images that go through together, is not run, and its samples count as zeros.
 
     Returns:
         The mean of ``averaged``, in float32, and ``kept`` for each sample, stacked.

@@ -33,6 +33,16 @@ class Saturation(NamedTuple):
         probability: ``(N, A)`` probability of the target class.
         logit: ``(N, A)`` its logit.
         target: ``(N,)`` the class: the top one of the whole image, unless it was given.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.sigmoid(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> x, alphas = 9 * jnp.ones((1, 2, 2, 1)), jnp.array([0.0, 1])
+        >>> curves = egcam_jax.saturation.saturation(jnp.array([[4.0, 0]]), network, x, alphas=alphas)
+        >>> print(curves.logit.round(2), curves.target)
+        [[2. 4.]] [0]
     """
 
     alphas: Float[Array, " A"]
@@ -84,6 +94,17 @@ def saturation(
 
     Raises:
         ValueError: For shapes that do not fit, or a layer that there is not.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> x = jnp.array([[3.0, 4]])[None, ..., None]
+        >>> alphas = jnp.array([0.0, 0.5, 1])
+        >>> curves = egcam_jax.saturation.saturation(jnp.array([[1.0, -1]]), network, x, alphas=alphas)
+        >>> print(curves.similarity, curves.logit)  # a linear network keeps the direction of the activation
+        [[0. 1. 1.]] [[0.   1.75 3.5 ]]
 
     Source: the Expected Grad-CAM paper, appendix B.1 and Figures 10 and 11, after Sundararajan et al., Gradients of
     Counterfactuals, 2016. "Activation vectors of CAM target filters" can be read either way: both are returned.
@@ -137,6 +158,17 @@ def explanations(
     Raises:
         ValueError, TypeError: As ``explain``.
 
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> x, alphas = jnp.array([[2.0, 4]])[None, ..., None], jnp.array([0.5, 1])
+        >>> weights, options = jnp.array([[1.0, -1]]), {"target": 0, "method": "gradcam"}
+        >>> explanation = egcam_jax.saturation.explanations(weights, network, x, alphas=alphas, **options)
+        >>> explanation.cam.ravel().tolist()  # each scaling has its own map
+        [0.5, 1.0, 1.0, 2.0]
+
     Source: the Expected Grad-CAM paper, Figures 2, 8 and 14.
     """
     x, alphas = _batch(x), _alphas(alphas)
@@ -160,7 +192,14 @@ def explanations(
 
 
 def scaled(x: Image, alphas: Float[Array, " A"], baseline: Any = 0.0) -> Float[Array, "A H W C"]:
-    """Scale one image: ``b + alpha (x - b)`` for each alpha, ``(A, H, W, C)``."""
+    """Scale one image: ``b + alpha (x - b)`` for each alpha, ``(A, H, W, C)``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import saturation
+        >>> saturation.scaled(jnp.full((1, 1, 1), 4.0), jnp.array([0.0, 0.5, 1])).ravel().tolist()
+        [0.0, 2.0, 4.0]
+    """
     return jax.vmap(lambda alpha: _scaled(x, alpha, baseline))(alphas)
 
 
@@ -184,6 +223,14 @@ def insert_patches(x: Image, cam: Map, *, count: int = 4, side: int = PATCHES, b
     Raises:
         ValueError: ``count`` is not from 1 to the number of patches.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import saturation
+        >>> cam = jnp.array([[3.0, 1], [0, 2]])
+        >>> print(saturation.insert_patches(jnp.ones((2, 2, 1)), cam, count=2, side=2)[..., 0])
+        [[1. 0.]
+         [0. 1.]]
+
     Source: the Expected Grad-CAM paper, Figures 2b and 8b.
     """
     _checks.count("count", count)
@@ -200,6 +247,13 @@ def band(values: Float[Array, "N A"]) -> tuple[Float[Array, " A"], Float[Array, 
     """Mean over images and twice their standard deviation, ``(A,)`` each, of what is not NaN.
 
     The standard deviation is of single images, with N - 1 below it: NaN for one image.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import saturation
+        >>> mean, width = saturation.band(jnp.array([[0.0, 1], [1, 1]]))
+        >>> print(mean, width.round(3))
+        [0.5 1. ] [1.414 0.   ]
     """
     return jnp.nanmean(values, axis=0), 2 * jnp.nanstd(values, axis=0, ddof=1)
 

@@ -13,13 +13,23 @@ os.environ.setdefault(
     * importlib.metadata.version("jaxlib").startswith(("0.8.", "0.9.", "0.10.")),
 )
 
+os.environ.setdefault("EGCAM_NO_CACHE", "1")  # tests leave nothing in the user's cache of programs
+
 import jaxtyping
 import pytest
+from _pytest.doctest import DoctestModule
 
 # The parts that handle arrays. Those that handle files, pictures and options are left to the type checker.
 ARRAYS = """_checks _context _numerics adapters adaptive affine answers explanation fusion kernel maps methods metrics
 models perturb saturation sharding splitting tokens uncertainty"""
 jaxtyping.install_import_hook([f"egcam_jax.{part}" for part in ARRAYS.split()], "beartype.beartype")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file():
+    """Take examples from the package alone: the helper scripts beside the tests are not to be imported for them."""
+    collectors = yield
+    return [collector for collector in collectors if not isinstance(collector, DoctestModule)]
 
 
 @pytest.fixture

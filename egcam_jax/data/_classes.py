@@ -11,7 +11,13 @@ _SHOWN = 5
 
 
 def split(text: str) -> list[str]:
-    """Split what ``--classes`` takes: names between commas, in double quotes where a name has one."""
+    """Split what ``--classes`` takes: names between commas, in double quotes where a name has one.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> data.split('zebra,"stop sign"')
+        ['zebra', 'stop sign']
+    """
     names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
     if not names or not all(names):
         raise ValueError(f'classes: {text!r} came, names between commas wanted, as in zebra,"stop sign"')
@@ -24,7 +30,13 @@ def plain(name: str) -> str:
 
 
 def find(name: str, class_names: Sequence[str] | None) -> int | None:
-    """The class of a name: the whole name or, failing that, the only one that has it among its synonyms."""
+    """The class of a name: the whole name or, failing that, the only one that has it among its synonyms.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> data.find("Tabby", ["tabby, tabby cat", "tiger cat"]), data.find("cat", ["tabby, tabby cat", "tiger cat"])
+        (0, None)
+    """
     return _owners(tuple(class_names or ())).get(plain(name))
 
 
@@ -54,6 +66,12 @@ def parse(text: str, class_names: Sequence[str] | None, *, where: str) -> int:
 
     Raises:
         ValueError: No class of this name or index, or a name that is another class's.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> names = ["cat", "dog"]
+        >>> data.parse("1_dog", names, where="labels.csv"), data.parse("cat", names, where="labels.csv")
+        (1, 0)
     """
     match = re.fullmatch(r"(\d+)(?:[_ -]+(\D.*))?", text.strip())
     if match and find(text, class_names) is None:
@@ -72,7 +90,13 @@ def labels_of(text: str, class_names: Sequence[str] | None, *, where: str) -> tu
 
 
 def unknown(text: str, class_names: Sequence[str] | None) -> str:
-    """What to say of a name that no class has."""
+    """What to say of a name that no class has.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> data.unknown("tabi", ["tabby", "zebra"])
+        "'tabi' is none of the model's classes; near ones: 0 tabby"
+    """
     if not class_names:
         return f"{text!r} is not an index, and this model has no class names; write indices"
     owner = {part.strip(): i for i, name in enumerate(class_names) for part in plain(name).split(",")}

@@ -74,6 +74,11 @@ def demo_path() -> Path:
     Raises:
         ModuleNotFoundError: scikit-image is not installed.
         FileNotFoundError: The installed scikit-image does not carry the photograph.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> data.demo_path().name
+        'chelsea.png'
     """
     return _locate(DEMO)
 
@@ -91,6 +96,11 @@ def demo_references(settings: Preprocess) -> Float32[np.ndarray, "32 h w C"]:
 
     Raises:
         OSError, ModuleNotFoundError: As ``demo_path``.
+
+    Example:
+        >>> from egcam_jax import data, models
+        >>> data.demo_references(models.Preprocess(size=8, resize=8)).shape
+        (32, 8, 8, 3)
     """
     pictures = (read(_locate(name)) for name in DEMO_REFERENCES)
     return np.stack([preprocess(view, settings) for picture in pictures for view in _views(picture)])

@@ -19,6 +19,11 @@ class PassedOver(NamedTuple):
     Attributes:
         name: Its path in the data.
         reason: Why it is passed over, in words.
+
+    Example:
+        >>> from egcam_jax.data import PassedOver
+        >>> PassedOver("dog/1.heic", "no reader for .heic").reason
+        'no reader for .heic'
     """
 
     name: str
@@ -36,6 +41,12 @@ class Example(NamedTuple):
             void, neither object nor background, are false.
         context: What a network takes beside the picture, as ``explain`` takes it for a single image: a pytree of
             arrays, of the same form for every example; ``None`` where there is none.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax.data import Example
+        >>> Example("cat/1.png", np.zeros((2, 2, 3), np.uint8), labels=(281,), mask=None).labels
+        (281,)
     """
 
     id: str
@@ -51,6 +62,12 @@ class Source(Protocol):
 
     ``source[i]`` raises an ``OSError`` that says what is wrong where a record is corrupt; ``ids[i]`` is known all the
     same.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> source = data.Records("mine", (), has_masks=False, read=lambda i: None, labels=lambda i: ())
+        >>> isinstance(source, data.Source)
+        True
     """
 
     @property
@@ -87,6 +104,14 @@ class Records:
         place: Where those lie, whatever the user called it; the name by default.
         content: What an example of an index is made of: files and bytes, for ``fingerprint``.
         passed: What is in the data and cannot be used.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import data
+        >>> read = lambda i: data.Example(f"{i}.png", np.full((2, 2, 3), i, np.uint8), (i,), None)
+        >>> source = data.Records("mine", ("0.png", "1.png"), has_masks=False, read=read, labels=lambda i: (i,))
+        >>> len(source), source[1].labels, isinstance(source, data.Source)
+        (2, (1,), True)
     """
 
     name: str
@@ -136,6 +161,13 @@ def passed_over(source: Source) -> tuple[PassedOver, ...]:
 
     Returns:
         Names and reasons.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> passed = (data.PassedOver("1.heic", "no reader for .heic"),)
+        >>> source = data.Records("mine", (), has_masks=False, read=lambda i: None, labels=lambda i: (), passed=passed)
+        >>> [file.name for file in data.passed_over(source)]
+        ['1.heic']
     """
     return tuple(getattr(source, "passed", ()))
 
@@ -169,7 +201,14 @@ def told(passed: Sequence[PassedOver]) -> str:
 
 
 def place(source: Source) -> str:
-    """Where a source's pictures lie, or what it is called where it does not tell."""
+    """Where a source's pictures lie, or what it is called where it does not tell.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> source = data.Records("mine", (), has_masks=False, read=lambda i: None, labels=lambda i: ())
+        >>> data.place(source)
+        'mine'
+    """
     return getattr(source, "place", None) or source.name
 
 

@@ -26,6 +26,13 @@ class Files(NamedTuple):
         files: Pictures, sorted.
         masks: The mask of each that has one.
         passed: What a folder holds beside them, and cannot be used.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from egcam_jax import data
+        >>> listed = data.Files([Path("cat.png")], {Path("cat.png"): Path("cat_mask.png")}, ())
+        >>> listed.masks[listed.files[0]].name
+        'cat_mask.png'
     """
 
     files: list[Path]
@@ -49,6 +56,15 @@ def expand(argument: str | os.PathLike[str]) -> list[Path]:
     Raises:
         FileNotFoundError: The folder holds no image, nothing matches the pattern, or no user has this home folder.
         ValueError: A mask of several pictures, or several masks of one.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from egcam_jax import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("b.png", "a.jpg", "notes.txt"):
+        ...         pathlib.Path(folder, name).touch()
+        ...     print([file.name for file in data.expand(folder)])
+        ['a.jpg', 'b.png']
     """
     return files(argument).files
 
@@ -64,6 +80,15 @@ def files(argument: str | os.PathLike[str]) -> Files:
 
     Raises:
         FileNotFoundError, ValueError: As ``expand``.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from egcam_jax import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("a.jpg", "notes.txt"):
+        ...         pathlib.Path(folder, name).touch()
+        ...     print([file.name for file in data.files(folder).files])
+        ['a.jpg']
     """
     path = _at_home(argument)
     if os.path.isdir(path):  # unlike Path.is_dir, raises nothing on names that no file can have
@@ -134,6 +159,17 @@ def references(
 
     Warns:
         UserWarning: Files of the folder are passed over; others are drawn in the place of those that are unreadable.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from PIL import Image
+        >>> from egcam_jax import data, models
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for grey in (0, 255):
+        ...         Image.new("L", (2, 2), grey).save(pathlib.Path(folder, f"{grey:03}.png"))
+        ...     settings = models.Preprocess(size=2, resize=2, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+        ...     print(data.references(folder, settings)[:, 0, 0, 0].tolist())
+        [-1.0, 1.0]
     """
     drawn = read_references(folder, settings, count=count, seed=seed)
     if drawn.passed:
@@ -157,6 +193,17 @@ def read_references(
 
     Raises:
         ValueError, OSError: As ``references``.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from PIL import Image
+        >>> from egcam_jax import data, models
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for grey in (0, 255):
+        ...         Image.new("L", (2, 2), grey).save(pathlib.Path(folder, f"{grey:03}.png"))
+        ...     drawn = data.read_references(folder, models.Preprocess(size=2, resize=2))
+        >>> [pathlib.Path(file).name for file in drawn.ids]
+        ['000.png', '255.png']
     """
     return draw_references(open_files([folder]), settings, count=count, seed=seed, workers=0)
 
@@ -175,6 +222,16 @@ def draw(folder: str | os.PathLike[str], *, count: int = 32, seed: int = 0) -> l
     Raises:
         ValueError: ``count`` is less than 1.
         OSError: As ``expand``.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from PIL import Image
+        >>> from egcam_jax import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for grey in range(3):
+        ...         Image.new("L", (2, 2), grey).save(pathlib.Path(folder, f"{grey}.png"))
+        ...     print(len(data.draw(folder, count=2)))
+        2
     """
     if count < 1:
         raise ValueError(f"count: {count} came, at least 1 wanted")

@@ -20,6 +20,11 @@ class Fingerprint(NamedTuple):
     Attributes:
         content: SHA-256 of names, pictures, masks and outlines: equal for equal data, wherever it lies.
         stamp: SHA-256 of names, places, sizes and times of the files: where it is equal, the content is.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> data.Fingerprint(content="0123", stamp="4567").content
+        '0123'
     """
 
     content: str

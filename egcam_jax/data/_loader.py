@@ -27,6 +27,11 @@ class Loaded(NamedTuple):
         mask: ``(s, s)``, cropped as the picture is; ``None`` where there is none.
         error: What is wrong with a corrupt record, whose other attributes from ``crop`` on are ``None``, or ``()``.
         context: As of the example.
+
+    Example:
+        >>> from egcam_jax import data
+        >>> data.Loaded(0, "1.png", None, None, (), None, "1.png cannot be decoded").error
+        '1.png cannot be decoded'
     """
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks of an example
@@ -58,6 +63,15 @@ def stream(source: Source, settings: Preprocess, indices: Sequence[int], *, work
         ModuleNotFoundError: grain is not installed.
         ValueError: ``workers`` is negative.
         IndexError: No such example.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import data, models
+        >>> read = lambda i: data.Example(f"{i}.png", np.full((2, 2, 3), 10 * i, np.uint8), (i,), None)
+        >>> source = data.Records("mine", ("0.png", "1.png"), has_masks=False, read=read, labels=lambda i: (i,))
+        >>> loaded = list(data.stream(source, models.Preprocess(size=2, resize=2), [1, 0], workers=0))
+        >>> [(one.id, one.labels, int(one.crop.max())) for one in loaded]
+        [('1.png', (1,), 10), ('0.png', (0,), 0)]
     """
     if workers < 0:
         raise ValueError(f"workers: {workers} came, at least 0 wanted")
@@ -80,6 +94,12 @@ class References(NamedTuple):
         ids: Their ids.
         passed: What the source holds and cannot use; and the examples that were drawn and are unreadable.
         digest: SHA-256 of ``x``: equal for equal references, wherever they lie.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import data
+        >>> data.References(np.zeros((2, 4, 4, 3), np.float32), ("a.png", "b.png"), (), "0123").ids
+        ('a.png', 'b.png')
     """
 
     x: Float32[np.ndarray, "r s s C"]
@@ -97,7 +117,16 @@ def pick_references(
     avoid: Collection[str] = (),
     explained: Source | None = None,
 ) -> tuple[Float32[np.ndarray, "r s s C"], tuple[str, ...]]:
-    """The pictures of ``draw_references`` and their ids, without the rest."""
+    """The pictures of ``draw_references`` and their ids, without the rest.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import data, models
+        >>> read = lambda i: data.Example(f"{i}.png", np.full((2, 2, 3), i, np.uint8), (i,), None)
+        >>> source = data.Records("mine", ("0.png", "1.png"), has_masks=False, read=read, labels=lambda i: (i,))
+        >>> data.pick_references(source, models.Preprocess(size=2, resize=2), count=2, seed=0)[1]
+        ('0.png', '1.png')
+    """
     return draw_references(source, settings, count=count, seed=seed, avoid=avoid, explained=explained)[:2]
 
 

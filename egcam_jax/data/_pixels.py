@@ -12,7 +12,19 @@ _PHOTOMETRIC, _BITS = 262, 258
 
 
 class ImageFileError(OSError):
-    """A file that is there and may be read, but holds no picture that can be decoded."""
+    """A file that is there and may be read, but holds no picture that can be decoded.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from egcam_jax import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     size = pathlib.Path(folder, "a.png").write_bytes(b"no picture")
+        ...     try:
+        ...         data.read(pathlib.Path(folder, "a.png"))
+        ...     except data.ImageFileError:
+        ...         print("no picture that can be decoded")
+        no picture that can be decoded
+    """
 
 
 def eight_bits(image: Image.Image) -> UInt8[np.ndarray, "H W 3"]:

@@ -19,7 +19,14 @@ _SUPPORT = 3
 
 @runtime_checkable
 class Preprocess(Protocol):
-    """The settings that a model's weights were trained with; every ``Model.preprocess`` has them."""
+    """The settings that a model's weights were trained with; every ``Model.preprocess`` has them.
+
+    Example:
+        >>> from egcam_jax import data, models
+        >>> settings: data.Preprocess = models.Preprocess(size=32, resize=32)
+        >>> settings.size
+        32
+    """
 
     @property
     def size(self) -> int | tuple[int, int]:
@@ -67,6 +74,14 @@ def crop(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Preprocess) 
         TypeError: The picture is not 8-bit.
         ValueError: The picture is not ``(H, W, 3)``; the crop is larger than the resized picture; the
             interpolation is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import data, models
+        >>> picture = np.zeros((4, 8, 3), np.uint8)
+        >>> picture[:, 2:6] = 255  # white in the centre
+        >>> data.crop(picture, models.Preprocess(size=4, resize=4))[..., 0].mean().item()
+        255.0
     """
     return np.asarray(_centre(_picture(image), settings, _filter(settings.interpolation)))
 
@@ -84,6 +99,14 @@ def crop_mask(mask: Bool[np.ndarray, "H W"], settings: Preprocess) -> Bool[np.nd
     Raises:
         TypeError: The mask is not boolean.
         ValueError: The mask is not ``(H, W)``; the crop is larger than the resized mask.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import data, models
+        >>> mask = np.zeros((4, 8), bool)
+        >>> mask[:, 2:4] = True
+        >>> data.crop_mask(mask, models.Preprocess(size=4, resize=4))[0].tolist()
+        [True, True, False, False]
     """
     if mask.dtype != np.bool_:
         raise TypeError(f"mask: {mask.dtype} values came, booleans wanted; compare it first, as in mask > 0")
@@ -105,6 +128,13 @@ def preprocess(image: UInt8[np.ndarray, "H W 3"] | Image.Image, settings: Prepro
 
     Raises:
         TypeError, ValueError: As ``crop`` and ``normalise``.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import data, models
+        >>> settings = models.Preprocess(size=2, resize=2, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+        >>> data.preprocess(np.full((6, 8, 3), 255, np.uint8), settings)[0, 0].tolist()
+        [2.0, 2.0, 2.0]
     """
     return normalise(crop(image, settings), settings)
 
@@ -121,6 +151,13 @@ def normalise(cropped: UInt8[np.ndarray, "h w 3"], settings: Preprocess) -> Floa
 
     Raises:
         ValueError: Another number of channels.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import data, models
+        >>> settings = models.Preprocess(size=1, resize=1, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+        >>> data.normalise(np.array([[[0, 255, 255]]], np.uint8), settings).tolist()
+        [[[-2.0, 2.0, 2.0]]]
     """
     if len(settings.mean) not in (1, 3) or len(settings.std) != len(settings.mean):
         raise ValueError(

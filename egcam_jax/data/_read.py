@@ -78,6 +78,15 @@ def read(path: str | os.PathLike[str]) -> UInt8[np.ndarray, "H W 3"]:
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: As named.
         ImageFileError: No image, damaged or cut short, or more pixels than is safe to decode.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from PIL import Image
+        >>> from egcam_jax import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("L", (1, 1), 7).save(pathlib.Path(folder, "grey.png"))
+        ...     print(data.read(pathlib.Path(folder, "grey.png")).tolist())
+        [[[7, 7, 7]]]
     """
     return read_picture(path).pixels
 
@@ -124,6 +133,14 @@ def probe(path: str | os.PathLike[str]) -> tuple[int, int]:
 
     Raises:
         OSError: As ``read``; damage behind the header goes unnoticed.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import numpy as np
+        >>> from egcam_jax import data, render
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(data.probe(render.save_png(pathlib.Path(folder, "a.png"), np.zeros((2, 3, 3), np.uint8))))
+        (3, 2)
     """
     with _stream(Path(path)) as stream:
         return _decoded(path, stream, lambda image: image.size)

@@ -40,6 +40,17 @@ def open_source(text: str, *, class_names: Sequence[str] | None = None, classes:
         ValueError: An unknown kind of source or class; no example of the classes asked for.
         OSError: No such folder, or nothing in it.
         ModuleNotFoundError: The source needs a package that is not installed.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import numpy as np
+        >>> from egcam_jax import data
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder, "pictures.npz")
+        ...     np.savez(file, images=np.zeros((2, 4, 4, 3), np.uint8), labels=np.array([3, 5]))
+        ...     source = data.open_source(f"npz:{file}")
+        ...     print(len(source), source[1].labels)
+        2 (5,)
     """
     return _open(text, class_names, classes)
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
-from egcam_jax import _checks, _functions
+from egcam_jax import _checks, _functions, sharding
 from egcam_jax._content import content
 from egcam_jax._types import Context, Params
 from egcam_jax.methods import _references
@@ -50,7 +51,11 @@ def function(params: Params, apply_fn: Any) -> tuple[Params, Any]:
     return params, _functions.static("apply_fn", apply_fn, "function (params, x) -> logits or a Split")
 
 
-_fingerprint = jax.jit(_references.fingerprint)
+@jax.jit
+def _fingerprint(params: Params) -> Any:
+    """The fingerprint of parameters, whatever mesh they are spread over."""
+    add = lambda zero, params: zero + _references.fingerprint(params)
+    return sharding.automatic(add, jnp.zeros(1, jnp.uint32), params)
 
 
 def references(refs: Any, x: Any, params: Params, asker: str, spatial_dims: int, context: Context) -> Any:

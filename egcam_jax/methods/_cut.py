@@ -18,6 +18,7 @@ class Cut:
     layers: tuple[str | None, ...]
     grid: tuple[int, ...] | None
     compute_dtype: Any
+    precision: str | None = None
 
     def networks(
         self, params: Params, x: Any, context: Context = None

@@ -23,6 +23,7 @@ def encode(
     grid: tuple[int, ...] | None = None,
     spatial_dims: int = 2,
     compute_dtype: Any = None,
+    precision: str | None = None,
 ) -> EncodedReferences:
     """Encode references once, for many calls of ``explain``, which takes the result as ``refs``.
 
@@ -38,6 +39,7 @@ def encode(
         grid: As for ``explain``.
         spatial_dims: As for ``explain``.
         compute_dtype: As for ``explain``, which must have the same.
+        precision: As for ``explain``.
 
     Returns:
         ``EncodedReferences``, a pytree.
@@ -46,8 +48,17 @@ def encode(
         ValueError: For a wrong shape, value or name; TypeError for a wrong type.
 
     Example:
-        >>> references = egcam_jax.encode(params, apply_fn, refs, layer="layer")
-        >>> explanation = egcam_jax.explain(params, apply_fn, x, references, jax.random.key(0), layer="layer")
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> weights, x, refs = jnp.array([[1.0, -1]]), jnp.array([[4.0, 2], [0, 0]])[..., None], jnp.zeros((3, 2, 2, 1))
+        >>> encoded = egcam_jax.encode(weights, network, refs)
+        >>> options = {"target": 0, "num_samples": 2, "noise": "none"}
+        >>> key = jax.random.key(0)
+        >>> maps = [egcam_jax.explain(weights, network, x, r, key, **options).cam for r in (refs, encoded)]
+        >>> bool((maps[0] == maps[1]).all()), bool((maps[0] > 0).any())
+        (True, True)
     """
     spatial_dims = _arguments.spatial(spatial_dims)
     refs = _checks.references(_checks.images(refs, spatial_dims, "refs"), refs, "encode", spatial_dims)
@@ -57,6 +68,7 @@ def encode(
         layers=_arguments.layers(layer),
         grid=_checks.grid(grid, spatial_dims),
         compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
+        precision=_checks.precision(precision),
     )
     block = kernel.DEFAULT_CHUNK_SIZE if chunk_size is None else _checks.count("chunk_size", chunk_size)
     return _run(params, refs, cut=cut, block=block)
@@ -76,4 +88,4 @@ def _run(params: Params, refs: Any, *, cut: Cut, block: int) -> EncodedReference
             dtype=str(image.dtype),
         )
 
-    return sharding.automatic(encoded, refs, params)
+    return sharding.automatic(_numerics.at_precision(encoded, cut.precision), refs, params)

@@ -36,6 +36,7 @@ def explain(
     grid: tuple[int, ...] | None = None,
     spatial_dims: int = 2,
     compute_dtype: Any = None,
+    precision: str | None = None,
     context: Context = None,
     **options: Any,
 ) -> Explanation:
@@ -81,6 +82,9 @@ def explain(
         spatial_dims: 1 for signals ``(B, L, C)``, 3 for volumes ``(B, D, H, W, C)``.
         compute_dtype: Dtype of the network's arithmetic, such as ``jnp.bfloat16``; sums are float32 all the same.
             ``None`` leaves ``params``, ``x`` and ``context`` as they are.
+        precision: Of the network's products and convolutions, a word of ``jax.default_matmul_precision``:
+            ``"highest"`` computes in float32 everywhere. ``None`` leaves JAX's setting, by which a TPU rounds the
+            factors of float32 products to bfloat16, and a GPU to TensorFloat-32.
         context: What the model takes beside the images, such as metadata or the embedding of a text: a pytree of arrays
             with leading axis B, handed on as ``apply_fn(params, x, context)``. For a single image the arrays have no
             leading axis. Whatever an image is compared with, references too, goes through the network under the
@@ -100,9 +104,18 @@ def explain(
             the result; call ``explain`` under ``jit`` to dispatch asynchronously.
 
     Example:
-        >>> explanation = egcam_jax.explain(params, model.apply, x, refs, jax.random.key(0))
-        >>> explanation.saliency.shape
-        (8, 224, 224)
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> weights, x = jnp.array([[1.0, -1]]), jnp.array([[4.0, 2], [0, 0]])[..., None]
+        >>> explanation = egcam_jax.explain(weights, network, x, target=0, method="gradcam")
+        >>> print(explanation.cam)  # the gradient is 1/4 at each pixel
+        [[1.  0.5]
+         [0.  0. ]]
+        >>> print(explanation.saliency)
+        [[1.  0.5]
+         [0.  0. ]]
     """
     chosen = find(method, gradients)
     spatial_dims = _arguments.spatial(spatial_dims)
@@ -142,6 +155,7 @@ def explain(
             layers=_arguments.layers(layer),
             grid=_checks.grid(grid, spatial_dims),
             compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
+            precision=_checks.precision(precision),
         ),
         method=method,
         gradients=gradients,

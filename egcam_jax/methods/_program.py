@@ -59,7 +59,7 @@ def run(
     settings: Settings,
 ) -> tuple[Explanation, _bounds.Outputs]:
     """Explain a checked batch; and what tracing says of the model's outputs."""
-    explain = functools.partial(_explain_batch, settings=settings)
+    explain = _numerics.at_precision(functools.partial(_explain_batch, settings=settings), settings.cut.precision)
     return sharding.automatic(explain, x, params, refs, key, target, index, against, traced, context)
 
 
@@ -122,7 +122,9 @@ def _explain_batch(
         explanation = jax.vmap(explain)(target) if several else explain(target)
         return _result.with_logits(explanation, logits), _bounds.of(jax.make_jaxpr(mine[0].decode)(codes[0]))
 
-    return kernel.map_images(one, (x, index, target, against and against.rivals, context), blocks.images)
+    screened = method.gradients is None  # the methods without gradients leave out samples that do not matter
+    every = (x, index, target, against and against.rivals, context)
+    return kernel.map_images(one, every, blocks.images, named=screened)
 
 
 def _explained(logits: Any, score: Any) -> Any:

@@ -30,6 +30,15 @@ class EncodedReferences:
         fingerprint: ``(R,)`` a number that stands for the parameters.
         layers: Names of the layers.
         dtype: In which the network took the images.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> encoded = egcam_jax.encode(jnp.ones((1, 2)), network, jnp.ones((3, 2, 2, 1)))
+        >>> len(encoded), encoded[:2].logits.tolist()
+        (3, [[1.0, 1.0], [1.0, 1.0]])
     """
 
     images: Float[Array, "..."]

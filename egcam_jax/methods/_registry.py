@@ -24,6 +24,11 @@ class Aggregator:
         moments: Whether it asks for the second and third moments of sampled gradients.
         additive: Whether the gradient field holds contributions already, in logits: the map is their sum over
             channels, no activation multiplies them, and maps of several layers add.
+
+    Example:
+        >>> from egcam_jax.methods import AGGREGATORS
+        >>> AGGREGATORS["hirescam"].linear, AGGREGATORS["layercam"].linear
+        (True, False)
     """
 
     weigh: Callable[..., Any]
@@ -47,6 +52,11 @@ class Estimator:
         random: Whether it draws samples, so that it needs a key.
         reads: Options to what it reads of the references: some of ``"images"``, ``"codes"`` and ``"logits"``, or
             nothing where it needs no references.
+
+    Example:
+        >>> from egcam_jax.methods import ESTIMATORS
+        >>> ESTIMATORS["smooth"].num_samples, ESTIMATORS["smooth"].passes(25, 512, {})
+        (25, 26)
     """
 
     estimate: Callable[..., Any]
@@ -67,6 +77,13 @@ class Method:
         aggregator: Name of the aggregator; ``None`` likewise.
         source: The publication.
         choices: Choices that have other words for this pair than for the estimator, the default first.
+
+    Example:
+        >>> from egcam_jax import METHODS
+        >>> METHODS["layercam"].gradients, METHODS["layercam"].aggregator, METHODS["layercam"].needs_refs
+        ('vanilla', 'layercam', False)
+        >>> METHODS["expected_gradcam"].needs_refs
+        True
     """
 
     name: str
@@ -221,6 +238,11 @@ def find(name: str, gradients: str | None = None) -> Method:
 
     Raises:
         ValueError: There is no such method or estimator; or the method takes no gradients, or has others already.
+
+    Example:
+        >>> from egcam_jax import methods
+        >>> methods.find("layercam", "expected").name
+        'expected_layercam'
     """
     if name not in METHODS:
         raise ValueError(f"method {name!r} is unknown. {_checks.nearest(name, METHODS)}")

@@ -27,6 +27,16 @@ def ablationcam(problem: Problem, options: Mapping[str, Any]) -> Estimate | Samp
         denominator: ``"none"``; ``"score"`` divides by ``|y|``, which scales the map; ``"norm"`` divides each drop by
             the Frobenius norm of its channel, the slope that the paper sets out from.
 
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> weights, x = jnp.array([[1.0, -1]]), jnp.array([[4.0, 2], [0, 0]])[..., None]
+        >>> explanation = egcam_jax.explain(weights, network, x, target=0, method="ablationcam")
+        >>> explanation.weights.tolist()  # the logit is 6/4, and 0 without the channel
+        [1.5]
+
     Source: Desai and Ramaswamy, Ablation-CAM, 2020. pytorch-grad-cam divides by y itself, so that a negative score
     turns its map over, and ablates to a large negative value where the layer's least activation is not 0.
     """

@@ -20,6 +20,13 @@ from egcam_jax.methods._registry import aggregator
 def gradcam(gradients: Activation, activations: Activation) -> Float[Array, " K"]:
     """Weigh each channel by the spatial mean of its gradients: ``w_k = mean_ij G_ijk`` (eqs. 5 and 15).
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax.methods import aggregators
+        >>> gradients = jnp.array([[1.0, 3], [0, 0]])[..., None]
+        >>> aggregators.gradcam(gradients, jnp.ones((2, 2, 1))).tolist()
+        [1.0]
+
     Source: Selvaraju et al., Grad-CAM, 2017. The authors' Lua code sums where the paper takes the mean,
     which scales the map by h * w.
     """
@@ -53,6 +60,14 @@ def gradcam_plus_plus(
             does and their paper does not.
         clamp: ``max(S_k G, 0)`` in place of ``S_k G``, so that alpha stays in (0, 1/2] whatever the signs.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax.methods import aggregators
+        >>> gradients, activations = jnp.array([[1.0, -1], [0, 0]])[..., None], jnp.array([[2.0, 0], [0, 0]])[..., None]
+        >>> flags = {"normalize_alphas": False, "clamp": False}
+        >>> aggregators.gradcam_plus_plus(gradients, activations, None, **flags).tolist()  # 1 / (2 + 2 * 1)
+        [0.25]
+
     Source: Chattopadhay et al., Grad-CAM++, 2018; Omeiza et al., Smooth Grad-CAM++, 2019, with D2 for the D1 that
     its alpha has as numerator, without which it would not be Grad-CAM++ for no noise. pytorch-grad-cam adds 1e-6 to
     the denominator of equation 19, which changes maps where gradients are below 1e-3; torch-cam computes
@@ -74,6 +89,13 @@ def xgradcam(gradients: Activation, activations: Activation) -> Float[Array, " K
 
     Meant for activations after a ReLU: where A has both signs its sum may be near 0 and the weight without bound.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax.methods import aggregators
+        >>> gradients, activations = jnp.array([[1.0, 3], [5, 0]])[..., None], jnp.array([[3.0, 1], [0, 0]])[..., None]
+        >>> aggregators.xgradcam(gradients, activations).tolist()  # (1 * 3 + 3 * 1) / 4
+        [1.5]
+
     Source: Fu et al., Axiom-based Grad-CAM, 2020. The authors' code and others add 1e-6 to 1e-8 to the denominator.
     """
     return _numerics.divide(_total(gradients * activations), _total(activations))
@@ -82,6 +104,12 @@ def xgradcam(gradients: Activation, activations: Activation) -> Float[Array, " K
 @aggregator("hirescam", source="Draelos and Carin, HiResCAM, 2020")
 def hirescam(gradients: Activation, activations: Activation) -> Activation:
     """Weigh each position by its own gradient: ``w_ijk = G_ijk``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax.methods import aggregators
+        >>> aggregators.hirescam(jnp.array([[1.0, -3]])[..., None], jnp.ones((1, 2, 1))).ravel().tolist()
+        [1.0, -3.0]
 
     Source: Draelos and Carin, HiResCAM, 2020. Their map keeps its signs, and it is for this that faithfulness is shown:
     it is ``signed``; ``cam`` has the ReLU of pytorch-grad-cam.
@@ -92,6 +120,12 @@ def hirescam(gradients: Activation, activations: Activation) -> Activation:
 @aggregator("layercam", source="Jiang et al., LayerCAM, IEEE TIP 2021", linear=False)
 def layercam(gradients: Activation, activations: Activation) -> Activation:
     """Weigh each position by its own gradient where that is positive: ``w_ijk = ReLU(G_ijk)``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax.methods import aggregators
+        >>> aggregators.layercam(jnp.array([[1.0, -3]])[..., None], jnp.ones((1, 2, 1))).ravel().tolist()
+        [1.0, 0.0]
 
     Source: Jiang et al., LayerCAM, 2021. Their ``tanh(2 M / max M)`` belongs to the fusion of layers: ``fusion="max"``.
     """
@@ -109,6 +143,18 @@ def attribution(gradients: Activation, activations: Activation) -> Activation:
 
     With ``G = E[(A - A') * Delta]`` the sum of the map over its places is ``y(x) - E y(x')``: each place is in logits,
     and maps of several layers, classes and images have one scale.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> weights, x, refs = jnp.array([[1.0, -1]]), jnp.array([[4.0, 2], [0, 0]])[..., None], jnp.ones((1, 2, 2, 1))
+        >>> explanation = egcam_jax.explain(
+        ...     weights, network, x, refs, jax.random.key(0), target=0, method="expected_attribution", num_samples=2
+        ... )
+        >>> round(float(explanation.signed.sum()), 3)  # the image's logit 6/4 less the reference's 1
+        0.5
 
     Source: Erion et al., 2021, whose expected gradients this is at a layer, summed over channels. captum's
     ``LayerIntegratedGradients`` is the same for one reference and ``LayerGradientShap`` for ``path="input"`` and

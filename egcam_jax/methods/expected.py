@@ -125,6 +125,18 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         tolerance: Stop where the largest standard error of the map is at most this fraction of its largest absolute
             value before the ReLU, at n samples at the latest; see ``_precision.sampling``.
 
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> weights, x, refs = jnp.array([[1.0, -1]]), jnp.array([[4.0, 2], [1, 1]])[..., None], jnp.zeros((2, 2, 2, 1))
+        >>> options = {"target": 0, "num_samples": 4, "noise": "none"}
+        >>> explanation = egcam_jax.explain(weights, network, x, refs, jax.random.key(0), **options)
+        >>> print(explanation.cam / explanation.cam.max())  # one channel: the map is a multiple of x
+        [[1.   0.5 ]
+         [0.25 0.25]]
+
     Source: Buono et al., Expected Grad-CAM: Towards gradient faithfulness, 2024.
     """
     num_references, tolerance = len(problem.references.images), options["tolerance"]

@@ -36,6 +36,17 @@ def integrated(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         rule: ``"left"`` t = 0 .. m - 1, ``"right"`` t = 1 .. m, ``"midpoint"`` between them.
         subtract_baseline: ``A(x_t) - A(x')`` in place of ``A(x_t)``.
 
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> weights, x = jnp.array([[1.0, -1]]), jnp.array([[4.0, 2], [0, 0]])[..., None]
+        >>> options = {"method": "integrated_gradcam", "rule": "midpoint", "num_samples": 4}
+        >>> print(egcam_jax.explain(weights, network, x, target=0, **options).cam)  # half of x, times 1/4
+        [[0.5  0.25]
+         [0.   0.  ]]
+
     Source: Sattarzadeh et al., Integrated Grad-CAM, 2021, as its authors' notebook computes it: left rule, 50 steps,
     nothing subtracted. Their paper subtracts, takes the right rule, and sums where this takes means.
     """

@@ -36,6 +36,16 @@ def scorecam(problem: Problem, options: Mapping[str, Any]) -> Sampling:
             ``(b, classes)``.
         top_channels: Only so many channels, those with the largest range of values, for speed; the rest get weight 0.
 
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> weights, x = jnp.array([[1.0, -1], [0, 0]]), jnp.array([[[4.0, 0], [2, 1]], [[0, 1], [0, 0]]])
+        >>> explanation = egcam_jax.explain(weights, network, x, target=0, method="scorecam")
+        >>> print(explanation.weights.round(3))  # the softmax of the logits 5/4 and 1/2
+        [0.679 0.321]
+
     Source: Wang et al., Score-CAM, 2020. pytorch-grad-cam upsamples with aligned corners, torch-cam scales before it
     upsamples.
     """

@@ -31,6 +31,17 @@ def smooth(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         tolerance: Stop where the largest standard error of the map is at most this fraction of its largest absolute
             value before the ReLU, at n samples at the latest.
 
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> weights, x = jnp.array([[1.0, -1]]), jnp.array([[4.0, 2], [1, 1]])[..., None]
+        >>> options = {"method": "gradcam", "gradients": "smooth", "num_samples": 4, "sigma": 1e-3}
+        >>> print(egcam_jax.explain(weights, network, x, None, jax.random.key(0), target=0, **options).cam)
+        [[1.   0.5 ]
+         [0.25 0.25]]
+
     Source: Smilkov et al., SmoothGrad, 2017; Omeiza et al., Smooth Grad-CAM++, 2019. torch-cam takes the ReLU of the
     last noisy gradient and combines the last noisy activations.
     """

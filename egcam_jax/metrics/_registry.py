@@ -41,6 +41,13 @@ class Metric:
         difference: The two metrics whose difference it is, with the same options; else empty.
         segments: Whether it takes ``segments``, which the host finds once for all maps of an image.
         left_out: Why a run of all metrics leaves it out; empty where it takes part.
+
+    Example:
+        >>> from egcam_jax import METRICS
+        >>> METRICS["pointing_game"].family, sorted(METRICS["pointing_game"].needs)
+        ('localisation', ['mask', 'saliency'])
+        >>> METRICS["top_k_intersection"].scaled["k"](224, 224)
+        1000
     """
 
     name: str

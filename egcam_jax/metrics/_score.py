@@ -12,6 +12,13 @@ class Score(NamedTuple):
         value: ``(B,)``, or a scalar for a single image; NaN where the metric is undefined.
         curve: ``(B, T)`` the values that it was made from, for metrics that have a curve, else ``None``.
         evaluations: How often the model was run for each image; for metrics that explain again, how often that was.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> score = metrics.complexity(jnp.array([[[1.0, 1]], [[0, 0]]]))  # a map without mass has no complexity
+        >>> round(float(score.value[0]), 3), score.undefined
+        (0.693, 1)
     """
 
     value: Any

@@ -56,6 +56,15 @@ def completeness_gap(
     Raises:
         ValueError: For shapes that do not fit.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> predict = lambda x: jnp.stack([x.sum((1, 2, 3)), jnp.zeros(len(x))], axis=1)  # the image has the score 4
+        >>> x = jnp.ones((2, 2, 1))
+        >>> gaps = [metrics.completeness_gap(predict, x, value * x[..., 0], 0, baseline=0.0) for value in (1, 0.5)]
+        >>> [float(gap.value) for gap in gaps]
+        [0.0, 2.0]
+
     Quantus: asks whether the gap is exactly 0, which rounding never allows.
 
     Source: Sundararajan et al., 2017.

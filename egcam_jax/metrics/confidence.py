@@ -50,6 +50,14 @@ def average_drop(
     Raises:
         ValueError: For shapes that do not fit.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> predict = lambda x: jnp.stack([4 * x[:, 0, 0, 0], jnp.zeros(len(x))], axis=1)  # the first pixel decides
+        >>> x, on, beside = jnp.ones((2, 2, 1)), jnp.array([[1.0, 0], [0, 0]]), jnp.array([[0.0, 0], [0, 1]])
+        >>> [round(float(metrics.average_drop(predict, x, saliency, 0).value), 3) for saliency in (on, beside)]
+        [0.0, 0.491]
+
     Quantus: has none of this, ``increase_in_confidence`` and ``average_drop_deletion``.
 
     Source: Chattopadhay et al., 2018.
@@ -71,6 +79,14 @@ def increase_in_confidence(
     """Whether the class's probability rises, ``p(m x) > p(x)``: 1 or 0; its mean is the published share.
 
     All else is as for ``average_drop``, but higher is better.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> predict = lambda x: jnp.stack([4 * x[:, 0, 0, 0], 4 * x[:, 0, 1, 0]], axis=1)  # two pixels, two classes
+        >>> x, first = jnp.ones((2, 2, 1)), jnp.array([[1.0, 0], [0, 0]])
+        >>> [float(metrics.increase_in_confidence(predict, x, first, target).value) for target in (0, 1)]
+        [1.0, 0.0]
 
     Quantus: has no such metric.
 

@@ -63,6 +63,15 @@ def faithfulness_estimate(
     Raises:
         ValueError: For shapes that do not fit, an unknown word, or a step as large as the image.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> predict = lambda x: jnp.stack([x.sum((1, 2, 3)), jnp.zeros(len(x))], axis=1)
+        >>> x = jnp.array([[4.0, 3], [2, 1]])[..., None]
+        >>> scores = [metrics.faithfulness_estimate(predict, x, a, 0, step=1) for a in (x[..., 0], 5 - x[..., 0])]
+        >>> [round(float(score.value), 3) for score in scores]
+        [1.0, -1.0]
+
     Quantus: 0.4.4 takes pixels, as here; ``mode="quantus"`` takes single channels, ``H W C`` of them, as 0.6 does. Both
     say Spearman and compute Pearson. Ties come in an order of the machine there, and in row-major order here.
 

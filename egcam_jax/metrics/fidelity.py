@@ -88,6 +88,16 @@ def infidelity(
     Raises:
         ValueError: For shapes that do not fit, an unknown word, or blocks that a mode of Quantus cannot make.
 
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> predict = lambda x: jnp.stack([x.sum((1, 2, 3)), jnp.zeros(len(x))], axis=1)  # its gradient is 1 everywhere
+        >>> x, key = jnp.ones((2, 2, 1)), jax.random.key(0)
+        >>> right, wrong = (metrics.infidelity(predict, x, a * jnp.ones((2, 2)), 0, key, num_samples=8) for a in (1, 2))
+        >>> float(right.value) < 1e-6 < float(wrong.value)
+        True
+
     Quantus: its blocks add up, each I the last and one block more; ``mode="quantus"`` equals 0.6 with one size of
     patches. ``mode="quantus_0_4_4"`` moreover leaves out the last ``patch_size - 1`` rows and columns, and pairs the
     map's columns with the perturbation's rows, as 0.4.4 does, and so the paper; its values have no other meaning.

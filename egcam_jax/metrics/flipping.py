@@ -65,6 +65,16 @@ def pixel_flipping(
     Raises:
         ValueError: For shapes that do not fit, an unknown word, or a step as large as the image.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> predict = lambda x: jnp.stack([4 * x[:, 0, 0, 0], jnp.zeros(len(x))], axis=1)  # the first pixel decides
+        >>> first, last = jnp.array([[4.0, 3], [2, 1]]), jnp.array([[1.0, 2], [3, 4]])
+        >>> x, options = jnp.ones((2, 2, 1)), {"step": 1, "baseline": 0.0}
+        >>> scores = [metrics.pixel_flipping(predict, x, a, 0, **options) for a in (first, last)]
+        >>> [round(float(score.value), 3) for score in scores]
+        [1.5, 2.705]
+
     Quantus: both generations take ``"mean"`` of what is left of the image at each step, and here it is the image's own.
     ``mode="quantus_0_4_4"`` does that, and gives a last step of fewer pixels the width of the others;
     ``mode="quantus"`` moreover takes single channels, ``H W C`` of them, as 0.6.

@@ -78,6 +78,17 @@ def road(
     Raises:
         ValueError: For shapes that do not fit, or percentages out of range.
 
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> predict = lambda x: jnp.stack([x[:, 0, 0, 0] - 1, jnp.ones(len(x)) - 1], axis=1)
+        >>> x = jnp.zeros((4, 4, 1)).at[0, 0].set(9.0)
+        >>> first, last = jnp.arange(16.0)[::-1].reshape(4, 4), jnp.arange(16.0).reshape(4, 4)
+        >>> scores = [metrics.road(predict, x, a, 0, jax.random.key(0), percentages=(25, 50)) for a in (first, last)]
+        >>> [float(score.value) for score in scores]
+        [0.0, 1.0]
+
     Quantus: the same system and noise; 0.6 fails on images with channels, gives the accuracy of the whole set at each
     percentage, and draws new noise for each.
 

@@ -40,6 +40,15 @@ def attribution_localisation(saliency: Any, mask: Any, *, weighted: bool = False
     Raises:
         ValueError: For shapes that do not fit, or a mask that is neither boolean nor zeros and ones.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> saliency, mask = jnp.array([[3.0, 1], [0, 0]]), jnp.array([[True, False], [False, False]])
+        >>> float(metrics.attribution_localisation(saliency, mask).value)
+        0.75
+        >>> float(metrics.attribution_localisation(saliency, mask, weighted=True).value)  # the object has 1 of 4 pixels
+        3.0
+
     Quantus: equal to 0.4.4-0.6 unweighted, but for 1e-9 that 0.6 adds to the denominator (so that it gives 0 for a map
     of zeros); its weights are another factor, ``|mask| / H W`` in 0.4.4, and wrong in 0.6.
 
@@ -62,6 +71,13 @@ def relevance_mass_accuracy(saliency: Any, mask: Any) -> Score:
 
     For maps without negative values it is ``attribution_localisation``; else it may be any number. Arguments as there.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> saliency, mask = jnp.array([[3.0, -1], [0, 0]]), jnp.array([[True, False], [False, False]])
+        >>> round(float(metrics.relevance_mass_accuracy(saliency, mask).value), 3)
+        1.5
+
     Quantus: equal to 0.4.4-0.6.
 
     Source: Arras et al., 2022.
@@ -80,6 +96,13 @@ def energy_pointing_game(saliency: Any, mask: Any) -> Score:
     """Share of the map's positive mass that lies on the object: ``sum_mask ReLU(a) / sum ReLU(a)``.
 
     The mask may be a bounding box, as in the publication. Arguments as for ``attribution_localisation``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> saliency, mask = jnp.array([[3.0, 1], [-5, 0]]), jnp.array([[True, False], [False, False]])
+        >>> float(metrics.energy_pointing_game(saliency, mask).value)
+        0.75
 
     Quantus: has none by this name; of a map that is nowhere negative its ``AttributionLocalisation`` is the same.
 
@@ -112,6 +135,13 @@ def top_k_intersection(saliency: Any, mask: Any, *, k: int | None = None, concep
     Raises:
         ValueError: For shapes that do not fit, or more values than there are.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> saliency, mask = jnp.array([[4.0, 3], [2, 1]]), jnp.array([[True, False], [True, False]])
+        >>> float(metrics.top_k_intersection(saliency, mask, k=2).value)
+        0.5
+
     Quantus: equal to 0.4.4-0.6 but for ties, whose order there depends on the machine.
 
     Source: Theiner et al., 2022.
@@ -143,6 +173,13 @@ def relevance_rank_accuracy(saliency: Any, mask: Any) -> Score:
     Returns:
         ``Score`` of value ``(B,)`` in [0, 1]; higher is better.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> saliency, mask = jnp.array([[4.0, 3], [2, 1]]), jnp.array([[True, False], [False, True]])
+        >>> float(metrics.relevance_rank_accuracy(saliency, mask).value)  # of the 2 largest values, 1 is on the object
+        0.5
+
     Quantus: equal to 0.4.4-0.6 but for ties, whose order there depends on the machine.
 
     Source: Arras et al., 2022.
@@ -172,6 +209,13 @@ def pointing_game(saliency: Any, mask: Any, *, tolerance: int | None = None) -> 
 
     Raises:
         ValueError: For shapes that do not fit, or a tolerance that is negative or no whole number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> saliency, mask = jnp.array([[4.0, 3], [2, 1]]), jnp.array([[False, True], [False, False]])
+        >>> [float(metrics.pointing_game(saliency, mask, tolerance=pixels).value) for pixels in (0, 1)]
+        [0.0, 1.0]
 
     Quantus: ``tolerance=0`` equals 0.4.4-0.6. The publication has 15 pixels for images of about 500.
 
@@ -218,7 +262,12 @@ def _grown(mask: Bool[Array, "H W"], radius: int) -> Bool[Array, "H W"]:
     disc = (offsets[:, None] ** 2 + offsets[None] ** 2 <= radius**2).astype(jnp.float32)
     image = mask.astype(jnp.float32)[None, :, :, None]
     near = jax.lax.conv_general_dilated(
-        image, disc.reshape(side, side, 1, 1), (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        image,
+        disc.reshape(side, side, 1, 1),
+        (1, 1),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=jax.lax.Precision.HIGHEST,
     )
     return near[0, :, :, 0] > 0.5
 

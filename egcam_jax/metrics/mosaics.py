@@ -17,6 +17,13 @@ class Mosaic(NamedTuple):
     Attributes:
         x: ``(H, W, C)``.
         masks: ``(N, H, W)`` where each of the N images is.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> made = metrics.Mosaic(x=jnp.zeros((2, 4, 3)), masks=jnp.arange(4) // 2 == jnp.arange(2)[:, None, None])
+        >>> made.masks[1, 0].tolist()
+        [False, False, True, True]
     """
 
     x: Any
@@ -37,6 +44,14 @@ def mosaic(images: Any, *, columns: int = 2, shrink: bool = True) -> Mosaic:
 
     Raises:
         ValueError: For another shape, rows that are not full, or images too small to shrink.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> images = jnp.arange(4.0)[:, None, None, None] * jnp.ones((4, 2, 2, 1))  # four images of one value each
+        >>> made = metrics.mosaic(images, columns=2)
+        >>> made.x[..., 0].tolist(), made.masks[3].tolist()
+        ([[0.0, 1.0], [2.0, 3.0]], [[False, False], [False, True]])
 
     Source: Bohle et al., Convolutional Dynamic Alignment Networks for Interpretable Classifications, CVPR 2021.
     """
@@ -76,6 +91,14 @@ def grid_pointing_game(saliency: Any, mask: Any) -> Score:
         made = metrics.mosaic(images)
         maps = explain(jnp.broadcast_to(made.x, (len(classes), *made.x.shape)), classes)
         metrics.grid_pointing_game(maps, made.masks)
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> made = metrics.mosaic(jnp.ones((4, 2, 2, 1)), columns=2)
+        >>> score = metrics.grid_pointing_game(jnp.array([[3.0, 1], [0, 0]]), made.masks[0])
+        >>> float(score.value)
+        0.75
 
     Quantus: its nearest is ``Focus``, on mosaics in which two of the four cells are of the class.
 

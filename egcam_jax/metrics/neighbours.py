@@ -62,6 +62,15 @@ def sufficiency(
     Raises:
         ValueError: For shapes that do not fit, or a single image.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> predict = lambda x: jnp.stack([x.sum((1, 2, 3)), jnp.zeros(len(x))], axis=1)
+        >>> x = jnp.array([1.0, 1, -1])[:, None, None, None] * jnp.ones((3, 1, 2, 1))
+        >>> maps = jnp.array([[[1.0, 0]], [[1.0, 0.1]], [[0, 1.0]]])  # the third image has another class and map
+        >>> metrics.sufficiency(predict, x, maps).value.tolist()
+        [1.0, 1.0, nan]
+
     Quantus: ``strict=True, normalize=False`` equals 0.6, which divides all maps by one maximum, for batches of up to 64
     images (more are cut into chunks of 64 there); with ``absolute=False`` too it equals 0.4.4.
 

@@ -72,6 +72,16 @@ def irof(
         ValueError: For shapes that do not fit, or labels that are not whole numbers from 0.
         ImportError: There are no segments, and no scikit-image to find them.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> predict = lambda x: jnp.stack([4 * x[:, 0, 0, 0], jnp.zeros(len(x))], axis=1)  # the first pixel decides
+        >>> x, segments = jnp.ones((2, 2, 1)), jnp.array([[0, 1], [2, 3]])
+        >>> first, last = jnp.array([[4.0, 3], [2, 1]]), jnp.array([[1.0, 2], [3, 4]])
+        >>> scores = [metrics.irof(predict, x, a, 0, segments=segments, baseline=0.0) for a in (first, last)]
+        >>> [round(float(score.value), 3) for score in scores]
+        [0.429, 0.061]
+
     Quantus: ``mode="quantus"``, or ``"quantus_0_4_4"``, equals 0.4.4 (0.6 fails on images with channels): ``L`` less
     the area under ``c_1`` to ``c_L`` with steps of 1, not divided by L, and the mean of all entries of what is left,
     instead of the mean colour.

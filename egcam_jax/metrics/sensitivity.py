@@ -86,6 +86,17 @@ def local_lipschitz(
         TypeError: ``explain`` draws and has no argument ``index``, or there is a context and it has no argument
             ``context``.
 
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> explain = lambda x, target: 3 * x.sum(-1)  # the map changes three times as much as the image
+        >>> score = metrics.local_lipschitz(
+        ...     explain, jnp.ones((2, 2, 1)), jax.random.key(0), target=0, num_samples=4, normalize=False
+        ... )
+        >>> round(float(score.value), 3)
+        3.0
+
     Quantus: 0.4.4 divides the maps of the copies, and 0.6 all maps, by the maximum over their batch instead; equal
     for maps that come with a maximum of 1, and for ``normalize=False``.
 
@@ -125,6 +136,15 @@ def max_sensitivity(
     Raises:
         ValueError: For shapes that do not fit, or neither ``target`` nor ``predict``.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> explain = lambda x, target: x.sum(-1)
+        >>> changes = jnp.array([0.1, 0.5])[:, None, None, None] * jnp.ones((2, 2, 2, 1))  # two copies
+        >>> score = metrics.max_sensitivity(explain, jnp.ones((2, 2, 1)), target=0, perturbations=changes)
+        >>> round(float(score.value), 3), score.curve.round(3).tolist() == jnp.array([0.1, 0.5]).tolist()
+        (0.5, True)
+
     Quantus: equal to 0.4.4-0.6 with the same noise, but that 0.4.4 never perturbs an image's first entry, and 0.6
     refuses copies whose maps are zero.
 
@@ -155,6 +175,15 @@ def avg_sensitivity(
     """Take the mean relative change of the map, ``mean_s ||a(x) - a(x + d_s)|| / ||a(x)||``.
 
     All else is as for ``max_sensitivity``; with the same key both see the same copies.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> explain = lambda x, target: x.sum(-1)
+        >>> changes = jnp.array([0.1, 0.5])[:, None, None, None] * jnp.ones((2, 2, 2, 1))  # two copies
+        >>> score = metrics.avg_sensitivity(explain, jnp.ones((2, 2, 1)), target=0, perturbations=changes)
+        >>> round(float(score.value), 3)
+        0.3
 
     Quantus: as for ``max_sensitivity``.
 

@@ -34,6 +34,13 @@ def complexity(saliency: Any) -> Score:
     Raises:
         ValueError: For another shape.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> score = metrics.complexity(jnp.array([[[1.0, 0], [0, 0]], [[1, 1], [1, 1]]]))  # one pixel, and all alike
+        >>> [round(abs(float(value)), 3) for value in score.value]  # 0 and ln 4
+        [0.0, 1.386]
+
     Quantus: equal to 0.4.4; 0.6 adds 1e-12 within the logarithm, which changes less than ``1e-12 H W``.
 
     Source: Bhatt et al., 2020.
@@ -61,6 +68,13 @@ def sparseness(saliency: Any) -> Score:
 
     Raises:
         ValueError: For another shape.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> score = metrics.sparseness(jnp.array([[[1.0, 0], [0, 0]], [[1, 1], [1, 1]]]))  # one pixel, and all alike
+        >>> [round(abs(float(value)), 3) for value in score.value]
+        [0.75, 0.0]
 
     Quantus: equal to 0.4.4-0.6, where maps of zeros are NaN in 0.4.4 and 0 in 0.6.
 

@@ -77,6 +77,18 @@ def relative_input_stability(
     Raises:
         ValueError: For shapes that do not fit, bounds in the wrong order, or no model where its answer counts.
 
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> explain = lambda x, target: x.sum(-1) ** 2
+        >>> changes = jnp.full((1, 2, 2, 1), 0.1)  # x grows by 10 %, its square by 21 %
+        >>> predict = lambda x: jnp.stack([x.sum((1, 2, 3)), jnp.zeros(len(x))], axis=1)
+        >>> score = metrics.relative_input_stability(
+        ...     explain, jnp.ones((2, 2, 1)), target=0, predict=predict, perturbations=changes
+        ... )
+        >>> round(float(score.value), 3)
+        2.1
+
     Quantus: ``mode="quantus"`` equals 0.4.4-0.6 with the same noise. Maps that are exactly 0 in many places, as after a
     ReLU, make either value large: it counts how many places become non-zero.
 
@@ -119,6 +131,18 @@ def relative_output_stability(
 
     Raises:
         ValueError: As there, and without ``predict``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> explain = lambda x, target: x.sum(-1)
+        >>> changes = jnp.full((1, 2, 2, 1), 0.1)  # the map changes by 0.1 at four pixels, the logit by 0.4
+        >>> predict = lambda x: jnp.stack([x.sum((1, 2, 3)), jnp.zeros(len(x))], axis=1)
+        >>> score = metrics.relative_output_stability(
+        ...     explain, jnp.ones((2, 2, 1)), target=0, predict=predict, perturbations=changes
+        ... )
+        >>> round(float(score.value), 3)
+        0.5
 
     Quantus: as for ``relative_input_stability``.
 

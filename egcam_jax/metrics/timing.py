@@ -45,6 +45,15 @@ def running_time(
     Raises:
         ValueError: For shapes that do not fit, or under ``jit``, where there is no time.
 
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> explain = jax.jit(lambda x, target: x.sum(-1))
+        >>> score = metrics.running_time(explain, jnp.ones((2, 2, 1)), repeats=3)
+        >>> 0 < float(score.value) < 1
+        True
+
     Quantus: has no such metric; the paper timed its methods by itself.
 
     Source: the Expected Grad-CAM paper's R.T., a mean; the curve's mean is that.

@@ -19,6 +19,11 @@ def class_names(dataset: str) -> tuple[str, ...]:
 
     The ImageNet file has one line for each class, in the order of the sorted WordNet identifiers: the first
     lemma of its synset in WordNet 3.0, made distinct where two synsets share it.
+
+    Example:
+        >>> from egcam_jax import models
+        >>> models.class_names("cifar10")[3], len(models.class_names("imagenet"))
+        ('cat', 1000)
     """
     if dataset == "cifar10":
         return CIFAR10
@@ -48,7 +53,7 @@ def names_for(
 
 
 def read_names(path: Path) -> tuple[str, ...]:
-    """Read the names of classes from a text file with a name in each line, or from a table.
+    r"""Read the names of classes from a text file with a name in each line, or from a table.
 
     Args:
         path: Lines; or comma-separated values with the columns ``index,name``, or with others whose first line names
@@ -60,6 +65,15 @@ def read_names(path: Path) -> tuple[str, ...]:
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: Indices that do not count from 0, or an index with two names.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from egcam_jax import models
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder, "classes.txt")
+        ...     size = file.write_text("cat\ndog\n")
+        ...     print(models.read_names(file))
+        ('cat', 'dog')
     """
     if not path.is_file():
         raise FileNotFoundError(f"class_names: there is no file {path}; check the spelling and the current folder")

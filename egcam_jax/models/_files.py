@@ -53,7 +53,17 @@ def read_weights(path: Path, entry: str | None = None) -> dict[str, np.ndarray]:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a file, in hexadecimal.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from egcam_jax import models
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder, "weights.npz")
+        ...     size = file.write_bytes(b"abc")
+        ...     print(models.digest(file)[:8])
+        ba7816bf
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

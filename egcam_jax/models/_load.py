@@ -97,6 +97,14 @@ def init(name: str, key: Array, *, num_classes: int | None = None) -> Model:
 
     Raises:
         ValueError: Unknown name, or ``num_classes`` below 1.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import models
+        >>> model = models.init("cifar_resnet20", jax.random.key(0), num_classes=5)
+        >>> jax.eval_shape(model.apply_fn, model.params, jnp.ones((1, *model.input_shape))).shape
+        (1, 5)
     """
     spec = lookup(name)
     classes = len(_classes.class_names(spec.classes)) if num_classes is None else num_classes
@@ -109,7 +117,15 @@ def init(name: str, key: Array, *, num_classes: int | None = None) -> Model:
 
 
 def shapes(spec: Spec, num_classes: int, *, folded: bool) -> Any:
-    """Shapes of a network's variables; nothing is computed or allocated."""
+    """Shapes of a network's variables; nothing is computed or allocated.
+
+    Example:
+        >>> from egcam_jax import models
+        >>> import jax
+        >>> tree = models.shapes(models.spec("resnet50"), 10, folded=True)
+        >>> sum(leaf.size for leaf in jax.tree.leaves(tree)) > 23_000_000
+        True
+    """
     return _shapes(spec, Sizes(num_classes), folded=folded)
 
 

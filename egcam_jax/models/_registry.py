@@ -13,7 +13,13 @@ SPECS: Mapping[str, Spec] = MappingProxyType(
 
 
 def names() -> tuple[str, ...]:
-    """Name the networks that ``load`` and ``init`` know, sorted."""
+    """Name the networks that ``load`` and ``init`` know, sorted.
+
+    Example:
+        >>> from egcam_jax import models
+        >>> "resnet50" in models.names()
+        True
+    """
     return tuple(sorted(SPECS))
 
 
@@ -22,6 +28,11 @@ def spec(name: str) -> Spec:
 
     Raises:
         ValueError: There is no network of that name.
+
+    Example:
+        >>> from egcam_jax import models
+        >>> models.spec("resnet50").preprocess.size
+        224
     """
     if name not in SPECS:
         raise ValueError(f"name: {name!r} is no network. {nearest(name, names())} egcam_jax.models.names() lists all.")

@@ -23,6 +23,13 @@ class Preprocess:
         std: Each channel is divided by it, in the network's channel order.
         scale: Value of white before ``mean`` is subtracted: 255 or 1.
         bgr: Whether the network takes blue first.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import data, models
+        >>> settings = models.Preprocess(size=2, resize=2, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+        >>> data.normalise(np.full((2, 2, 3), 255, np.uint8), settings)[0, 0].tolist()  # white: (1 - 0.5) / 0.25
+        [2.0, 2.0, 2.0]
     """
 
     size: int | tuple[int, int] = 224
@@ -44,14 +51,26 @@ class Sizes(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Hub:
-    """Published on the Hugging Face hub, as ``model.safetensors`` of a repository."""
+    """Published on the Hugging Face hub, as ``model.safetensors`` of a repository.
+
+    Example:
+        >>> from egcam_jax import models
+        >>> models.spec("resnet50").source == models.Hub("timm/resnet50.tv_in1k")
+        True
+    """
 
     repository: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Url:
-    """Published as one file; ``sha256`` is its digest, or the first digits where no more are published."""
+    """Published as one file; ``sha256`` is its digest, or the first digits where no more are published.
+
+    Example:
+        >>> from egcam_jax import models
+        >>> models.Url("https://example.org/weights.pth", "0123abcd").sha256
+        '0123abcd'
+    """
 
     url: str
     sha256: str
@@ -89,6 +108,11 @@ class Spec:
         classes: "imagenet" or "cifar10".
         head: The classifier's layers, the last of which has the logits.
         eps: Added to the variance by batch norm; None where there is none.
+
+    Example:
+        >>> from egcam_jax import models
+        >>> models.spec("resnet50").layer, models.spec("resnet50").classes
+        ('layer4', 'imagenet')
     """
 
     network: Callable[..., nn.Module]
@@ -109,7 +133,14 @@ class Spec:
 
 @dataclasses.dataclass(frozen=True)
 class Apply:
-    """A network as the pure function ``(params, x) -> logits``; equal networks are equal and hash alike."""
+    """A network as the pure function ``(params, x) -> logits``; equal networks are equal and hash alike.
+
+    Example:
+        >>> from egcam_jax import models
+        >>> one, other = (models.Apply(models.spec("resnet50").module(num_classes=5, folded=True)) for _ in range(2))
+        >>> one == other, hash(one) == hash(other)
+        (True, True)
+    """
 
     module: nn.Module
     channels: int = 3
@@ -149,6 +180,14 @@ class Model:
         digest: SHA-256 of the weight file, empty for random weights.
         weights: Where the weights came from.
         input_shape: ``(H, W, C)`` that the weights were trained with.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import models
+        >>> model = models.init("cifar_resnet20", jax.random.key(0))
+        >>> model.input_shape, model.class_names[:2]
+        ((32, 32, 3), ('airplane', 'automobile'))
     """
 
     name: str

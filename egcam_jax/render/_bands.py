@@ -37,6 +37,13 @@ def bands(
 
     Raises:
         ValueError: There is nothing to draw.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import render
+        >>> picture = render.bands({"logit": {"resnet50": np.array([[0.0, 1.0], [0.5, 1.5]])}}, np.array([0.0, 1.0]))
+        >>> picture.dtype, picture.shape[-1]
+        (dtype('uint8'), 3)
     """
     if not panels or not all(panels.values()):
         raise ValueError("panels: nothing came; name at least one panel with the curves of at least one image")

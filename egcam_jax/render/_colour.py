@@ -25,6 +25,12 @@ def colour_map(saliency: Float[np.ndarray, "H W"], *, cmap: str = DEFAULT_COLOUR
 
     Raises:
         ValueError: The map is not ``(H, W)``, not finite or not within [0, 1]; the colour map is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import render
+        >>> render.colour_map(np.array([[0.0, 1.0]]), cmap="gray").tolist()
+        [[[0, 0, 0], [255, 255, 255]]]
     """
     return matplotlib.colormaps[_known(cmap)](_checked(saliency), bytes=True)[..., :3]
 
@@ -53,6 +59,13 @@ def overlay(
     Raises:
         TypeError: The photograph is not 8-bit.
         ValueError: As ``colour_map``; the sizes differ; ``alpha`` is outside [0, 1].
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import render
+        >>> photograph = np.full((1, 2, 3), 100, np.uint8)
+        >>> render.overlay(photograph, np.array([[0.0, 1.0]]), cmap="gray", alpha=1.0).tolist()  # bare, and all colour
+        [[[100, 100, 100], [255, 255, 255]]]
     """
     image, saliency = np.asarray(image), np.asarray(saliency)
     if image.dtype != np.uint8:

@@ -42,6 +42,14 @@ def grid(
 
     Raises:
         ValueError: No pictures, uneven rows, or labels that do not match in number.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import render
+        >>> picture = np.zeros((8, 8, 3), np.uint8)
+        >>> made = render.grid([[picture, picture]], height=16)
+        >>> made.shape[1] > 2 * 16, int(made.max()), int(made.min())
+        (True, 255, 0)
     """
     _check(rows, titles, captions, labels)
     cells = [[_scaled(image, height) for image in row] for row in rows]
@@ -79,6 +87,15 @@ def save_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "H W 3"]) ->
     Raises:
         ValueError: The picture is not ``(H, W, 3)`` 8-bit.
         OSError: The file cannot be written.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import numpy as np
+        >>> from egcam_jax import data, render
+        >>> picture = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print((data.read(render.save_png(pathlib.Path(folder, "picture.png"), picture)) == picture).all())
+        True
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image: {image.dtype} {image.shape} came, uint8 (H, W, 3) wanted")

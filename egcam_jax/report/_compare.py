@@ -16,6 +16,12 @@ class Map(NamedTuple):
         saliency: ``(H, W)`` in [0, 1].
         scores: Figures to print below it, by name.
         note: What else there is to say, such as that the map is empty, or "".
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import report
+        >>> report.Map(np.zeros((2, 2)), {"insertion_auc": 0.5}, "").scores
+        {'insertion_auc': 0.5}
     """
 
     saliency: np.ndarray
@@ -31,6 +37,12 @@ class Row(NamedTuple):
         label: What is explained, such as the class and its probability.
         image: ``(H, W, 3)`` 8-bit, as the network saw it.
         maps: In the order of the methods.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import report
+        >>> report.Row("cat.png", "tabby 90 %", np.zeros((2, 2, 3), np.uint8), []).label
+        'tabby 90 %'
     """
 
     name: str
@@ -55,6 +67,15 @@ def compare_page(
 
     Raises:
         ValueError: A row has not one map for each method.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import report
+        >>> shown = report.Map(np.array([[0.0, 1], [0, 0]]), {}, "")
+        >>> row = report.Row("cat.png", "tabby", np.zeros((2, 2, 3), np.uint8), [shown])
+        >>> page = report.compare_page(["gradcam"], [row], title="A < B")
+        >>> "<title>A &lt; B</title>" in page, page.count("cat.png") > 0
+        (True, True)
     """
     for row in rows:
         if len(row.maps) != len(methods):

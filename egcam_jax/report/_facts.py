@@ -40,7 +40,13 @@ def _tests(run: Run) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """A number and what it counts."""
+    """A number and what it counts.
+
+    Example:
+        >>> from egcam_jax import report
+        >>> report.counted(1, "image"), report.counted(1200, "batch")
+        ('1 image', '1,200 batches')
+    """
     plural = f"{what}es" if what.endswith("ch") else f"{what}s"
     return f"{number:,} {what if number == 1 else plural}"
 
@@ -63,7 +69,13 @@ def _explained(data: Mapping[str, Any], run: Run) -> str:
 
 
 def explained(target: str, run: Run) -> str:
-    """Which class of each image is explained: images without a label have their top class explained."""
+    """Which class of each image is explained: images without a label have their top class explained.
+
+    Example:
+        >>> from egcam_jax import evaluate, report
+        >>> report.explained("label", evaluate.Run({}, [], [], [], [], {}, {}))
+        "the image's own label"
+    """
     unlabelled = sum(row.correct is None for row in run.images)
     if target != "label" or not unlabelled:
         return _TARGETS.get(target, target)
@@ -105,7 +117,13 @@ def _device(session: Mapping[str, Any]) -> str:
 
 
 def failures(run: Run) -> list[Failure]:
-    """What has failed and was not done later: a run that goes on tries again."""
+    """What has failed and was not done later: a run that goes on tries again.
+
+    Example:
+        >>> from egcam_jax import evaluate, report
+        >>> report.failures(evaluate.Run({}, [], [], [], [], {}, {}))
+        []
+    """
     return [failure for failure in run.failures if not _healed(run, failure)]
 
 
@@ -128,7 +146,14 @@ def _there(run: Run, failure: Failure, metric: str) -> bool:
 
 
 def timed(run: Run, label: str) -> bool:
-    """Whether a metric measures time, of the first batch alone."""
+    """Whether a metric measures time, of the first batch alone.
+
+    Example:
+        >>> from egcam_jax import evaluate, report
+        >>> run = evaluate.Run({"metrics": {"seconds": {"metric": "running_time"}}}, [], [], [], [], {}, {})
+        >>> report.timed(run, "seconds")
+        True
+    """
     name = run.asked["metrics"].get(label, {}).get("metric")
     return name in METRICS and METRICS[name].family == "cost"
 

@@ -23,6 +23,14 @@ def markdown(summary: Summary) -> str:
 
     Returns:
         The text of a file.
+
+    Example:
+        >>> from egcam_jax import METRICS, report
+        >>> cell = report.Cell(report.Interval(0.5, 0.4, 0.6, 8), 0, 0, "", 1.0)
+        >>> column = report.Column("insertion_auc", METRICS["insertion_auc"], [cell], [1.0], 8)
+        >>> summary = report.Summary({}, ["gradcam"], [report.Table("faithfulness", [column])], [], [], {})
+        >>> next(line for line in report.markdown(summary).splitlines() if "0.5" in line)
+        '| gradcam | 0.500 <sub>0.400 to 0.600</sub> |'
     """
     parts = ["# Evaluation", "\n".join(f"- {name}: {tables.escape(text)}" for name, text in summary.facts.items())]
     for table in summary.tables:
@@ -46,6 +54,11 @@ def comma_separated(summary: Summary) -> str:
         The text of a file: ``low`` and ``high`` bound the 95 % interval, ``p`` is of the difference from the method
         that leads, ``rank`` the mean rank over images. Empty where undefined. Text that a spreadsheet would
         take for a formula has an apostrophe before it.
+
+    Example:
+        >>> from egcam_jax import report
+        >>> report.comma_separated(report.Summary({}, [], [], [], [], {})).split(",")[:2]
+        ['family', 'metric']
     """
     rows = [
         (
@@ -67,6 +80,14 @@ def latex(summary: Summary) -> str:
 
     Returns:
         The text of a file to ``\input``: a ``table`` for each family, or several where a family has many metrics.
+
+    Example:
+        >>> from egcam_jax import METRICS, report
+        >>> cell = report.Cell(report.Interval(0.5, 0.4, 0.6, 8), 0, 0, "", 1.0)
+        >>> column = report.Column("insertion_auc", METRICS["insertion_auc"], [cell], [1.0], 8)
+        >>> summary = report.Summary({}, ["gradcam"], [report.Table("faithfulness", [column])], [], [], {})
+        >>> r"insertion\_auc" in report.latex(summary)
+        True
     """
     head = [r"% \usepackage{booktabs, graphicx, textcomp} and \usepackage[T1]{fontenc}"]
     head += [f"% {name}: {' '.join(text.split())}" for name, text in summary.facts.items()]
@@ -79,7 +100,17 @@ def latex(summary: Summary) -> str:
 
 
 def grid(table: Table, summary: Summary, corner: str) -> tuple[list[str], list[tables.Row]]:
-    """The head and the rows of a family's table: methods by metrics."""
+    """The head and the rows of a family's table: methods by metrics.
+
+    Example:
+        >>> from egcam_jax import METRICS, report
+        >>> cell = report.Cell(report.Interval(0.5, 0.4, 0.6, 8), 0, 0, "", 1.0)
+        >>> column = report.Column("insertion_auc", METRICS["insertion_auc"], [cell], [1.0], 8)
+        >>> table = report.Table("faithfulness", [column])
+        >>> head, rows = report.grid(table, report.Summary({}, ["gradcam"], [table], [], [], {}), "method")
+        >>> head, rows[0][0]
+        (['method', 'insertion_auc ↑'], 'gradcam')
+    """
     heads = [corner, *(f"{column.label} {column.arrow}" for column in table.columns)]
     return heads, list(zip(summary.methods, *map(_cells.cells, table.columns)))
 

@@ -9,7 +9,13 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def decimals(values: Iterable[float]) -> int | None:
-    """How many decimals show the largest of the values with three digits; ``None`` for powers of ten instead."""
+    """How many decimals show the largest of the values with three digits; ``None`` for powers of ten instead.
+
+    Example:
+        >>> from egcam_jax import report
+        >>> report.decimals([0.1234, 12.3]), report.decimals([1e-7])
+        (1, None)
+    """
     size = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     if size == 0:
         return _DIGITS
@@ -19,7 +25,13 @@ def decimals(values: Iterable[float]) -> int | None:
 
 
 def number(value: float, places: int | None) -> str:
-    """A number with so many decimals; with a power of ten where they would not show it, "" where there is none."""
+    """A number with so many decimals; with a power of ten where they would not show it, "" where there is none.
+
+    Example:
+        >>> from egcam_jax import report
+        >>> report.number(0.5, 2), report.number(1e-7, None), report.number(float("nan"), 2)
+        ('0.50', '1.00e-07', '')
+    """
     if not math.isfinite(value):
         return ""
     text = f"{value:.{_DIGITS - 1}e}" if places is None and value else f"{value:.{places or 0}f}"

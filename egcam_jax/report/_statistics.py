@@ -22,7 +22,13 @@ _ROUNDING = 1e-5
 
 
 class Interval(NamedTuple):
-    """A mean, the interval around it, and how many images have a value."""
+    """A mean, the interval around it, and how many images have a value.
+
+    Example:
+        >>> from egcam_jax import report
+        >>> report.Interval(mean=0.5, low=0.4, high=0.6, images=8).images
+        8
+    """
 
     mean: float
     low: float

@@ -21,6 +21,11 @@ class Cell(NamedTuple):
         missing: Images that were not computed, by a failure or because the run has not come to its end.
         mark: One of ``_statistics.MARKS``, or "".
         p: Of the difference from the method that leads; NaN for itself.
+
+    Example:
+        >>> from egcam_jax import report
+        >>> report.Cell(report.Interval(0.5, 0.4, 0.6, 8), undefined=1, missing=0, mark="", p=1.0).undefined
+        1
     """
 
     interval: Interval
@@ -39,6 +44,11 @@ class Column(NamedTuple):
         cells: In the order of the methods.
         ranks: ``(methods,)`` mean ranks over images, 1 the best; NaN where there is none.
         ranked: The number of images that are ranked.
+
+    Example:
+        >>> from egcam_jax import METRICS, report
+        >>> report.Column("deletion_auc", METRICS["deletion_auc"], [], [], 0).arrow
+        '↓'
     """
 
     label: str
@@ -54,7 +64,14 @@ class Column(NamedTuple):
 
 
 class Table(NamedTuple):
-    """The metrics of a family."""
+    """The metrics of a family.
+
+    Example:
+        >>> from egcam_jax import METRICS, report
+        >>> column = report.Column("deletion_auc", METRICS["deletion_auc"], [], [], 0)
+        >>> [column.label for column in report.Table("faithfulness", [column]).columns]
+        ['deletion_auc']
+    """
 
     family: str
     columns: Sequence[Column]
@@ -79,6 +96,11 @@ class Summary(NamedTuple):
         troubles: What failed.
         unreadable: Names of images that could not be read, and why.
         provenance: What was asked for, and the sessions that computed it.
+
+    Example:
+        >>> from egcam_jax import report
+        >>> report.Summary({"images": "8"}, ["gradcam"], [], [], [], {}).facts["images"]
+        '8'
     """
 
     facts: Mapping[str, str]
@@ -142,7 +164,13 @@ def known(run: Run, label: str) -> Metric:
 
 
 def arrow(metric: Metric) -> str:
-    """Which way is better."""
+    """Which way is better.
+
+    Example:
+        >>> from egcam_jax import METRICS, report
+        >>> report.arrow(METRICS["insertion_auc"]), report.arrow(METRICS["deletion_auc"])
+        ('↑', '↓')
+    """
     return "↑" if metric.higher_is_better else "↓"
 
 

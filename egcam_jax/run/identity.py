@@ -38,9 +38,11 @@ def document(session: Any) -> dict[str, Any]:
 
 
 def others(plan: Any) -> dict[str, Any]:
-    """What few runs ask for: maps of the other side, and another rule for probabilities."""
+    """What few runs ask for: maps of the other side, another rule for probabilities, another precision."""
     rule = getattr(plan.probability, "__qualname__", plan.probability)
-    return ({"negative": True} if plan.negative else {}) | ({"probability": rule} if rule != "softmax" else {})
+    more = {"negative": True} if plan.negative else {}
+    more |= {"probability": rule} if rule != "softmax" else {}
+    return more | ({"precision": plan.precision} if plan.precision else {})
 
 
 def of_map(session: Any) -> str:

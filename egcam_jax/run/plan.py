@@ -36,10 +36,16 @@ class Plan:
         seed: Seed of all that is drawn.
         batch: Images in a batch; ``sufficiency`` compares the images of a batch.
         dtype: ``"float32"`` or ``"bfloat16"``: the network's arithmetic.
+        precision: Of the network's products, as for ``explain``: ``"highest"`` computes in float32 on every device.
         probability: ``"softmax"``, ``"sigmoid"`` where each class is a question of its own, or a function from logits
             to probabilities.
         chunk: Images times samples in one pass of a device; changes the memory and not the results.
         pictures: How many pictures are kept with the results, for the gallery.
+
+    Example:
+        >>> from egcam_jax import evaluate
+        >>> evaluate.Plan(data="photographs", out="results", methods="gradcam", metrics="insertion_auc").target
+        'label'
     """
 
     data: str | os.PathLike[str] | Source
@@ -59,6 +65,7 @@ class Plan:
     seed: int = 0
     batch: int = 16
     dtype: str = "float32"
+    precision: str | None = None
     probability: answers.Probability = "softmax"
     chunk: int | None = None
     pictures: int = 256
@@ -92,6 +99,7 @@ def check(plan: Plan) -> None:
             _checks.count(name, getattr(plan, name))
     answers.checked(plan.probability)
     _checks.one_of("dtype", plan.dtype, ("float32", "bfloat16"))
+    _checks.precision(plan.precision)
     if not plan.methods:
         raise ValueError("methods must name at least one method; got none. Name some, or all.")
     if not isinstance(plan.model, str | Model):

@@ -10,7 +10,13 @@ from typing import NamedTuple
 
 
 class Process(NamedTuple):
-    """One of several processes: its number, from 0, and of how many."""
+    """One of several processes: its number, from 0, and of how many.
+
+    Example:
+        >>> from egcam_jax import evaluate
+        >>> evaluate.Process(number=1, of=4)
+        Process(number=1, of=4)
+    """
 
     number: int = 0
     of: int = 1
@@ -41,6 +47,11 @@ def join(
 
     Raises:
         ValueError: Some of it is given and the rest is not, or a cluster has told only one of both.
+
+    Example:
+        >>> from egcam_jax import evaluate
+        >>> evaluate.join(num_processes=4, process_id=1)
+        Process(number=1, of=4)
     """
     if coordinator is None and (num_processes is None) != (process_id is None):
         raise ValueError("num_processes and process_id belong together; give both, or neither")

@@ -21,6 +21,11 @@ class Progress(NamedTuple):
         left: Seconds, or ``None`` where nothing is known yet.
         rates: Images a second that each method has explained, compilation left out.
         failure: What has just gone wrong, or "".
+
+    Example:
+        >>> from egcam_jax import evaluate
+        >>> evaluate.Progress(1, 4, "gradcam", 0.25, 30.0, {"gradcam": 12.5}).rates["gradcam"]
+        12.5
     """
 
     batch: int

@@ -1,5 +1,6 @@
 """What users call: ``split`` and ``layers``."""
 
+import dataclasses
 from typing import Any
 
 import jax
@@ -8,11 +9,13 @@ from .. import _context, _functions
 from .._types import ApplyFn, Context, Params
 from ._channels import layout, token_layout
 from ._cut import bypass, cut, features, head
+from ._flatten import flatten, trail_of
 from ._names import named, shapes
-from ._program import Program, flatten
+from ._program import Program
 from ._resolve import resolve
 from ._split import Split
 from ._trace import Traced, trace
+from ._visits import numbered
 
 
 def split(
@@ -44,6 +47,21 @@ def split(
     Raises:
         ValueError: no such layer, or an ambiguous name, or nothing to choose; logits or x of a wrong shape.
         TypeError: ``apply_fn`` does not return one floating array; ``layer`` is not a name.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> def apply_fn(weights, x):
+        ...     with jax.named_scope("features"):
+        ...         activations = jax.nn.relu(x)
+        ...     return activations.mean((1, 2)) @ weights
+        ...
+        >>> weights, x = jnp.ones((1, 2)), jnp.array([[[[3.0]], [[-1]]]])
+        >>> cut = egcam_jax.split(apply_fn, weights, x, "features")
+        >>> activations = cut.features(weights, x)
+        >>> activations.ravel().tolist(), cut.head(weights, activations).tolist()
+        ([3.0, 0.0], [[1.5, 1.5]])
     """
     if layer is not None and not isinstance(layer, str):
         raise TypeError(f"layer: expected a name or None, got {type(layer).__name__}.")
@@ -51,7 +69,7 @@ def split(
         return _by_hand(apply_fn, layer)
     context = _rows(context, x)
     traced = _traced(apply_fn, params, x, context)
-    program = flatten(traced.closed, through_checkpoints=True)
+    program = _named(traced)
     name, slot = resolve(program, layer)
     axes = layout(program, slot) or token_layout(program, slot)
     if axes is None:
@@ -71,12 +89,24 @@ def layers(apply_fn: ApplyFn | Split, params: Params, x: Any, *, context: Contex
 
     Returns:
         Name to shape, ``(h, w, K)`` or ``(N, K)``.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> def apply_fn(weights, x):
+        ...     with jax.named_scope("features"):
+        ...         activations = jax.nn.relu(x)
+        ...     return activations.mean((1, 2)) @ weights
+        ...
+        >>> egcam_jax.layers(apply_fn, jnp.ones((1, 2)), jnp.ones((1, 4, 4, 1)))["features"]
+        (4, 4, 1)
     """
     if isinstance(apply_fn, Split):
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
         rows = _context.arguments(_context.shape_of_row(_rows(context, x)))
         return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image, *rows).shape[1:]}
-    program = flatten(_traced(apply_fn, params, x, _rows(context, x)).closed, through_checkpoints=True)
+    program = _named(_traced(apply_fn, params, x, _rows(context, x)))
     return shapes(program, named(program))
 
 
@@ -106,15 +136,22 @@ def _traced(apply_fn: ApplyFn, params: Params, x: Any, context: Context) -> Trac
         raise ValueError(f"x: shape {x.shape} is signals (b, L, C). One image (H, W, C) is x[None]. {error}") from error
 
 
+def _named(traced: Traced) -> Program:
+    """The program with all opened and every name of one value."""
+    program = flatten(traced.closed)
+    return dataclasses.replace(program, steps=numbered(program))
+
+
 def _rows(context: Context, x: Any) -> Context:
     """The context, checked where the images have a shape to check it by."""
     return _context.checked(context, x.shape[0]) if hasattr(x, "shape") and len(x.shape) else context
 
 
 def _lean(traced: Traced, program: Program, slot: int) -> tuple[Program, Any, int]:
-    """The program with checkpointed parts left whole where the layer can be seen so: they save memory."""
-    lean = flatten(traced.closed, through_checkpoints=False)
-    for variable in (key for key, value in program.where.items() if value == slot):
-        if variable in lean.where:
-            return lean, traced.spec, lean.where[variable]
-    return program, traced.spec, slot
+    """The program with only that opened which the layer is inside of."""
+    if not program.opened:
+        return program, traced.spec, slot
+    trail = trail_of(program, slot)
+    lean = flatten(traced.closed, trail)
+    variable = next(var for (at, var), other in program.where.items() if other == slot and at == trail)
+    return lean, traced.spec, lean.where[trail, variable]

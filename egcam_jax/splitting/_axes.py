@@ -1,81 +1,184 @@
-"""Which axis of each value holds channels: the one that the nearest convolution before wrote its features to."""
+"""What each axis of a value holds of the image's axes, and how that goes through a reshape."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-_MAKERS = ("conv_general_dilated", "dot_general")
 
-
-def channel_axes(steps: Iterable[Any], avals: Sequence[Any], varying: frozenset[int], spatial: int) -> dict[int, int]:
-    """Follow the features of convolutions through all that keeps them apart, in one pass over a program.
+class Piece(NamedTuple):
+    """An axis, or a factor of one, that a reshape may part further or join again.
 
     Args:
-        steps: In order of execution.
-        avals: Shape of each slot.
-        varying: The slots that depend on the image.
-        spatial: How many axes the image has besides its batch axis.
-
-    Returns:
-        The channel axis of each slot that has one that a convolution wrote; of several, what the latest one wrote.
+        source: The spatial axis of the image that it comes from, counted from 0; None for channels and all else.
+        size: Its length.
+        stride: How many places of the axis it was parted from lie between two neighbours.
+        leading: Whether it holds the places in the large: the first factor of a parted axis, or a whole axis.
+        pooled: Whether one place now stands for a whole axis of the image, and other axes kept theirs.
     """
-    made: dict[int, tuple[int, int]] = {}
-    for index, step in enumerate(steps):
-        for slot in varying.intersection(step.outputs):
-            rank = len(avals[slot].shape)
-            if step.name in _MAKERS:
-                origins = [(index, _features_axis(step) % rank)] if rank else []
-            else:
-                origins = _inherited(step, avals, made, slot)
-            own = [(maker, axis) for maker, axis in origins if axis >= rank - spatial]
-            if own:
-                made[slot] = max(own)
-    return {slot: axis for slot, (_, axis) in made.items()}
+
+    source: int | None
+    size: int
+    stride: int = 1
+    leading: bool = False
+    pooled: bool = False
 
 
-def _inherited(step: Any, avals: Sequence[Any], made: dict[int, tuple[int, int]], slot: int) -> list[tuple[int, int]]:
-    """The makers of a result's operands, each with the axis of the result that its features became."""
-    found = []
-    for operand in step.inputs:
-        if operand in made:
-            maker, axis = made[operand]
-            places = _places(step, avals[operand].shape, avals[slot].shape)
-            place = None if places is None else places[axis]
-            if place is not None:
-                found.append((maker, place))
-    return found
+class Axis(NamedTuple):
+    """One axis of a value: pieces that vary row by row, with other entries before and after them (a class token)."""
+
+    pieces: tuple[Piece, ...]
+    before: int = 0
+    after: int = 0
+
+    @property
+    def size(self) -> int:
+        """The axis's length."""
+        return self.before + math.prod(piece.size for piece in self.pieces) + self.after
+
+    @property
+    def place(self) -> int | None:
+        """The spatial axis of the image whose places this axis holds, or None."""
+        first, *rest = self.pieces or (Piece(None, 1),)
+        alone = all(piece.source in (None, first.source) and not piece.leading for piece in rest)
+        return first.source if first.leading and alone and not (self.before or self.after) else None
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Every spatial axis of the image that this axis holds places of, in order."""
+        return tuple(piece.source for piece in self.pieces if piece.leading and piece.source is not None)
 
 
-def _features_axis(step: Any) -> int:
-    if step.name == "conv_general_dilated":
-        return step.equation.params["dimension_numbers"].out_spec[1]
-    return -1
+Axes = tuple[Axis, ...]
 
 
-def _places(step: Any, operand: tuple[int, ...], result: tuple[int, ...]) -> list[int | None] | None:
-    """For each axis of an operand, the axis of the result that it became; None where that cannot be told."""
-    params, rank = step.equation.params, len(operand)
-    if step.name == "transpose":
-        return [tuple(params["permutation"]).index(axis) for axis in range(rank)]
-    if step.name == "broadcast_in_dim":
-        return [int(axis) for axis in params["broadcast_dimensions"]]
-    if step.name == "squeeze" or (step.name.startswith("reduce_") and "axes" in params):
-        dropped = params["dimensions" if step.name == "squeeze" else "axes"]
-        kept = iter(range(rank))
-        return [None if axis in dropped else next(kept) for axis in range(rank)]
-    if step.name == "reshape":
-        return _through_reshape(operand, result)
-    if operand == result or (len(operand) == len(result) and step.name.startswith(_SAME_AXES)):
-        return list(range(rank))
-    return None
+def other(size: int) -> Axis:
+    """An axis that comes from no spatial axis of the image."""
+    return Axis((Piece(None, size),) if size != 1 else ())
 
 
-_SAME_AXES = ("reduce_window", "pad", "slice", "concatenate", "dynamic_slice", "custom_")
+def others(shape: Sequence[int]) -> Axes:
+    """The axes of a value that has nothing of the image's grid."""
+    return tuple(other(size) for size in shape)
 
 
-def _through_reshape(operand: tuple[int, ...], result: tuple[int, ...]) -> list[int | None] | None:
-    """Match the axes of a reshape that only adds or drops axes of length 1."""
-    longer = [axis for axis, size in enumerate(result) if size != 1]
-    if [size for size in operand if size != 1] != [result[axis] for axis in longer]:
-        return None
-    matched = iter(longer)
-    return [None if size == 1 else next(matched) for size in operand]
+def of_image(shape: Sequence[int]) -> Axes:
+    """The axes of a batch of images, ``(1, H, W, C)`` or of another number of spatial axes."""
+    spatial = tuple(Axis((Piece(source, size, leading=True),)) for source, size in enumerate(shape[1:-1]))
+    return (other(shape[0]), *spatial, other(shape[-1]))
+
+
+def resized(axis: Axis, size: int) -> Axis:
+    """An axis after strides, padding or a window: the same places, more or fewer of them."""
+    if axis.size == size:
+        return axis
+    if axis.place is None:
+        return other(size)
+    return Axis((axis.pieces[0]._replace(size=size),))
+
+
+def joined(one: Axes, more: Axes) -> Axes:
+    """The axes of a value computed entry by entry from two of the same shape."""
+    return tuple(_agreed(a, b) for a, b in zip(one, more))
+
+
+def _agreed(one: Axis, more: Axis) -> Axis:
+    if not _marked(more) or _alike(one, more):
+        return one
+    return other(one.size) if _marked(one) else more
+
+
+def _marked(axis: Axis) -> bool:
+    return any(piece.source is not None for piece in axis.pieces)
+
+
+def _alike(one: Axis, more: Axis) -> bool:
+    if one.place is not None:
+        return one.place == more.place
+    same = [[(p.source, p.size, p.leading) for p in axis.pieces] for axis in (one, more)]
+    return same[0] == same[1] and (one.before, one.after) == (more.before, more.after)
+
+
+def reshaped(axes: Axes, shape: Sequence[int]) -> Axes:
+    """Part and join the axes as a reshape to ``shape`` does; where it cuts across them, nothing is known any more."""
+    if 0 in shape:
+        return others(shape)
+    queue = [atom for axis in axes for atom in _atoms(axis)]
+    long: list[Axis] = []
+    for size in shape:
+        if size > 1:
+            taken = _take(queue, size)
+            if taken is None:
+                return others(shape)
+            long.append(_merged(taken))
+    ones, following = _ones(axes, shape), iter(long)
+    return tuple(next(following) if size > 1 else ones.get(index, other(1)) for index, size in enumerate(shape))
+
+
+def _atoms(axis: Axis) -> list[Piece | Axis]:
+    """What a reshape takes apart: the pieces, or the axis as a whole where something stands before or after them."""
+    if axis.size == 1:
+        return []
+    return [axis] if axis.before or axis.after else [piece for piece in axis.pieces if piece.size > 1]
+
+
+def _take(queue: list[Piece | Axis], size: int) -> list[Piece | Axis] | None:
+    """Take atoms of ``size`` entries off the queue, the last one parted where it is too long."""
+    taken: list[Piece | Axis] = []
+    missing = size
+    while missing > 1:
+        atom = queue.pop(0)
+        if atom.size > missing:
+            if atom.size % missing:
+                return None
+            atom, rest = _parted(atom, missing)
+            queue.insert(0, rest)
+        if missing % atom.size:
+            return None
+        missing //= atom.size
+        taken.append(atom)
+    return taken
+
+
+def _parted(atom: Piece | Axis, size: int) -> tuple[Piece, Piece]:
+    rest = atom.size // size
+    if isinstance(atom, Axis):
+        return Piece(None, size), Piece(None, rest)
+    return atom._replace(size=size, stride=atom.stride * rest), atom._replace(size=rest, leading=False)
+
+
+def _merged(taken: Sequence[Piece | Axis]) -> Axis:
+    if len(taken) == 1 and isinstance(taken[0], Axis):
+        return taken[0]
+    pieces: list[Piece] = []
+    for atom in taken:
+        piece = Piece(None, atom.size) if isinstance(atom, Axis) else atom
+        last = pieces[-1] if pieces else None
+        if last and last.source == piece.source and (piece.source is None or _continues(last, piece)):
+            pieces[-1] = last._replace(size=last.size * piece.size, stride=piece.stride)
+        else:
+            pieces.append(piece)
+    return Axis(tuple(pieces))
+
+
+def _continues(last: Piece, piece: Piece) -> bool:
+    return not piece.leading and last.stride == piece.size * piece.stride
+
+
+def _ones(axes: Axes, shape: Sequence[int]) -> dict[int, Axis]:
+    """The axes of length 1 that a reshape leaves where they are: as many between the same longer axes."""
+    before = dict(_gaps([axis.size for axis in axes]))
+    return {
+        index: axes[old]
+        for product, places in _gaps(shape)
+        if len(before.get(product, ())) == len(places)
+        for index, old in zip(places, before[product])
+    }
+
+
+def _gaps(shape: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """The places of the axes of length 1, by the product of the lengths before them."""
+    gaps: dict[int, list[int]] = {}
+    for index, size in enumerate(shape):
+        if size == 1:
+            gaps.setdefault(math.prod(shape[:index]), []).append(index)
+    yield from gaps.items()

@@ -1,4 +1,4 @@
-"""Where the channels of an activation are: by walking back from it to the convolution that made it."""
+"""Which axes of an activation hold the batch, the spatial positions and the channels, by where they come from."""
 
 import math
 from typing import NamedTuple
@@ -10,8 +10,8 @@ class Layout(NamedTuple):
     """The axes of a value by what they hold: ``transpose(value, batch + grid)`` has its channels last.
 
     Args:
-        batch: one or more axes of length 1; the user's own ``vmap`` adds them.
-        grid: the spatial axes, or the one of the tokens, and then the channels.
+        batch: axes of length 1; the user's own ``vmap`` adds some.
+        grid: the spatial axes in the image's order, or the one of the tokens, and then the channels.
     """
 
     batch: tuple[int, ...]
@@ -21,26 +21,48 @@ class Layout(NamedTuple):
 def layout(program: Program, slot: int) -> Layout | None:
     """Return which axes of a value hold batch, spatial positions and channels.
 
-    The channel axis is the one that the nearest convolution wrote its features to, followed through
-    transpositions, reshapes that only add or drop axes of length 1, and anything that keeps the shape; the last axis
-    where no convolution is found. None for a value that is not a ``(1, h, w, K)`` grid, of as many spatial axes as the
-    image has, with more than one position.
+    Every axis is followed back to the image. A value is a grid where each spatial axis of the image has one axis of
+    its own, one more axis is left for the channels, all others have length 1, and there is more than one position.
+    None for every other value, such as one that lost a spatial axis to pooling.
     """
-    shape = program.avals[slot].shape
-    batch = len(shape) - (len(program.avals[program.image].shape) - 1)
-    if batch < 1 or any(size != 1 for size in shape[:batch]):
+    axes = program.axes.get(slot)
+    if axes is None:
         return None
-    channel = program.channel_axes.get(slot, len(shape) - 1)
-    spatial = tuple(axis for axis in range(batch, len(shape)) if axis != channel)
-    positions = math.prod(shape[axis] for axis in spatial)
-    return Layout(tuple(range(batch)), (*spatial, channel)) if positions > 1 else None
+    places = [axis.place for axis in axes]
+    wanted = range(len(program.avals[program.image].shape) - 2)
+    if any(places.count(source) != 1 for source in wanted):
+        return None
+    spatial = tuple(places.index(source) for source in wanted)
+    rest = [index for index in range(len(axes)) if index not in spatial]
+    long = [index for index in rest if axes[index].size > 1]
+    if len(long) > 1 or (not long and len(rest) < 2) or math.prod(axes[index].size for index in spatial) < 2:
+        return None
+    channel = long[0] if long else rest[-1]
+    return Layout(tuple(index for index in rest if index != channel), (*spatial, channel))
 
 
 def token_layout(program: Program, slot: int) -> Layout | None:
-    """Return the axes of a value that is a list of tokens, ``(1, N, K)`` with N > 1, where the image has a grid."""
-    shape = program.avals[slot].shape
-    flat = len(shape) == 3 and shape[0] == 1 and shape[1] > 1
-    return Layout((0,), (1, 2)) if flat and len(program.avals[program.image].shape) > 3 else None
+    """Return the axes of a value that is a list of tokens, ``(1, N, K)`` with N > 1, where the image has a grid.
+
+    The tokens' axis is the one that holds places of every spatial axis of the image; the second where none does, as
+    for tokens that gather from everywhere. None for a value of which one axis alone is left, such as rows.
+    """
+    axes = program.axes.get(slot)
+    spatial = len(program.avals[program.image].shape) - 2
+    if axes is None or spatial < 2 or len(axes) < 3 or any(axis.size != 1 for axis in axes[:-2]):
+        return None
+    places = [len(set(axis.places)) for axis in axes[-2:]]
+    first = len(axes) - 2
+    if max(places) and spatial not in places:
+        return None
+    order = (1, 0) if places[1] > places[0] else (0, 1)
+    tokens = first + order[0]
+    return Layout(tuple(range(first)), (tokens, first + order[1])) if axes[tokens].size > 1 else None
+
+
+def is_pooled(program: Program, slot: int) -> bool:
+    """Whether a window covered one of a value's spatial axes as a whole while others kept their places."""
+    return any(piece.pooled for axis in program.axes.get(slot) or () for piece in axis.pieces)
 
 
 def grid(program: Program, slot: int) -> tuple[int, ...] | None:

@@ -1,6 +1,6 @@
 """The two halves of a program at one of its values."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -37,7 +37,7 @@ def cut(program: Program, spec: Spec, slot: int, axes: Layout) -> Cut:
     """Find what goes around an activation."""
     after = reached(program.steps, {slot})
     later = [step for step in program.steps if after.intersection(step.inputs)]
-    used = {s for step in later for s in step.inputs if s is not None}
+    used = {slot for step in later for slot in step.inputs}
     varying = reached(program.steps, {program.image, *program.params[len(spec.leaves) :]})
     return Cut(program, spec, slot, axes, tuple(sorted((used & varying) - after)))
 
@@ -50,7 +50,7 @@ def features(where: Cut) -> Callable[..., Any]:
         leaves = _checked_params(where.spec, params)
         _check_images(where.spec, x)
         _check_context(where.spec, context, x)
-        return jax.vmap(lambda image, row: _channels_last(where, run(leaves, image, row)[0]))(x, context)
+        return _mapped(lambda image, row: _channels_last(where, run(leaves, image, row)[0]), x, context)
 
     return features
 
@@ -68,7 +68,7 @@ def bypass(where: Cut) -> Callable[..., Any]:
             activation, *carried = run(leaves, image, row)
             return _channels_last(where, activation), tuple(carried)
 
-        return jax.vmap(one)(x, context)
+        return _mapped(one, x, context)
 
     return bypass
 
@@ -82,34 +82,65 @@ def head(where: Cut, x: Any, context: Context = None) -> Callable[..., Any]:
         _check_activations(where, activations)
         if carried is None:
             carried = () if around is None else around(params, *_images(x, context, activations))[1]
-        return jax.vmap(lambda a, c: run(leaves, a, c))(activations, carried)
+        return _mapped(lambda a, c: run(leaves, a, c), activations, carried)
 
     return head
 
 
+def _mapped(function: Callable[..., Any], *images: Any) -> Any:
+    """Map a function of one image; a batch of one needs no map, which would be traced once more."""
+    if jax.tree.leaves(images)[0].shape[0] != 1:
+        return jax.vmap(function)(*images)
+    result = function(*jax.tree.map(lambda leaf: leaf[0], images))
+    return jax.tree.map(lambda leaf: leaf[None], result)
+
+
 def _before(where: Cut, wanted: tuple[int, ...]) -> Callable[..., Any]:
+    """Leaves of params and one image to the values of some slots."""
     program = where.program
-    steps = needed(program.steps, set(wanted))
+    run = _called(program, needed(program.steps, set(wanted)), (program.image,), wanted)
 
-    def run(leaves: list[Any], image: Any, row: Context) -> list[Any]:
-        inputs = [*leaves, *(jnp.asarray(leaf)[None] for leaf in jax.tree.leaves(row))]
-        known = {**program.constants, **dict(zip(program.params, inputs)), program.image: image[None]}
-        values = evaluate(steps, known)
-        return [values[slot] for slot in wanted]
+    def before(leaves: list[Any], image: Any, row: Context) -> list[Any]:
+        return run([*leaves, *(jnp.asarray(leaf)[None] for leaf in jax.tree.leaves(row))], (image[None],))
 
-    return run
+    return before
 
 
 def _after(where: Cut) -> Callable[..., Any]:
+    """Leaves of params, an activation and what goes around it to the logits of one image."""
     program = where.program
-    steps = needed(program.steps, {program.logits}, frozenset((where.slot, *where.carried)))
+    given = (where.slot, *where.carried)
+    run = _called(program, needed(program.steps, {program.logits}, frozenset(given)), given, (program.logits,))
     back = tuple(int(axis) for axis in np.argsort(sum(where.axes, ())))
     batched = (1,) * len(where.axes.batch) + _grid(where)
 
-    def run(leaves: Iterable[Any], activation: Any, carried: tuple[Any, ...]) -> Any:
-        known = {**program.constants, **dict(zip(program.params, leaves)), **dict(zip(where.carried, carried))}
-        known[where.slot] = jnp.transpose(activation.reshape(batched), back)
-        return evaluate(steps, known)[program.logits][0]
+    def after(leaves: Sequence[Any], activation: Any, carried: tuple[Any, ...]) -> Any:
+        return run(leaves, (jnp.transpose(activation.reshape(batched), back), *carried))[0][0]
+
+    return after
+
+
+def _called(
+    program: Program, steps: Sequence[Step], given: tuple[int, ...], wanted: tuple[int, ...]
+) -> Callable[..., list[Any]]:
+    """Leaves of params and the given slots' values to the wanted ones, as one function that programs call.
+
+    It is traced once for each shape, and so are its derivative and its maps over images: JAX keeps them by the jaxpr
+    that is called. What the user's function closed over is an argument, so that no program holds it twice.
+    """
+    used = {slot for step in steps for slot in step.inputs} | set(wanted)
+    literals = {slot: program.constants[slot] for slot in used & program.literals}
+    closed = {slot: value for slot, value in program.constants.items() if slot in used and slot not in literals}
+    params = [(index, slot) for index, slot in enumerate(program.params) if slot in used]
+    slots = (*closed, *(slot for _, slot in params), *given)
+
+    @jax.jit
+    def half(values: tuple[Any, ...]) -> list[Any]:
+        known = evaluate(steps, {**literals, **dict(zip(slots, values))})
+        return [known[slot] for slot in wanted]
+
+    def run(leaves: Sequence[Any], values: tuple[Any, ...]) -> list[Any]:
+        return half((*closed.values(), *(leaves[index] for index, _ in params), *values))
 
     return run
 
@@ -127,9 +158,7 @@ def evaluate(steps: Iterable[Step], known: dict[int, Any]) -> dict[int, Any]:
     """Return the value of every slot that the steps make, and of those known before."""
     values = dict(known)
     for step in steps:
-        atoms: Any = zip(step.equation.invars, step.inputs)
-        operands = [atom.val if slot is None else values[slot] for atom, slot in atoms]
-        values.update(zip(step.outputs, apply(step, operands)))
+        values.update(zip(step.outputs, apply(step, [values[slot] for slot in step.inputs])))
     return values
 
 

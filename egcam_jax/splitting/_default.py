@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
-from ._channels import grid
-from ._program import Program, Step
+from ._channels import grid, is_pooled
+from ._loops import LAYERS
+from ._program import Program, Step, reached
+from ._scopes import LOOPS, equations, shape_of
 
 MOVES = frozenset(
     {
@@ -21,7 +23,7 @@ MOVES = frozenset(
 )
 """Primitives that move or convert an activation and compute nothing."""
 
-LAYERS = frozenset({"conv_general_dilated", "dot_general", "scan", "while", "cond"})
+MAKERS = LAYERS | LOOPS
 """Primitives that make an image into an activation: before the first of them there is only preprocessing."""
 
 
@@ -29,13 +31,37 @@ def last_spatial(program: Program) -> int | None:
     """Return the slot of the last activation with spatial extent on every path from image to logits, or None.
 
     A value is on every path exactly where it is the only one that is alive after its own step. What merely moved an
-    activation does not count: the activation itself is taken.
+    activation does not count: the activation itself is taken. A value that a window pooled along one axis alone is
+    passed over, and so is a map of the logits themselves, unless the network has no other layer.
     """
     activations = _activations(program)
+    outputs = []
     for slot in _bottlenecks(program):
-        if slot in activations and grid(program, slot) is not None:
-            return slot
-    return None
+        if slot in activations and grid(program, slot) is not None and not is_pooled(program, slot):
+            if not _is_output(program, slot):
+                return slot
+            outputs.append(slot)
+    return outputs[0] if outputs else None
+
+
+def _is_output(program: Program, slot: int) -> bool:
+    """Whether an activation is a map of the logits: after it the network only gathers positions."""
+    channels = (grid(program, slot) or (0,))[-1]
+    after = reached(program.steps, {slot})
+    later = (step for step in program.steps if after.intersection(step.inputs))
+    return channels == program.avals[program.logits].shape[-1] and not any(_mixes(program, step) for step in later)
+
+
+def _mixes(program: Program, step: Step) -> bool:
+    """Whether a step makes channels from channels; resizing and pooling make each from itself."""
+    params = step.equation.params
+    if step.name == "dot_general":
+        known = [(program.axes.get(slot), axes) for slot, axes in zip(step.inputs, params["dimension_numbers"][0])]
+        summed = [held[axis] for held, axes in known if held is not None for axis in axes]
+        return any(axis.place is None and axis.size > 1 for axis in summed)
+    if step.name == "conv_general_dilated":
+        return shape_of(step.equation.invars[1])[params["dimension_numbers"].rhs_spec[1]] > 1
+    return any(each.primitive.name in LAYERS for each in equations(step.equation))
 
 
 def tokens_after(program: Program, slot: int) -> tuple[int, ...] | None:
@@ -44,12 +70,12 @@ def tokens_after(program: Program, slot: int) -> tuple[int, ...] | None:
     A vision transformer makes its patches with a convolution and then has no grid any more: what goes through the
     patches is everything, but nothing has been understood there.
     """
-    start = program.producers[slot]
-    for step in program.steps[start + 1 :]:
-        shape = program.avals[step.outputs[0]].shape
-        many = [size for size in shape if size > 1]
-        if len(many) == 2 and step.name == "dot_general" and step.outputs[0] in program.varying:
-            return tuple(many)
+    for step in program.steps[program.producers[slot] + 1 :]:
+        if program.varying.intersection(step.outputs):
+            for equation in equations(step.equation):
+                many = [size for size in shape_of(equation.outvars[0]) if size > 1]
+                if len(many) == 2 and equation.primitive.name == "dot_general":
+                    return tuple(many)
     return None
 
 
@@ -79,7 +105,7 @@ def _bottlenecks(program: Program) -> Iterator[int]:
 
 
 def _varying_inputs(program: Program, step: Step) -> list[int]:
-    return [slot for slot in step.inputs if slot in program.varying and slot is not None]
+    return [slot for slot in step.inputs if slot in program.varying]
 
 
 def _activations(program: Program) -> frozenset[int]:
@@ -87,6 +113,6 @@ def _activations(program: Program) -> frozenset[int]:
     found: set[int] = set()
     for step in program.steps:
         inputs = _varying_inputs(program, step)
-        if inputs and (step.name in LAYERS or found.intersection(inputs)):
+        if inputs and (step.name in MAKERS or found.intersection(inputs)):
             found.update(step.outputs)
     return frozenset(found)

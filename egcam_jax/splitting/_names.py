@@ -8,6 +8,7 @@ from . import _default
 from ._channels import grid, tokens
 from ._program import Program, Step
 from ._scopes import Path, shared
+from ._visits import numbered_names
 
 
 def named(program: Program) -> dict[str, int]:
@@ -21,7 +22,7 @@ def named(program: Program) -> dict[str, int]:
     chosen = _default.last_spatial(program)
     root = root_of(program, scopes)
     found = {"/".join(path[len(root) :]): slot for path, slot in scopes.items() if not _is_private(path)}
-    found |= _tags(program)
+    found |= _tags(program, root)
     if chosen is not None and not any(_default.source(program, slot) == chosen for slot in found.values()):
         found[described(program, chosen)] = chosen
     order = program.producers
@@ -84,17 +85,17 @@ def _users(program: Program) -> dict[int, list[Path]]:
     users: dict[int, list[Path]] = {program.logits: [()]}
     for step in program.steps:
         for slot in step.inputs:
-            if slot is not None:
-                users.setdefault(slot, []).append(step.path)
+            users.setdefault(slot, []).append(step.path)
     return users
 
 
-def _tags(program: Program) -> dict[str, int]:
-    return {
-        step.equation.params["name"]: step.outputs[0]
-        for step in program.steps
-        if step.name == "name" and step.outputs[0] in program.varying and _extent(program, step.outputs[0]) is not None
-    }
+def _tags(program: Program, root: Path) -> dict[str, int]:
+    """The slot of each ``checkpoint_name`` tag; a tag that comes more than once has its scope before it."""
+    tagged = [step for step in program.steps if step.name == "name" and _extent(program, step.outputs[0]) is not None]
+    tags = [str(step.equation.params["name"]) for step in tagged]
+    within = ["/".join((*step.path[len(root) :], tag)) for step, tag in zip(tagged, tags)]
+    names = [tag if tags.count(tag) == 1 else path for tag, path in zip(tags, within)]
+    return {name: step.outputs[0] for name, step in zip(numbered_names(names), tagged)}
 
 
 def _operation(step: Step) -> str:

@@ -3,10 +3,15 @@
 import difflib
 from collections.abc import Iterable
 
+from jax.extend import core
+
 from . import _default
+from ._flatten import hidden
+from ._loops import LONGEST
 from ._names import name_of, named, pieces, root_of, shapes
-from ._program import Program, hidden
+from ._program import Program
 from ._scopes import Path
+from ._visits import is_spelled
 
 LISTED = 6
 """How many names an error lists."""
@@ -34,13 +39,21 @@ def _wanted(program: Program, layers: dict[str, int], layer: str) -> tuple[str, 
 
 
 def matches(names: Iterable[str], layer: str, root: Path = ()) -> list[str]:
-    """The names that a spelling means: the one that it equals, else all that end with it."""
+    """The names that a spelling means: those that equal it, else all that end with it, else without loops' steps."""
     wanted = pieces(layer)
     spelled = {name: pieces(name) for name in names}
     for exact in (wanted, wanted[len(root) :] if wanted[: len(root)] == root else wanted):
-        if equal := [name for name, parts in spelled.items() if parts == exact]:
+        if equal := [name for name, parts in spelled.items() if len(parts) == len(exact) and _is_end(exact, parts)]:
             return equal
-    return [name for name, parts in spelled.items() if wanted and parts[-len(wanted) :] == wanted]
+    if ends := [name for name, parts in spelled.items() if wanted and _is_end(wanted, parts)]:
+        return ends
+    unnumbered = {name: tuple(part for part in parts if not part.isdigit()) for name, parts in spelled.items()}
+    return [name for name, parts in unnumbered.items() if wanted and _is_end(wanted, parts)]
+
+
+def _is_end(wanted: Path, parts: Path) -> bool:
+    """Whether a name ends with what is wanted, in which the numbers of blocks may be left out."""
+    return len(wanted) <= len(parts) and all(map(is_spelled, parts[len(parts) - len(wanted) :], wanted))
 
 
 def _automatic(program: Program, layers: dict[str, int]) -> tuple[str, int]:
@@ -64,19 +77,29 @@ def _automatic(program: Program, layers: dict[str, int]) -> tuple[str, int]:
 
 def _absence(program: Program, layer: str) -> str:
     """Why there is no such layer: hidden in a loop, without a grid, dead, or simply unknown."""
-    inside = [(kind, path) for kind, path in hidden(program.steps) if _ends_with(path, layer)]
+    inside = next(((each, path) for each, path in hidden(program.steps) if _ends_with(path, layer)), None)
     if inside:
-        kind, path = inside[0]
-        outer = "/".join(path[: -len(pieces(layer))]) or "the model"
-        return (
-            f"it exists only inside a `{kind}` (in {outer}), whose values cannot be reached from outside. "
-            "Name the scope around it, or write the loop over layers in Python, so that each step has its own values."
-        )
+        return _closed(*inside, layer)
     if any(_ends_with(step.path[:n], layer) for step in program.steps for n in range(1, len(step.path) + 1)):
         return "its value has neither a spatial grid (h, w, K) nor tokens (N, K), or does not depend on x."
     if any(_ends_with(path[:n], layer) for path in program.paths for n in range(1, len(path) + 1)):
         return "it is computed but does not reach the logits."
     return "there is no such layer."
+
+
+def _closed(equation: core.JaxprEqn, path: Path, layer: str) -> str:
+    """Why nothing can be cut inside an equation that stays whole."""
+    kind, length = equation.primitive.name, equation.params.get("length", 0)
+    outer = "/".join(path[: -len(pieces(layer))]) or "the model"
+    reason = "whose values cannot be reached from outside"
+    if kind == "scan":
+        reason = "which runs along the image or makes no activation (h, w, K) or (N, K), so that it stays whole"
+        if length > LONGEST:
+            reason = f"of {length} steps, and a loop of more than {LONGEST} stays whole"
+    return (
+        f"it exists only inside a `{kind}` (in {outer}), {reason}. "
+        "Name the scope around it, or write the loop over layers in Python, so that each step has its own values."
+    )
 
 
 def _ends_with(path: Path, layer: str) -> bool:

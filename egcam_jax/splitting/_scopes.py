@@ -28,6 +28,11 @@ def bodies(equation: core.JaxprEqn) -> Iterator[tuple[Any, Any]]:
                 yield item, ()
 
 
+def shape_of(atom: Any) -> tuple[int, ...]:
+    """The shape of a variable or literal; the empty one of what is no array, such as a token of order."""
+    return tuple(getattr(atom.aval, "shape", ()))
+
+
 def scope_of(equation: core.JaxprEqn) -> Path:
     """The named scopes of an equation, below the marker, without what transformations write into them."""
     text = str(equation.source_info.name_stack)
@@ -38,11 +43,30 @@ def scope_of(equation: core.JaxprEqn) -> Path:
 
 
 def loop_scope(equation: core.JaxprEqn) -> Path:
-    """The scope that everything in a loop's body shares: it is around the loop as much as inside it."""
+    """The scope that all of a loop's body is in: it is around the loop as much as inside it."""
     if equation.primitive.name not in LOOPS:
         return ()
-    scopes = [path for body, _ in bodies(equation) for path in scopes_within(body, ()) if path]
+    scopes = [path for body, _ in bodies(equation) for path in _leaves(body, ())]
     return functools.reduce(shared, scopes) if scopes else ()
+
+
+def _leaves(jaxpr: Any, path: Path) -> Iterator[Path]:
+    """The scopes of the equations in a jaxpr that call nothing."""
+    for equation in jaxpr.eqns:
+        inner = [body for body, _ in bodies(equation)]
+        scope = path + scope_of(equation)
+        for body in inner:
+            yield from _leaves(body, scope)
+        if not inner:
+            yield scope
+
+
+def equations(equation: core.JaxprEqn) -> Iterator[core.JaxprEqn]:
+    """An equation and all that it calls."""
+    yield equation
+    for body, _ in bodies(equation):
+        for inner in body.eqns:
+            yield from equations(inner)
 
 
 def shared(one: Path, other: Path) -> Path:

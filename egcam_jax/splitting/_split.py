@@ -28,6 +28,13 @@ class Split:
 
     Raises:
         TypeError: a part is not callable, or ``layer`` is not a string.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import Split
+        >>> two = Split(lambda weights, x: jnp.abs(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> two.head(jnp.ones((1, 2)), two.features(jnp.ones((1, 2)), -jnp.ones((1, 2, 2, 1)))).tolist()
+        [[1.0, 1.0]]
     """
 
     features: Callable[..., Any]

@@ -63,13 +63,56 @@ def test_a_layer_without_a_grid_says_so():
     assert "its value has neither a spatial grid (h, w, K) nor tokens (N, K)" in message("fc")
 
 
-def test_a_layer_inside_a_loop_says_so():
+def test_a_layer_inside_a_loop_is_named_by_its_step():
     assert next(iter(layers(*case("looped")))) == "stem"
-    said = message("loop/conv1", "looped")
-    assert "only inside a `scan`" in said
-    assert "write the loop over layers in Python" in said
-    whole = split(*case("looped"), "loop")
-    assert whole.layer.endswith("loop")
+    assert "loop/0/conv1' (8, 8, 4)" in message("loop/conv1", "looped")
+    assert split(*case("looped"), "loop/1/conv1").layer.endswith("loop/1/conv1")
+    assert split(*case("looped"), "loop").layer.endswith("loop")
+
+
+def two_blocks(params, x):
+    for w in params:
+        with jax.named_scope("block"):
+            with jax.named_scope("Conv_0"):
+                x = conv(w, x)
+            x = jax.nn.relu(x)
+        x = 2 * x
+    return x.mean((1, 2))
+
+
+def test_two_blocks_of_one_name_are_numbered_and_the_bare_name_is_ambiguous():
+    params = [plain_params()["inner"], -plain_params()["inner"]]
+    x = jnp.ones((2, 8, 8, 4))
+    assert list(layers(two_blocks, params, x))[:2] == ["block#1/Conv_0", "block#1"]
+    with pytest.raises(ValueError, match=r"ambiguous: .*'block#1/Conv_0' \(8, 8, 4\), 'block#2/Conv_0'"):
+        split(two_blocks, params, x, "Conv_0")
+    np.testing.assert_allclose(split(two_blocks, params, x, "block#1/Conv_0").features(params, x), conv(params[0], x))
+    second = conv(params[1], 2 * jax.nn.relu(conv(params[0], x)))
+    np.testing.assert_allclose(
+        split(two_blocks, params, x, "block#2.Conv_0").features(params, x), second, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_sliced_weights_are_different_blocks_and_cast_weights_one_shared_layer():
+    stacked = jnp.stack([plain_params()["inner"], -plain_params()["inner"]])
+    x = jnp.ones((2, 8, 8, 4))
+    assert len([name for name in layers(two_blocks, stacked, x) if name.endswith("Conv_0")]) == 2
+    shared = lambda w, x: two_blocks([w.astype(jnp.float16).astype(jnp.float32) for _ in range(2)], x)
+    assert [name for name in layers(shared, stacked[0], x) if name.endswith("Conv_0")] == ["block/Conv_0"]
+
+
+def test_a_tag_used_twice_is_ambiguous_and_each_has_a_name():
+    def network(w, x):
+        for i in range(2):
+            with jax.named_scope(f"block{i}"):
+                x = checkpoint_name(jnp.tanh(conv(w, x)), "act")
+        return x.mean((1, 2))
+
+    w = plain_params()["inner"]
+    x = jnp.ones((2, 8, 8, 4))
+    with pytest.raises(ValueError, match=r"'act' is ambiguous: it could be 'block0/act' .* 'block1/act'"):
+        split(network, w, x, "act")
+    np.testing.assert_allclose(split(network, w, x, "block0/act").features(w, x), jnp.tanh(conv(w, x)), rtol=1e-5)
 
 
 def test_a_value_that_reaches_no_logit_says_so():

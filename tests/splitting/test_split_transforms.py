@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from splitting_models import case, images, plain, plain_params
+from jax.sharding import PartitionSpec as P
+from splitting_models import case, conv, images, plain, plain_params
 
+import egcam_jax
 from egcam_jax.splitting import layers, split
 
 
@@ -98,6 +100,19 @@ def test_params_may_hold_python_numbers_and_keys():
     assert pieces.layer == "conv"
     one = images(1)
     np.testing.assert_allclose(pieces.head(params, pieces.features(params, one)), noisy(params, one), rtol=1e-5)
+
+
+def test_a_sharding_over_explicit_axes_in_the_model_is_named_as_the_reason():
+    def sharded(params, x):
+        y = conv(params["stem"], x).mean((1, 2))
+        return jnp.einsum("bk,kc->bc", y, params["dense"], out_sharding=P("data", None))
+
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Explicit,))
+    params = plain_params()
+    with jax.set_mesh(mesh):
+        x = jax.device_put(images(), P("data"))
+        with pytest.raises(ValueError, match=r"must work on a mesh with automatic axes.*Leave out_sharding= and"):
+            egcam_jax.explain(params, sharded, x, method="gradcam")
 
 
 def test_a_split_is_a_static_argument():

@@ -1,12 +1,16 @@
 """What the two halves compute: the network's logits and its derivatives, for every layer that can be named."""
 
+import collections
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from splitting_models import case, conv, images, plain, plain_params
 
-from egcam_jax.splitting import Split, layers, split
+import egcam_jax
+from egcam_jax.splitting import Split, _cut, layers, split
 
 NETWORKS = [
     "plain",
@@ -230,3 +234,33 @@ def test_custom_derivatives_and_control_flow_keep_their_meaning():
     sign = np.sign(np.tanh(np.asarray(activations)).sum())
     np.testing.assert_allclose(gradient[..., 1], np.full((1, 8, 8), sign * 2 * 8 / 64), rtol=1e-6)
     np.testing.assert_allclose(pieces.head(w, activations), network(w, x), rtol=1e-5, atol=1e-6)
+
+
+def test_each_half_is_traced_once_however_often_it_is_used(monkeypatch):
+    """The network's equations are carried out once for each half, under maps, derivatives and loops too."""
+    counts = collections.Counter()
+    carried_out = _cut.apply
+
+    def counted(step, operands):
+        counts[step.name] += 1
+        return carried_out(step, operands)
+
+    monkeypatch.setattr(_cut, "apply", counted)
+    params, x = plain_params(), images()
+    options = {"num_samples": 6, "chunk_size": 4, "layer": "merged"}
+    for method in ("gradcam", "expected_gradcam", "smooth_gradcam++", "integrated_gradcam"):
+        counts.clear()
+        explain = functools.partial(egcam_jax.explain, params, plain, method=method, **options)
+        jax.make_jaxpr(explain)(x, -x, jax.random.key(0))
+        assert (counts["conv_general_dilated"], counts["dot_general"]) == (2, 1), method
+
+
+def test_what_the_function_closes_over_is_in_the_program_once():
+    params, x = plain_params(), images()
+    dense = jax.random.normal(jax.random.key(9), (4, 5))
+    pieces = split(lambda p, x: plain({**p, "dense": dense}, x), params, x)
+    activations = pieces.features(params, x)
+    both = lambda a: pieces.head(params, a) + jax.vmap(lambda b: pieces.head(params, b[None])[0])(a)
+    np.testing.assert_allclose(both(activations), 2 * activations.mean((1, 2)) @ dense, rtol=1e-5, atol=1e-6)
+    closed = jax.make_jaxpr(both)(activations)
+    assert sum(getattr(const, "shape", ()) == dense.shape for const in closed.consts) <= 1

@@ -19,7 +19,18 @@ _NAMES = 4
 
 
 class ResultsError(OSError):
-    """A file of results that cannot be used, or that belongs to another run."""
+    """A file of results that cannot be used, or that belongs to another run.
+
+    Example:
+        >>> import tempfile
+        >>> from egcam_jax import evaluate
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     try:
+        ...         evaluate.read(folder)
+        ...     except evaluate.ResultsError:
+        ...         print("no results")
+        no results
+    """
 
 
 def check(path: Path, there: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

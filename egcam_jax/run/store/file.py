@@ -96,7 +96,15 @@ def name(process: int = 0, processes: int = 1) -> str:
 
 
 def parts(folder: str | os.PathLike[str]) -> list[Path]:
-    """The files of a run's processes."""
+    """The files of a run's processes.
+
+    Example:
+        >>> import tempfile
+        >>> from egcam_jax import evaluate
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(evaluate.parts(folder))
+        []
+    """
     return sorted(Path(folder).glob("results-*-of-*.sqlite"))
 
 

@@ -64,6 +64,12 @@ class Run(NamedTuple):
         failures: What went wrong, oldest first.
         values: By method and metric, a value for each of ``images``: NaN where it is undefined.
         computed: By method and metric, whether there is a value, undefined or not, for each of ``images``.
+
+    Example:
+        >>> from egcam_jax import evaluate
+        >>> run = evaluate.Run({"seed": 0}, [], [], [], [], {}, {})
+        >>> run.asked["seed"], len(run.images)
+        (0, 0)
     """
 
     asked: Mapping[str, Any]
