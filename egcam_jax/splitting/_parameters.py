@@ -6,7 +6,7 @@ from typing import Any
 
 from jax.extend import core
 
-from ._scopes import Path, bodies, loop_scope, scope_of
+from ._scopes import Path, bodies, loop_scope, scan_counts, scope_of
 
 LONGEST = 128
 """Steps of the longest loop whose steps are told apart."""
@@ -89,9 +89,7 @@ def _entered(equation: Any, operands: list[Any], place: Place) -> Iterator[tuple
     if equation.primitive.name != "scan":
         yield operands, lambda own: place(around + own)
         return
-    body = equation.params["jaxpr"].jaxpr
-    # Stacked operands come last and lose their first axis inside; the counts have other names in each JAX.
-    fixed = sum(len(_shape(one)) == len(_shape(other)) for one, other in zip(equation.invars, body.invars))
+    fixed = sum(scan_counts(equation))
     length, stacked = equation.params["length"], operands[fixed:]
     apart = [value and value.axes is not None and value.axes[:1] == (0,) for value in stacked]
     if not any(apart) or length > LONGEST:
