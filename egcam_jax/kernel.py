@@ -167,9 +167,9 @@ def map_images(function: Callable[..., Any], images: Any, block: int, *, named: 
             traces called functions anew under a named axis of another length, so only who needs a name gets one.
     """
     count = jax.tree.leaves(images)[0].shape[0]
-    vectorised = (
-        jax.vmap(function, axis_name=IMAGES) if named else _alone(function) if block == 1 else jax.vmap(function)
-    )
+    vectorised = jax.vmap(function, axis_name=IMAGES) if named else jax.vmap(function)
+    if min(count, block) == 1 and not named:
+        vectorised = _alone(function)
     if count <= block:
         return vectorised(images)
     steps = math.ceil(count / block)
