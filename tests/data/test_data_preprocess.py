@@ -118,7 +118,7 @@ def test_other_arrays_are_refused(image, error, message):
 
 
 def test_an_unknown_filter_is_refused():
-    with pytest.raises(ValueError, match="must be one of nearest, bilinear.*; got 'cubic'"):
+    with pytest.raises(ValueError, match=r"must be one of nearest, bilinear.*; got 'cubic'"):
         data.crop(ramp(4, 4), dataclasses.replace(PLAIN, interpolation="cubic"))
 
 
