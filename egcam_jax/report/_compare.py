@@ -79,9 +79,7 @@ def compare_page(
     """
     for row in rows:
         if len(row.maps) != len(methods):
-            raise ValueError(
-                f"rows must have {len(methods)} maps each, one a method; got {len(row.maps)} of {row.name!r}"
-            )
+            raise ValueError(f"rows must have {len(methods)} maps each; got {len(row.maps)} of {row.name!r}")
     return _page.fill(
         "compare.html",
         title=title,

@@ -29,6 +29,11 @@ class Use:
         order: place in the order of first uses, those inside a scope where there are any.
         path: the named scopes of the first use inside a scope, without private ones; empty where there is none.
         axes: the order of the parameter's axes in which frameworks agree: a kernel's spatial axes, inputs, outputs.
+
+    Example:
+        >>> from egcam_jax import splitting
+        >>> splitting.Use(order=0, path=("features", "conv"), axes=(0, 1, 2, 3)).path
+        ('features', 'conv')
     """
 
     order: int
@@ -60,6 +65,18 @@ def parameter_uses(closed: core.ClosedJaxpr, count: int) -> dict[Key, Use]:
 
     Returns:
         The ``Use`` of each parameter, and of each step's part where a loop over layers takes it apart.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import splitting
+        >>> def head(weights, x):
+        ...     with jax.named_scope("head"):
+        ...         return x @ weights
+        ...
+        >>> closed = jax.make_jaxpr(head)(jnp.ones((3, 2)), jnp.ones((1, 3)))
+        >>> [use.path for use in splitting.parameter_uses(closed, 1).values()]
+        [('head',)]
     """
     uses: dict[Key, Use] = {}
     inputs = closed.jaxpr.invars[:count]
