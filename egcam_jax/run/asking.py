@@ -27,7 +27,7 @@ _ABSENT = {"mask": "the data has no masks", "mosaic": "the data is no mosaic"}
 _SIDE = 224
 """Of the images whose defaults stand for those that follow the image's size."""
 _MADE_HERE = (
-    *("chunk_size", "context", "index", "key", "perturbations", "probability", "segments", "num_segments", "target"),
+    *("chunk_size", "context", "index", "key", "perturbations", "segments", "num_segments", "target"),
     *("predict", "layers"),
 )
 """Options of metrics that the runner gives, or that no text can give."""
