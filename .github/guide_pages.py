@@ -103,7 +103,8 @@ def methods_index() -> str:
     """All methods in one table."""
     rows = ["| method | gradients | aggregator | source |", "|---|---|---|---|"]
     rows += [
-        f"| [{name}]({slug(name)}.md) | {method.gradients or 'none'} | {method.aggregator or 'its own'} | {method.source} |"
+        f"| [{name}]({slug(name)}.md) | {method.gradients or 'none'} | {method.aggregator or 'its own'} "
+        f"| {method.source} |"
         for name, method in METHODS.items()
     ]
     pictures = "".join(f"\n### [{name}]({slug(name)}.md)\n\n{picture('gallery', name)}" for name in METHODS)
