@@ -78,7 +78,7 @@ def main() -> None:
         count = len(x) if method in SHOWN else FEWER
         maps[method], scores[method] = scored(model, x[:count], refs, method)
         overlays = [render.overlay(*pair) for pair in zip(crops[:FEWER], maps[method])]
-        labels = [f"{name} {score:+.2f}" for name, score in zip(classes, scores[method])]
+        labels = [f"{name} {score:+.2f}" for name, score in zip(classes[:FEWER], scores[method])]
         strip = render.grid([overlays], labels=[labels], height=180)
         save(FOLDER / "gallery" / f"{method.replace('++', '_plus_plus')}.jpg", strip, 82)
         print(method, scores[method].round(3), scores[method].mean().round(3), flush=True)
