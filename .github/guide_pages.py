@@ -22,7 +22,10 @@ FAMILIES = dict.fromkeys(metric.family for metric in METRICS.values())
 PACKAGES = ("methods", "metrics", "models", "data", "evaluate", "render", "report", "paper")
 """Packages whose every public name the guide must document."""
 LINE = "python notebooks/gallery.py"
-NOTE = f"`{LINE}` draws the pictures: EfficientNet-Lite0 at `blocks/5/0/expand`. The numbers are insertion − deletion in 14 steps."
+NOTE = (
+    f"`{LINE}` draws the pictures: EfficientNet-Lite0 at `blocks/5/0/expand`. "
+    "The numbers are insertion − deletion in 14 steps."
+)
 EXAMPLE = """
 ```python
 import jax
