@@ -127,7 +127,8 @@ def cost(method) -> str:
     if method.name == "scorecam":
         return "One forward pass of the network for each channel of the layer, or for `top_channels` of them."
     if method.name == "ablationcam":
-        return "One forward pass of `features` and one of the head for each channel; one gradient where the head is linear."
+        each = "One forward pass of `features` and one of the head for each channel"
+        return f"{each}; one gradient where the head is linear."
     count = method.num_samples or 1
     passes = method.estimator.passes(count, 1, method.options)
     samples = f" with the default `num_samples={count}`" if method.num_samples else ""

@@ -99,7 +99,11 @@ for count in (1, 2, 4):
         spread = jax.device_put(x, NamedSharding(mesh, PartitionSpec("images")))
         assert len(spread.sharding.device_set) == count
         got = explain(params, networks.SPLIT, spread, refs, key, num_samples=6, chunk_size=chunk)
-        values = [np.asarray(v).tolist() for v in (got.cam, got.saliency, got.stderr, got.completeness_gap)]
+        arrays = [got.cam, got.saliency, got.stderr, got.completeness_gap]
+        precise = {"method": "expected_attribution", "num_samples": 200, "tolerance": 0.03, "chunk_size": chunk}
+        got = explain(params, networks.SPLIT, spread, refs, key, target=1, **precise)
+        assert len(set(np.asarray(got.num_samples).tolist())) > 1
+        values = [np.asarray(v).tolist() for v in (*arrays, got.signed, got.stderr, got.num_samples)]
         found[f"{count} {kind.name} {chunk}"] = values
 print(json.dumps(found))
 """
