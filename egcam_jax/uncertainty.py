@@ -135,6 +135,8 @@ def replicates(
     """
     values = jnp.zeros(count)
     signs = jax.random.rademacher(key, (number, *jax.eval_shape(residuals, values).shape), values.dtype)
+    # Over the axes of a shard_map the values vary as the draws do, or the transpose would add up those of all devices.
+    values += 0 * signs.ravel()[0]
     (weights,) = jax.vmap(jax.linear_transpose(residuals, values))(signs)
     return weights / number**0.5
 
