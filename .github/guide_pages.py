@@ -21,9 +21,8 @@ COPIED = {"contributing.md": ".github/CONTRIBUTING.md", "changelog.md": "egcam_j
 FAMILIES = dict.fromkeys(metric.family for metric in METRICS.values())
 PACKAGES = ("methods", "metrics", "models", "data", "evaluate", "render", "report", "paper")
 """Packages whose every public name the guide must document."""
-LINE = "python notebooks/gallery.py"
 NOTE = (
-    f"`{LINE}` draws the pictures: EfficientNet-Lite0 at `blocks/5/0/expand`. "
+    "`python notebooks/gallery.py` draws the pictures: EfficientNet-Lite0 at `blocks/5/0/expand`. "
     "The numbers are insertion − deletion in 14 steps."
 )
 EXAMPLE = """
@@ -127,8 +126,7 @@ def cost(method) -> str:
     if method.name == "scorecam":
         return "One forward pass of the network for each channel of the layer, or for `top_channels` of them."
     if method.name == "ablationcam":
-        each = "One forward pass of `features` and one of the head for each channel"
-        return f"{each}; one gradient where the head is linear."
+        return "One forward pass of `features`, one of the head per channel; one gradient for a linear head."
     count = method.num_samples or 1
     passes = method.estimator.passes(count, 1, method.options)
     samples = f" with the default `num_samples={count}`" if method.num_samples else ""
@@ -191,22 +189,18 @@ def runs(metric) -> str:
         jax.eval_shape(counted, {name: value for name, value in given.items() if name in takes})
     except (TypeError, ValueError):  # what the metric takes depends on the network or on the picture
         return "`score.evaluations` counts the runs; their number depends on the network or on the picture."
+    if not counts[0]:
+        return "One forward pass for each image." if "predict" in metric.needs else "No run of the model."
     what = "explanations" if "explain" in takes else "forward passes"
-    return (
-        f"{counts[0]} {what} for each image of 224 × 224 pixels with all defaults."
-        if counts[0]
-        else "No run of the model."
-    )
+    return f"{counts[0]} {what} for each image of 224 × 224 pixels with all defaults."
 
 
 def methods_index() -> str:
     """All methods in one table."""
     rows = ["| method | gradients | aggregator | source |", "|---|---|---|---|"]
-    rows += [
-        f"| [{name}]({slug(name)}.md) | {method.gradients or 'none'} | {method.aggregator or 'its own'} "
-        f"| {method.source} |"
-        for name, method in METHODS.items()
-    ]
+    for name, method in METHODS.items():
+        gradients, aggregator = method.gradients or "none", method.aggregator or "its own"
+        rows.append(f"| [{name}]({slug(name)}.md) | {gradients} | {aggregator} | {method.source} |")
     pictures = "".join(f"\n### [{name}]({slug(name)}.md)\n\n{picture(name)}" for name in METHODS if picture(name))
     names = ", ".join(f"`{name}`" for name in ESTIMATORS)
     return (

@@ -86,7 +86,7 @@ def main() -> None:
             columns = [crops, *([render.overlay(*pair) for pair in zip(crops, maps[shown])] for shown in SHOWN)]
             labels = [[name, *(f"{scores[shown][i]:+.2f}" for shown in SHOWN)] for i, name in enumerate(classes)]
             sheet = render.grid(list(zip(*columns)), titles=["photograph", *SHOWN.values()], labels=labels, height=200)
-            save(FOLDER / "gallery.jpg", sheet, 82)
+            save(FOLDER / "gallery.jpg", sheet, 76)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,153 @@
+"""README and guide: their code runs, their sentences are short, and no public name is left out."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+PAGES = {path.name: path for path in (README, *sorted((ROOT / "notebooks").glob("*.md")))}
+LONGEST = 30
+"""Words in a sentence, at most."""
+HABITS = (
+    "comes? to what",
+    "is told (apart )?(from|by)",
+    "is said to",
+    "said to",
+    "what follows from",
+    "lacks?",
+    "lacking",
+    "whatever becomes",
+    "foretells?",
+    "those who",
+    "who (lacks?|can leave|wants)",
+    "alike",
+    "all the same",
+    "at hand",
+    "hand(s|ed)? on to",
+    "what (stands?|came|is left|there is)",
+    "sets? out from",
+    "work(s)? alike",
+    "of theirs",
+)
+"""Words of which readers whose English is a second language make nothing, as patterns."""
+
+
+def _prose(text):
+    """The sentences of a page: no code, tables, headings, pictures or addresses."""
+    text = re.sub(r"```.*?```", "\n\n", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "\n\n", text, flags=re.DOTALL)
+    text = re.sub(r"(?m)^(    .*|\|.*|#.*|:::.*|!\[.*)$", "\n", text)
+    text = re.sub(r"`[^`]*`", "code", text)
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"https?://\S+", "address", text)
+    paragraphs = re.split(r"(?m)\n\s*\n|(?:^|\n)\s*(?:[-*]|\d+\.) ", text)
+    for paragraph in paragraphs:
+        plain = re.sub(r"[*_>]", "", " ".join(paragraph.split()))
+        plain = re.sub(r"\b(et al|e\.g|i\.e|vs)\.", r"\1", plain)
+        yield from (sentence for sentence in re.split(r"(?<=[.!?:;])\s+", plain) if sentence)
+
+
+def _blocks(text):
+    """The Python of a page, without the blocks that a comment marks as not run."""
+    kept = re.sub(r"<!-- not run:.*?-->\s*```python\n.*?```", "", text, flags=re.DOTALL)
+    return re.findall(r"```python\n(.*?)```", kept, re.DOTALL)
+
+
+class Network(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.Conv(6, (3, 3), name="first")(x))
+        x = nn.relu(nn.Conv(8, (3, 3), strides=2, name="last")(x))
+        return nn.Dense(4)(nn.tanh(x.mean(axis=(1, 2))))
+
+
+def _given_by_the_reader():
+    """What the README's reader has: a model, its parameters, images."""
+    draw = np.random.default_rng(0).standard_normal
+    x, train_images = (draw((count, 16, 16, 3)).astype(np.float32) for count in (2, 6))
+    model = Network()
+    return {"model": model, "params": model.init(jax.random.key(1), x), "x": x, "train_images": train_images}
+
+
+def _generated():
+    """The module that makes pages of the registries."""
+    spec = importlib.util.spec_from_file_location("guide_pages", ROOT / ".github" / "guide_pages.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_splitter_sees_sentences_and_no_code():
+    text = "# Head\n\nOne is `a. b`. Two [link](x.md) et al. say.\n\n    code. here\n\n- three\n- four\n\n| a. b |\n"
+    assert list(_prose(text)) == ["One is code.", "Two link et al say.", "three", "four"]
+
+
+@pytest.mark.parametrize("name", [name for name, path in PAGES.items() if _blocks(path.read_text())])
+def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if name == "data_set.md":
+        pytest.importorskip("grain")
+    space = {"__name__": "page", **(_given_by_the_reader() if name == "README.md" else {})}
+    monkeypatch.setitem(sys.modules, "page", type(sys)("page"))
+    for block in _blocks(PAGES[name].read_text()):
+        exec(compile(block.replace("num_samples=50", "num_samples=3"), name, "exec"), space)
+    if name == "README.md":
+        assert space["explanation"].saliency.shape == (2, 16, 16)
+        assert float(space["explanation"].saliency.max()) == 1
+        assert np.isfinite(space["score"].value).all()
+    if name == "data_set.md":
+        assert np.isfinite(space["results"].values["gradcam", "sparseness"]).all()
+
+
+@pytest.mark.parametrize("name", ["layercam", "expected_attribution", "scorecam"])
+def test_the_example_on_the_page_of_a_method_runs(name):
+    space = {}
+    (block,) = _blocks(_generated().pages()[f"methods/{name}.md"])
+    exec(block, space)
+    assert space["explanation"].method == name
+    assert float(space["explanation"].saliency.max()) == 1
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_sentences_are_short_and_plain(name):
+    sentences = list(_prose(PAGES[name].read_text()))
+    assert not [sentence for sentence in sentences if len(sentence.split()) > LONGEST]
+    habits = re.compile(rf"\b({'|'.join(HABITS)})\b", re.IGNORECASE)
+    assert not [sentence for sentence in sentences if habits.search(sentence)]
+
+
+def test_the_readme_is_at_most_10_kb():
+    assert len(README.read_bytes()) < 10_240
+
+
+def test_pictures_are_small():
+    sizes = {path: path.stat().st_size for path in (ROOT / "notebooks").rglob("*.jpg")}
+    assert {path for path, size in sizes.items() if size > (250_000 if path.stem == "gallery" else 60_000)} == set()
+
+
+def test_the_list_of_habits_catches_the_former_sentences():
+    former = "Where a publication and its code disagree, the value is told from what follows from it."
+    assert re.search("|".join(HABITS), former)
+
+
+def test_each_public_name_has_a_place_in_the_guide():
+    generated = _generated()
+    texts = [*generated.pages().values(), *(path.read_text() for path in PAGES.values())]
+    named = set(re.findall(r"(?m)^::: (\S+)", "\n".join(texts)))
+    members = re.findall(r"(?m)^::: (\S+)\n    options: \{members: \[(.*?)\]", "\n".join(texts))
+    only = {module: {f"{module}.{name.strip()}" for name in names.split(",")} for module, names in members}
+    named |= set().union(*only.values())
+    homes = {name.rpartition(".")[2]: name for name in named}
+
+    def documented(name):
+        module = name.rpartition(".")[0]
+        return name in named or (module in named and module not in only) or name.rpartition(".")[2] in homes
+
+    assert {name for name in generated.public_names() if not documented(name)} == set()
