@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.extend import core
 from jaxtyping import Array, Bool, Int
 
@@ -36,16 +35,16 @@ def mean_until(
         The mean, and how many blocks it was taken over. Where images go through together, as in ``kernel.map_images``
         or under the caller's ``vmap``, blocks run until the last image has enough; the others keep what they had then.
     """
-    # Whatever the two functions close over becomes an argument, because a derivative is traced when that is gone.
-    first = jnp.asarray(0, jnp.int32)
-    one, block_inputs = _explicit(block, first)
-    shapes = jax.eval_shape(block, first)
-    suffices, enough_inputs = _explicit(enough, shapes)
     zero = kernel.varying_zero(origins)
+    start = zero.astype(jnp.int32)
+    nothing = kernel.zeros_like(jax.eval_shape(block, start), zero)
+    # Whatever the two functions close over becomes an argument, because a derivative is traced when that is gone.
+    one, block_inputs = _explicit(block, start)
+    suffices, enough_inputs = _explicit(enough, nothing)
 
     @jax.custom_jvp
     def run(inputs: Any) -> tuple[Any, Any]:
-        block_inputs, enough_inputs, zero = inputs
+        block_inputs, enough_inputs, start, nothing = inputs
 
         def goes_on(state: tuple[Any, Any]) -> Any:
             mean, taken = state
@@ -56,11 +55,12 @@ def mean_until(
             value = one(block_inputs, taken)
             return jax.tree.map(lambda m, v: m + (v - m) / (taken + 1), mean, value), taken + 1
 
-        return jax.lax.while_loop(goes_on, step, (kernel.zeros_like(shapes, zero), zero.astype(jnp.int32)))
+        mean, taken = jax.lax.while_loop(goes_on, step, (nothing, start))
+        return mean, taken.astype(jnp.float32)  # whose derivative has a type on every mesh
 
     @run.defjvp
     def derivative(primals: Any, tangents: Any) -> Any:
-        ((block_inputs, _, zero),), ((block_tangents, _, _),) = primals, tangents
+        ((block_inputs, _, start, nothing),), ((block_tangents, *_),) = primals, tangents
         mean, taken = run(*primals)
 
         def fixed(block_inputs: Any) -> Any:
@@ -69,13 +69,14 @@ def mean_until(
                 value = one(block_inputs, number)
                 return jax.tree.map(lambda t, v: t + jnp.where(number < taken, v, 0), total, value), None
 
-            total, _ = jax.lax.scan(step, kernel.zeros_like(shapes, zero), jnp.arange(limit, dtype=jnp.int32))
+            total, _ = jax.lax.scan(step, nothing, start + jnp.arange(limit, dtype=jnp.int32))
             return jax.tree.map(lambda leaf: leaf / taken, total)
 
         _, moved = jax.jvp(fixed, (block_inputs,), (block_tangents,))
-        return (mean, taken), (moved, np.zeros(taken.shape, jax.dtypes.float0))
+        return (mean, taken), (moved, taken * 0)
 
-    return run((block_inputs, enough_inputs, zero))
+    mean, taken = run((block_inputs, enough_inputs, start, nothing))
+    return mean, taken.astype(jnp.int32)
 
 
 def _explicit(function: Callable[..., Any], *examples: Any) -> tuple[Callable[..., Any], list[Any]]:

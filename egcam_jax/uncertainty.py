@@ -44,8 +44,9 @@ def stratified(group: Int[Array, " n"], num_groups: int, stretch: np.ndarray | N
     move such a mean from draw to draw, so neither may count, but for the levels of those drawn once more. Second
     differences ``v[i-1] - 2 v[i] + v[i+1]`` cancel a trend that is locally linear; the groups' levels are fitted to
     them by least squares; the residual sum of squares over its expectation per unit of variance estimates the
-    variance of one draw. (With D the second differences and P the fit, that is tr(D D') - tr(P D D'), and tr(D D') = 6
-    for each of them.)
+    variance of one draw. That expectation is between two: for draws that have nothing to do with one another, tr(D D')
+    - tr(P D D') with D the second differences and P the fit; and for groups that each have a slope along the strata,
+    of which second differences cancel some. Real networks are near the first and smooth functions at the second.
 
     With fewer than two draws of each group its level cannot be told from noise, and counts: the groups are
     then a sample of their distribution, and the error is that of the mean over the distribution.
@@ -65,26 +66,42 @@ def stratified(group: Int[Array, " n"], num_groups: int, stretch: np.ndarray | N
     if count < 2 * num_groups:
         return lambda values: jnp.diff(values, n=2, axis=0) / (6.0 * (count - 2) * count) ** 0.5
     places, inside = _rows(np.zeros(count, int) if stretch is None else stretch)
+    sizes = inside.sum(axis=1)
     known = jnp.asarray(inside[:, 2:], jnp.float32)[..., None]
-    design = jnp.diff(jax.nn.one_hot(group, num_groups, dtype=jnp.float32)[places], n=2, axis=1) * known
+    member = jax.nn.one_hot(group, num_groups, dtype=jnp.float32)[places]
+    design = jnp.diff(member, n=2, axis=1) * known
     normal = _dot(jnp.swapaxes(design, 1, 2), design) + _RIDGE * jnp.eye(num_groups)
-    spread = jnp.diff(jnp.pad(design, ((0, 0), (2, 2), (0, 0))), n=2, axis=1)
-    fitted = jnp.linalg.solve(normal, _dot(jnp.swapaxes(spread, 1, 2), spread))
-    unit = 6.0 * known.sum(axis=(1, 2)) - jnp.trace(fitted, axis1=1, axis2=2)
-    scale = jnp.sqrt(jnp.asarray(inside.sum(axis=1), jnp.float32) / unit)[:, None, None] / count
-    more = inside.sum(axis=1) % num_groups  # so many groups have a draw more than others: a sample without replacement
+    unit = _rough_unit(design, normal, known)
+    if num_groups > 1:
+        time = np.where(inside, np.arange(inside.shape[1]) - (sizes[:, None] - 1) / 2, 0)
+        slopes = jnp.diff(jnp.asarray(time, jnp.float32)[..., None] * member, n=2, axis=1) * known
+        spread = (sizes**2 - 1) / 12 * sizes * (1 - 1 / num_groups) / (sizes - 1)
+        unit = (unit + jnp.sum(_apart(slopes, design, normal)[0] ** 2, axis=(1, 2)) / spread) / 2
+    scale = jnp.sqrt(jnp.asarray(sizes, jnp.float32) / unit)[:, None, None] / count
+    more = sizes % num_groups  # so many groups have a draw more than others: a sample without replacement
     share = np.sqrt(more * (num_groups - more) / (num_groups * max(num_groups - 1, 1)))[:, None, None] / count
 
     def residuals(values: Float[Array, "n ..."]) -> Float[Array, "m ..."]:
         flat = values.reshape(count, -1)
         x, rows, gram = (each.astype(flat.dtype) for each in (design, known, normal))
-        seconds = jnp.diff(flat[places], n=2, axis=1) * rows
-        levels = jnp.linalg.solve(gram, _dot(jnp.swapaxes(x, 1, 2), seconds))
-        within = (seconds - _dot(x, levels)) * scale.astype(flat.dtype)
+        apart, levels = _apart(jnp.diff(flat[places], n=2, axis=1) * rows, x, gram)
         between = (levels - levels.mean(axis=1, keepdims=True)) * jnp.asarray(share, flat.dtype)
-        return jnp.concatenate([within, between], axis=1).reshape(-1, *values.shape[1:])
+        return jnp.concatenate([apart * scale.astype(flat.dtype), between], axis=1).reshape(-1, *values.shape[1:])
 
     return residuals
+
+
+def _apart(seconds: Float[Array, "q m f"], design: Array, normal: Array) -> tuple[Array, Array]:
+    """Second differences on each stretch without the levels of the groups, and these levels."""
+    levels = jnp.linalg.solve(normal, _dot(jnp.swapaxes(design, 1, 2), seconds))
+    return seconds - _dot(design, levels), levels
+
+
+def _rough_unit(design: Float[Array, "q m g"], normal: Array, known: Array) -> Float[Array, " q"]:
+    """Expected residual sum of squares, per unit of variance, of draws that have nothing to do with one another."""
+    spread = jnp.diff(jnp.pad(design, ((0, 0), (2, 2), (0, 0))), n=2, axis=1)
+    fitted = jnp.linalg.solve(normal, _dot(jnp.swapaxes(spread, 1, 2), spread))
+    return 6.0 * known.sum(axis=(1, 2)) - jnp.trace(fitted, axis1=1, axis2=2)
 
 
 def _rows(stretch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -118,6 +135,8 @@ def replicates(
     """
     values = jnp.zeros(count)
     signs = jax.random.rademacher(key, (number, *jax.eval_shape(residuals, values).shape), values.dtype)
+    # Over the axes of a shard_map the values vary as the draws do, or the transpose would add up those of all devices.
+    values += 0 * signs.ravel()[0]
     (weights,) = jax.vmap(jax.linear_transpose(residuals, values))(signs)
     return weights / number**0.5
 

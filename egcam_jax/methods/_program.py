@@ -109,7 +109,7 @@ def _explain_batch(
                 problem(network, x, code, score, encoded, own, settings.num_samples)
                 for network, code, encoded in zip(mine, codes, references)
             ]
-            valid = sound & _valid(logits, target, others)
+            valid = sound & _valid(settings, logits, target, others)
             found = _averages.finished([method.estimator.estimate(each, options) for each in problems], problems)
             parts = [
                 _result.explanation(method, estimate, each, piece, logits, target, others, valid, options)
@@ -148,12 +148,15 @@ def _score(settings: Settings, target: Any, rivals: Any, gamma: Any) -> Callable
     return score
 
 
-def _valid(logits: Any, target: Any, rivals: Any) -> Any:
-    """Whether the logits are finite, and the classes those of the model and all others than the one explained."""
-    valid = jnp.isfinite(logits).all() & (target < answers.count(logits.size))
-    if rivals is None:
-        return valid
-    return valid & ((rivals < logits.size) & (rivals != target)).all()
+def _valid(settings: Settings, logits: Any, target: Any, rivals: Any) -> Any:
+    """Whether the logits are finite, the classes those of the model, and no class its own rival."""
+    exists = lambda classes: (classes >= 0) & (classes < answers.count(logits.size))
+    valid = jnp.isfinite(logits).all()
+    if settings.score is None:
+        valid &= exists(target)
+    if rivals is not None:
+        valid &= (exists(rivals) & (rivals != target)).all()
+    return valid
 
 
 def _factor(

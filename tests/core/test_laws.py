@@ -75,6 +75,35 @@ def test_the_gap_is_rounding_for_a_linear_head_on_the_latent_path(noise):
     assert np.abs(got.completeness_gap).max() < 1e-5 * scale
 
 
+@pytest.mark.parametrize("negative", [False, True])
+def test_the_complete_map_of_a_linear_head_adds_up_to_the_difference_of_scores_to_rounding(negative):
+    """With each reference used equally often: then whatever the positions are."""
+    got = explain(
+        PARAMS, networks.LINEAR, IMAGES, REFS, KEY, method="expected_attribution", num_samples=10, target=1,
+        negative=negative,
+    )  # fmt: skip
+    scores = [networks.linear_head(PARAMS, networks.features(PARAMS, x))[:, 1] for x in (IMAGES, REFS)]
+    want = (-1) ** negative * (scores[0] - scores[1].mean())
+    np.testing.assert_allclose(got.signed.sum(axis=(1, 2)), want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got.score_difference, want, rtol=1e-5, atol=1e-6)
+    assert np.abs(got.stderr).max() < 1e-5 * np.abs(got.signed).max()
+
+
+@pytest.mark.parametrize("options", [{}, {"path": "input"}, {"noise": "uniform", "noise_scale": 0.05}])
+def test_the_complete_map_adds_up_to_the_difference_of_scores_within_its_error(options):
+    """Over keys: the mean sum of the map less the difference of scores, beside its own standard error."""
+    keys = jax.random.split(jax.random.key(8), 64)
+    run = lambda key: RUN(IMAGES[0], REFS, key, method="expected_attribution", num_samples=20, target=2, **options)
+    got = jax.vmap(run)(keys)
+    gap = np.asarray(got.signed.sum(axis=(1, 2)) - got.score_difference)
+    assert abs(gap.mean()) < 4 * gap.std(ddof=1) / 8
+    assert gap.std(ddof=1) < 0.5 * np.abs(got.score_difference).mean()
+    np.testing.assert_allclose(got.completeness_gap, gap, atol=1e-5)
+    if "noise" not in options:
+        scores = [networks.apply_fn(PARAMS, x)[:, 2] for x in (IMAGES[:1], REFS)]
+        np.testing.assert_allclose(got.score_difference, (scores[0] - scores[1].mean())[0], rtol=1e-4)
+
+
 def test_one_constant_baseline_gives_the_path_integral():
     """Eq. 2 at the layer: within the standard error where positions are drawn, exactly where they are given."""
     options = {"noise": "none", "normalizer": "none", "target": 2}

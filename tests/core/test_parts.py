@@ -164,4 +164,4 @@ def test_the_stratified_error_sees_neither_trend_nor_balanced_levels(count, grou
     values, group = map(np.stack, zip(*(one(seed) for seed in range(400)), strict=True))
     error = jax.vmap(lambda v, g: uncertainty.standard_error(uncertainty.stratified(g, groups)(v)))
     got = error(jnp.asarray(values, jnp.float32), jnp.asarray(group))
-    np.testing.assert_allclose(np.mean(np.square(got)), 1 / count, rtol=0.15)
+    np.testing.assert_allclose(np.mean(np.square(got)), 1 / count, rtol=0.2)

@@ -35,7 +35,7 @@ def test_it_stops_at_the_first_block_that_is_precise_enough(method):
     if method == "smooth":  # which has no references, and so blocks of 16
         run = functools.partial(RUN, IMAGES, method="gradcam", gradients="smooth", noise_scale=0.2, num_samples=256)
         block = 16
-    tolerance = {"expected_attribution": 0.04, "expected_gradcam++": 0.02, "expected_gradcam": 0.04, "smooth": 0.05}
+    tolerance = {"expected_attribution": 0.04, "expected_gradcam++": 0.008, "expected_gradcam": 0.03, "smooth": 0.05}
     got = run(tolerance=tolerance[method])
     taken = np.asarray(got.num_samples)
     assert (taken % block == 0).all()
@@ -92,9 +92,9 @@ def test_the_derivative_is_that_of_as_many_samples():
         got = explain(params, networks.SPLIT, IMAGES[0], REFS, KEY, target=1, method="expected_attribution", **options)
         return got.saliency.sum() + got.signed.max()
 
-    taken = int(COMPLETE(IMAGES[0], tolerance=0.04).num_samples)
+    taken = int(COMPLETE(IMAGES[0], tolerance=0.02).num_samples)
     assert FEWEST < taken < MOST
-    got = jax.grad(lambda params: total(params, num_samples=MOST, tolerance=0.04))(PARAMS)
+    got = jax.grad(lambda params: total(params, num_samples=MOST, tolerance=0.02))(PARAMS)
     same(got, jax.grad(lambda params: total(params, num_samples=taken, tolerance=0.0))(PARAMS), rtol=1e-4)
 
 
@@ -128,27 +128,41 @@ def test_a_tolerance_that_cannot_be_is_refused(options, error, words):
         assert word in str(caught.value)
 
 
+draw = np.random.default_rng(11).standard_normal
+ROUGH = dict(PARAMS) | {
+    "hidden": (draw((PARAMS["hidden"].shape[0], 64)) * 0.3).astype(np.float32),
+    "out": (draw((64, networks.CLASSES)) * 0.3).astype(np.float32),
+}
+
+
+def kinks(params, a):
+    """A head of many ReLUs, which makes steps of the gradient along a path, as those of real networks do."""
+    return jax.nn.relu(a.reshape(len(a), -1) @ params["hidden"]) @ params["out"]
+
+
 @pytest.mark.parametrize(
     ("num_samples", "references", "options"),
     [
-        (30, 5, {}),
-        (64, 4, {}),
-        (38, 5, {}),
-        (500, 5, {"tolerance": 0.05}),
-        (500, 5, {"tolerance": 0.03}),
-        (60, 5, {"noise": "uniform", "noise_scale": 0.3}),
+        (32, 5, {}),
+        (80, 5, {}),
+        (500, 5, {"tolerance": 0.018}),
+        (500, 8, {"tolerance": 0.02}),
+        (60, 5, {"noise": "uniform", "noise_scale": 0.1}),
     ],
 )
 def test_the_reported_error_is_the_true_one(num_samples, references, options):
     """Over 200 keys, by root mean squares over the map: within a tenth, where samples stop by themselves too."""
-    keys = jax.random.split(jax.random.key(12), 200)
-    run = lambda key: COMPLETE(IMAGES[0], refs=REFS[:references], key=key, num_samples=num_samples, **options)
+    keys, refs = jax.random.split(jax.random.key(12), 200), jnp.asarray(networks.images(references, seed=2))
+    split = networks.Split(networks.features, kinks)
+    run = lambda key: explain(
+        ROUGH, split, IMAGES[0], refs, key, target=1, method="expected_attribution", num_samples=num_samples, **options
+    )
     got = jax.vmap(run)(keys)
     true = np.asarray(got.signed).var(axis=0, ddof=1).sum()
     reported = np.square(got.stderr).mean(axis=0).sum()
     assert 0.9 < np.sqrt(reported / true) < 1.1, np.sqrt(reported / true)
     if "tolerance" in options:
-        assert FEWEST <= float(np.mean(got.num_samples)) < 500
+        assert 80 < float(np.mean(got.num_samples)) < 400
 
 
 def test_many_samples_of_few_references_are_worth_more_than_their_number():

@@ -99,7 +99,11 @@ for count in (1, 2, 4):
         spread = jax.device_put(x, NamedSharding(mesh, PartitionSpec("images")))
         assert len(spread.sharding.device_set) == count
         got = explain(params, networks.SPLIT, spread, refs, key, num_samples=6, chunk_size=chunk)
-        values = [np.asarray(v).tolist() for v in (got.cam, got.saliency, got.stderr, got.completeness_gap)]
+        arrays = [got.cam, got.saliency, got.stderr, got.completeness_gap]
+        precise = {"method": "expected_attribution", "num_samples": 200, "tolerance": 0.03, "chunk_size": chunk}
+        got = explain(params, networks.SPLIT, spread, refs, key, target=1, **precise)
+        assert len(set(np.asarray(got.num_samples).tolist())) > 1
+        values = [np.asarray(v).tolist() for v in (*arrays, got.signed, got.stderr, got.num_samples)]
         found[f"{count} {kind.name} {chunk}"] = values
 print(json.dumps(found))
 """
@@ -204,6 +208,14 @@ want = np.asarray(run(x, np.arange(8)))
 mesh = jax.make_mesh((4,), ("d",), axis_types=(AxisType.Auto,))
 mapped = jax.jit(jax.shard_map(run, mesh=mesh, in_specs=(P("d"), P("d")), out_specs=P("d")))
 np.testing.assert_allclose(np.asarray(mapped(x, np.arange(8))), want, rtol=1e-5, atol=1e-6)
+for options in ({"method": "expected_gradcam++", "num_samples": 12},
+                {"method": "expected_attribution", "num_samples": 200, "tolerance": 0.03}):
+    def errors(x, index):
+        got = explain(params, networks.SPLIT, x, refs, key, target=1, index=index, **options)
+        return got.signed, got.stderr, got.num_samples
+    mapped = jax.jit(jax.shard_map(errors, mesh=mesh, in_specs=(P("d"), P("d")), out_specs=P("d")))
+    for a, b in zip(mapped(x, np.arange(8)), errors(x, np.arange(8))):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-4, atol=1e-6)
 explicit = jax.make_mesh((4,), ("d",), axis_types=(AxisType.Explicit,))
 spread = jax.device_put(networks.images(4, seed=2), NamedSharding(explicit, P("d")))
 one = explain(params, networks.SPLIT, x, spread, key, num_samples=6).cam
