@@ -70,7 +70,9 @@ def on_post_build(config):
 
     inventory = pathlib.Path(config.site_dir, "objects.inv").read_bytes().split(b"\n", 4)[4]
     documented = {line.split(" ")[0] for line in zlib.decompress(inventory).decode().splitlines()}
-    if missing := sorted(public_names() - documented):
+    # A module hides the function of its own name: the function is then documented inside the module.
+    inside = {name for name in public_names() if f"{name}.{name.rsplit('.', 1)[1]}" in documented}
+    if missing := sorted(public_names() - documented - inside):
         raise PluginError(f"the guide must document every public name; it leaves out {', '.join(missing)}.")
 
 
