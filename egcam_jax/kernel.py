@@ -168,6 +168,8 @@ def map_images(function: Callable[..., Any], images: Any, block: int, *, named: 
     """
     count = jax.tree.leaves(images)[0].shape[0]
     vectorised = jax.vmap(function, axis_name=IMAGES) if named else jax.vmap(function)
+    if min(count, block) == 1 and not named:
+        vectorised = _alone(function)
     if count <= block:
         return vectorised(images)
     steps = math.ceil(count / block)
@@ -180,6 +182,15 @@ def map_images(function: Callable[..., Any], images: Any, block: int, *, named: 
         return jnp.moveaxis(leaf, 0, 1).reshape(steps * block, *leaf.shape[2:])[:count]
 
     return jax.tree.map(unfold, jax.lax.map(vectorised, jax.tree.map(fold, images)))
+
+
+def _alone(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Map over a block of one image: no ``vmap``, by which every called half would be traced once more."""
+
+    def one(images: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf[None], function(jax.tree.map(lambda leaf: leaf[0], images)))
+
+    return one
 
 
 class Outer(NamedTuple):

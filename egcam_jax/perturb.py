@@ -89,7 +89,8 @@ def _balanced(key: PRNGKey, num_samples: int, num_references: int) -> Int[Array,
     whole, rest = divmod(num_samples, num_references)
     indices = jnp.tile(jnp.arange(num_references), whole)
     indices = jnp.concatenate([indices, jax.random.permutation(key_rest, num_references)[:rest]])
-    return indices[jnp.lexsort((jax.random.bits(key_order, (num_samples,)), stretches(num_samples, num_references)))]
+    order = jax.random.bits(key_order, (num_samples,), jnp.uint32)  # of one width, also where 64 bits are enabled
+    return indices[jnp.lexsort((order, stretches(num_samples, num_references)))]
 
 
 def noise(key: PRNGKey, x: Image, *, kind: str, scale: Scalar | float, spread: Scalar | float | None = None) -> Image:

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _checks, _context, _functions, _numerics, answers, compilation, kernel
+from egcam_jax import _checks, _context, _numerics, answers, compilation, kernel
 from egcam_jax._types import Activation, ApplyFn, Context, Image, Map, Params, Scalar
 from egcam_jax.explanation import Explanation
-from egcam_jax.methods import explain
+from egcam_jax.methods import explain, function
 from egcam_jax.splitting import split
 
 STEPS = 25
@@ -93,7 +93,7 @@ def saturation(
         ``Saturation``.
 
     Raises:
-        ValueError: For shapes that do not fit, or a layer that there is not.
+        ValueError: For shapes that do not fit, or a layer that the model does not have.
 
     Example:
         >>> import jax
@@ -118,7 +118,7 @@ def saturation(
         chunk_size = _checks.count("chunk_size", chunk_size)
     baseline = _checks.pixels("baseline", baseline, x.shape[1:])
     context = _context.checked(context, len(x))
-    apply_fn = _functions.static("apply_fn", apply_fn)
+    params, apply_fn = function(params, apply_fn)
     chosen = {"apply_fn": apply_fn, "layer": layer, "rule": answers.checked(probability), "chunk_size": chunk_size}
     return _run(params, x, alphas, baseline, target, context, **chosen)
 

@@ -20,7 +20,7 @@ def split(text: str) -> list[str]:
     """
     names = [name.strip() for name in next(csv.reader([text], skipinitialspace=True), [])]
     if not names or not all(names):
-        raise ValueError(f'classes: {text!r} came, names between commas wanted, as in zebra,"stop sign"')
+        raise ValueError(f'classes must be names between commas; got {text!r}. Write them as in zebra,"stop sign"')
     return names
 
 

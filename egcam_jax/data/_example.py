@@ -132,7 +132,7 @@ class Records:
     def __getitem__(self, index: int) -> Example:
         """Read one."""
         if not 0 <= index < len(self):
-            raise IndexError(f"{self.name}: example {index} came, 0 to {len(self) - 1} wanted")
+            raise IndexError(f"index of {self.name} must be from 0 to {len(self) - 1}; got {index}.")
         return self.read(index)
 
 

@@ -234,7 +234,7 @@ def draw(folder: str | os.PathLike[str], *, count: int = 32, seed: int = 0) -> l
         2
     """
     if count < 1:
-        raise ValueError(f"count: {count} came, at least 1 wanted")
+        raise ValueError(f"count must be at least 1; got {count}")
     paths = expand(folder)
     drawn = np.random.default_rng(seed).permutation(len(paths))[:count]
     return [paths[i] for i in sorted(drawn)]

@@ -1,4 +1,4 @@
-"""What a data set is by its content, so that a run on other pixels under the same names is told from it."""
+"""What a data set is by its content, so that a run on other pixels under the same names is another run."""
 
 import hashlib
 from collections.abc import Iterable, Sequence

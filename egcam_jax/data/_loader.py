@@ -74,7 +74,7 @@ def stream(source: Source, settings: Preprocess, indices: Sequence[int], *, work
         [('1.png', (1,), 10), ('0.png', (0,), 0)]
     """
     if workers < 0:
-        raise ValueError(f"workers: {workers} came, at least 0 wanted")
+        raise ValueError(f"workers must be at least 0; got {workers}")
     for index in indices:
         if not 0 <= index < len(source):
             raise IndexError(f"indices: {index} came, where {source.name} has examples 0 to {len(source) - 1}")
@@ -167,7 +167,7 @@ def draw_references(
         ((4, 32, 32, 3), 4, ())
     """
     if count < 1:
-        raise ValueError(f"count: {count} came, at least 1 wanted")
+        raise ValueError(f"count must be at least 1; got {count}")
     theirs, unwanted, pictures = source if explained is None else explained, set(avoid), identities(source)
     left_out = {picture for id, picture in zip(theirs.ids, identities(theirs), strict=True) if id in unwanted}
     order = np.random.default_rng(seed).permutation(len(source))

@@ -109,9 +109,9 @@ def crop_mask(mask: Bool[np.ndarray, "H W"], settings: Preprocess) -> Bool[np.nd
         [True, True, False, False]
     """
     if mask.dtype != np.bool_:
-        raise TypeError(f"mask: {mask.dtype} values came, booleans wanted; compare it first, as in mask > 0")
+        raise TypeError(f"mask must be booleans; got {mask.dtype} values. Compare the mask first, as in mask > 0.")
     if mask.ndim != 2:
-        raise ValueError(f"mask: shape {mask.shape} came, (H, W) wanted")
+        raise ValueError(f"mask must be (H, W); got shape {mask.shape}")
     grey = _centre(Image.fromarray(mask.astype(np.uint8) * 255), settings, Image.Resampling.BOX)
     return np.asarray(grey) >= 128
 
@@ -190,11 +190,11 @@ def _picture(image: np.ndarray | Image.Image) -> Image.Image:
         return image.convert("RGB")
     if image.dtype != np.uint8:
         raise TypeError(
-            f"image: {image.dtype} values came, 8-bit (uint8) wanted, as data.read returns; a picture in "
+            f"image must be 8-bit (uint8), as data.read returns; got {image.dtype} values. A picture in "
             "[0, 1] becomes one by (image * 255).round().astype('uint8')"
         )
     if image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"image: shape {image.shape} came, (H, W, 3) wanted; read the file with egcam_jax.data.read")
+        raise ValueError(f"image must be (H, W, 3); got shape {image.shape}. Read the file with egcam_jax.data.read")
     return Image.fromarray(image)
 
 
@@ -226,5 +226,5 @@ def _extent(length: int, resized: int, kept: int) -> tuple[int, int, float, floa
 
 def _filter(name: str) -> Image.Resampling:
     if name not in _FILTERS:
-        raise ValueError(f"interpolation: {name!r} came, one of {', '.join(_FILTERS)} wanted")
+        raise ValueError(f"interpolation must be one of {', '.join(_FILTERS)}; got {name!r}")
     return _FILTERS[name]

@@ -4,6 +4,7 @@ from egcam_jax.methods import aggregators, expected, integrated, pairs, smooth
 
 # isort: split
 from egcam_jax.methods import ablationcam, scorecam
+from egcam_jax.methods._arguments import function as function
 from egcam_jax.methods._encode import encode
 from egcam_jax.methods._explain import explain
 from egcam_jax.methods._references import EncodedReferences

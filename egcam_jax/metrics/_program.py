@@ -27,6 +27,7 @@ def run(
     samples: int = 1,
     chunk_size: int | None = None,
     evaluations: int = 0,
+    named: bool = False,
     **options: Any,
 ) -> Score:
     """Score every image.
@@ -40,6 +41,7 @@ def run(
         samples: How many things of each image go through a function.
         chunk_size: Images times samples in one pass; ``kernel.DEFAULT_CHUNK_SIZE`` by default.
         evaluations: How many passes that makes, for the record.
+        named: Whether the axis of images has a name, for ``over_samples`` with ``needed``.
         **options: Of the metric: arrays and fractions are arguments of the program, all else selects it. A NumPy
             scalar counts as Python's number of the same kind.
     """
@@ -51,7 +53,8 @@ def run(
     traced = {name: value for name, value in options.items() if isinstance(value, float) or hasattr(value, "dtype")}
     static = tuple(sorted((name, value) for name, value in options.items() if name not in traced))
     arguments = tuple(map(as_argument, functions))
-    score, seen = _run(arguments, checked.batch, traced, one=one, static=static, samples=samples, chunk_size=chunk_size)
+    program = {"one": one, "static": static, "samples": samples, "chunk_size": chunk_size, "named": named}
+    score, seen = _run(arguments, checked.batch, traced, **program)
     if seen.within_unit:
         answers.warn_of_probabilities(
             "predict", "where that cannot be, pass probability=lambda p: p.", stacklevel=_DEPTH
@@ -61,9 +64,9 @@ def run(
     return score._replace(evaluations=evaluations)
 
 
-@functools.partial(compilation.jit, static_argnames=("one", "static", "samples", "chunk_size"))
+@functools.partial(compilation.jit, static_argnames=("one", "static", "samples", "chunk_size", "named"))
 def _run(
-    functions: Any, batch: Any, traced: Any, *, one: Any, static: Any, samples: int, chunk_size: int | None
+    functions: Any, batch: Any, traced: Any, *, one: Any, static: Any, samples: int, chunk_size: int | None, named: bool
 ) -> tuple[Score, _bounds.Outputs]:
     count = jax.tree.leaves(batch)[0].shape[0]
     blocks = kernel.plan(count, samples, chunk_size)
@@ -74,7 +77,7 @@ def _run(
         found = one(subject, *asked, block=blocks.samples, **dict(static), **traced)
         return Score(found.value, found.curve, None), _seen(asked, subject.x, dict(static))
 
-    return kernel.map_images(score, batch, blocks.images)
+    return kernel.map_images(score, batch, blocks.images, named=named)
 
 
 def _seen(functions: list[Any], x: Image | None, options: dict[str, Any]) -> _bounds.Outputs:

@@ -102,6 +102,7 @@ def irof(
         samples=room,
         chunk_size=chunk_size,
         evaluations=room + 1 + (target is None),
+        named=True,
         room=room,
         baseline=_baselines.checked(baseline, checked.batch.x),
         probability=answers.checked(probability, optional=True),

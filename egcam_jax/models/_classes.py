@@ -57,7 +57,7 @@ def read_names(path: Path) -> tuple[str, ...]:
 
     Args:
         path: Lines; or comma-separated values with the columns ``index,name``, or with others whose first line names
-            them. ``coarse_name`` goes with ``coarse_index``, if there is one. Lines that repeat a class are no harm.
+            them. ``coarse_name`` goes with ``coarse_index``, if there is one. Lines may repeat a class.
 
     Returns:
         Names by index.

@@ -41,7 +41,7 @@ def fetch(name: str, source: Source) -> tuple[Path, str]:
             raise FileNotFoundError(
                 f"no weights of {name} are published in a form that can be fetched: pass {wanted} as weights="
             )
-    raise TypeError(f"source: {source!r} came, a Hub, Url, Package or Unpublished wanted")
+    raise TypeError(f"source must be a Hub, Url, Package or Unpublished; got {source!r}")
 
 
 def _from_hub(name: str, repository: str) -> Path:

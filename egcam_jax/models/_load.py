@@ -66,8 +66,11 @@ def load(
     tensors = read_weights(path, entry)
     size = Sizes(len(_classes.class_names(spec.classes)))
     try:
-        size = sizes(tensors, _shapes(spec, size, folded=False), spec) or size
-        variables = port(tensors, _shapes(spec, size, folded=False), spec)
+        wanted = _shapes(spec, size, folded=False)
+        own = sizes(tensors, wanted, spec) or size
+        if own != size:  # only then, since tracing the network again takes a while
+            size, wanted = own, _shapes(spec, own, folded=False)
+        variables = port(tensors, wanted, spec)
     except ValueError as error:
         raise ValueError(f"weights: {path} does not fit {name}: {error}") from error
     if fold_batch_norm and spec.eps is not None:
@@ -109,7 +112,7 @@ def init(name: str, key: Array, *, num_classes: int | None = None) -> Model:
     spec = lookup(name)
     classes = len(_classes.class_names(spec.classes)) if num_classes is None else num_classes
     if classes < 1:
-        raise ValueError(f"num_classes: {num_classes} came, at least 1 wanted")
+        raise ValueError(f"num_classes must be at least 1; got {num_classes}")
     size = Sizes(classes)
     params = jax.jit(_apply(spec, size, folded=True).module.init)(key, jnp.zeros((1, *_input(spec.preprocess, size))))
     seed = jax.random.key_data(key).tolist() if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key.tolist()

@@ -88,7 +88,7 @@ def metrics(table: Table, settings: Any, *, draws: int | None = None, step: int 
 
 
 def options(name: str, side: int, factor: float) -> dict[str, Any]:
-    """The paper's options of a metric: what it names, and what follows from its figures.
+    """The paper's options of a metric: those it names, and those its figures imply.
 
     Args:
         name: In ``METRICS``.

@@ -70,16 +70,16 @@ def overlay(
     image, saliency = np.asarray(image), np.asarray(saliency)
     if image.dtype != np.uint8:
         raise TypeError(
-            f"image: {image.dtype} values came, 8-bit (uint8) wanted, as egcam_jax.data.crop returns; a picture in "
+            f"image must be 8-bit (uint8), as egcam_jax.data.crop returns; got {image.dtype} values. A picture in "
             "[0, 1] becomes one by (image * 255).round().astype('uint8')"
         )
     if image.shape != (*saliency.shape, 3):
         raise ValueError(
-            f"image and saliency: shapes {image.shape} and {saliency.shape} came, (H, W, 3) and (H, W) wanted; "
+            f"image and saliency must be (H, W, 3) and (H, W); got shapes {image.shape} and {saliency.shape}; "
             "pass the picture that the network saw, from egcam_jax.data.crop"
         )
     if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha: {alpha} came, a share from 0 to 1 wanted")
+        raise ValueError(f"alpha must be a share from 0 to 1; got {alpha}")
     colours = colour_map(saliency, cmap=cmap).astype(np.float64)
     share = alpha * _ramp(np.clip(saliency, 0, 1))[..., None]
     return np.rint((1 - share) * _faded(image) + share * colours).astype(np.uint8)
@@ -97,7 +97,7 @@ def _faded(image: np.ndarray) -> np.ndarray:
 def _checked(saliency: np.ndarray) -> np.ndarray:
     saliency = np.asarray(saliency)
     if saliency.ndim != 2:
-        raise ValueError(f"saliency: shape {saliency.shape} came, (H, W) wanted; draw one image at a time")
+        raise ValueError(f"saliency must be (H, W); got shape {saliency.shape}. Draw one image at a time")
     if not np.isfinite(saliency).all():
         raise ValueError(
             f"saliency: {np.count_nonzero(~np.isfinite(saliency))} of {saliency.size} values are NaN or infinite; "
@@ -105,7 +105,7 @@ def _checked(saliency: np.ndarray) -> np.ndarray:
         )
     if saliency.size and (saliency.min() < -1e-6 or saliency.max() > 1 + 1e-6):
         raise ValueError(
-            f"saliency: values from {saliency.min():g} to {saliency.max():g} came, 0 to 1 wanted; "
+            f"saliency must be from 0 to 1; got values from {saliency.min():g} to {saliency.max():g}; "
             "pass Explanation.saliency, not .cam"
         )
     return np.clip(saliency, 0, 1)
@@ -114,6 +114,6 @@ def _checked(saliency: np.ndarray) -> np.ndarray:
 def _known(cmap: str) -> str:
     if cmap not in matplotlib.colormaps:
         raise ValueError(
-            f"cmap: {cmap!r} came, one of Matplotlib's colour maps wanted, such as plasma, inferno or cividis"
+            f"cmap must be one of Matplotlib's colour maps, such as plasma, inferno or cividis; got {cmap!r}"
         )
     return cmap

@@ -98,7 +98,7 @@ def save_png(path: str | os.PathLike[str], image: UInt8[np.ndarray, "H W 3"]) ->
         True
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f"image: {image.dtype} {image.shape} came, uint8 (H, W, 3) wanted")
+        raise ValueError(f"image must be uint8 (H, W, 3); got {image.dtype} {image.shape}")
     Image.fromarray(image).save(path, format="PNG")
     return Path(path)
 
@@ -117,10 +117,10 @@ def _check(
         )
     for name, words, count in (("titles", titles, len(rows[0])), ("captions", captions, len(rows))):
         if words and len(words) != count:
-            raise ValueError(f"{name}: {len(words)} came, {count} or none wanted")
+            raise ValueError(f"{name} must be {count} or none; got {len(words)}")
     if labels and [len(row) for row in labels] != [len(row) for row in rows]:
         raise ValueError(
-            f"labels: rows of {[len(row) for row in labels]} came, one for each picture, as in rows, or none wanted"
+            f"labels must be one for each picture, as in rows, or none; got rows of {[len(row) for row in labels]}"
         )
 
 

@@ -233,7 +233,7 @@ def _lead(signed: np.ndarray, order: Sequence[int]) -> tuple[np.ndarray, list[in
 
 
 def _beaten(signed: np.ndarray, order: Sequence[int]) -> set[int]:
-    """Those that one before them comes out better than: a first that varies much is told from no one."""
+    """Those that one before them comes out better than: a first that varies much is better than no one for certain."""
     pairs = list(combinations(order, 2))
     corrected = holm([p_better(signed[i], signed[j]) for i, j in pairs])
     return {j for (_, j), p in zip(pairs, corrected) if p < 1 - LEVEL}

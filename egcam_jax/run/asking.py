@@ -27,7 +27,7 @@ _ABSENT = {"mask": "the data has no masks", "mosaic": "the data is no mosaic"}
 _SIDE = 224
 """Of the images whose defaults stand for those that follow the image's size."""
 _MADE_HERE = (
-    *("chunk_size", "context", "index", "key", "perturbations", "probability", "segments", "num_segments", "target"),
+    *("chunk_size", "context", "index", "key", "perturbations", "segments", "num_segments", "target"),
     *("predict", "layers"),
 )
 """Options of metrics that the runner gives, or that no text can give."""
@@ -156,10 +156,16 @@ def _method(label: str, samples: int | None) -> AskedMethod:
     gradients = method.gradients if METHODS[name].gradients != method.gradients else None
     asked = AskedMethod(label, name, gradients, drawn, own.get("refs"), read)
     try:
-        method.check(asked.arguments, drawn)
+        method.check({key: _known(method, key, given) for key, given in asked.arguments.items()}, drawn)
     except (ValueError, TypeError) as error:
         raise type(error)(f"methods: {label!r}: {error}") from error
     return asked
+
+
+def _known(method: Method, name: str, given: Any) -> Any:
+    """An option's value as far as it can be checked: numbers for channels by their mean, as no image is at hand."""
+    option = method.schema.get(name)
+    return np.mean(given) if isinstance(given, np.ndarray) and getattr(option, "default", None) is not None else given
 
 
 def _option(method: Method, name: str, text: str) -> Any:

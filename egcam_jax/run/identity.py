@@ -1,4 +1,4 @@
-"""The document by which one run is told from another: what its numbers depend on, by content and not by name."""
+"""The document that says which run this is: what its numbers depend on, by content and not by name."""
 
 import dataclasses
 import hashlib

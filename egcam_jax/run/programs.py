@@ -129,7 +129,8 @@ def judged(
         known = {name: images[name] for name in ("x", "saliency", "mask", "target", "index") if name in images}
         known |= {"predict": _network(plan, model, shared), "key": shared["metrics_key"], **_context(images)}
         known["explain"] = jax.tree_util.Partial(saliency, shared["params"], shared["references"], shared["key"])
-        known["probability"] = plan.probability
+        if "probability" in takes and takes["probability"].default is not None:  # else it judges logits
+            known["probability"] = plan.probability
         known |= {} if plan.chunk is None else {"chunk_size": plan.chunk}
         known |= {} if room is None else {"segments": images["segments"], "num_segments": room}
         given = {name: value for name, value in known.items() if name in takes and name not in metric.options}

@@ -15,7 +15,7 @@ from . import _loops
 from ._axes import Axes, of_image
 from ._program import Program, Step, Trail, needed, reached
 from ._provenance import follow
-from ._scopes import Path, bodies, loop_scope, scope_of, scopes_within
+from ._scopes import Path, bodies, loop_scope, scan_counts, scope_of, scopes_within
 
 GROUPS = frozenset({"jit", "pjit", "closed_call", "core_call"})
 CHECKPOINTS = frozenset({"checkpoint", "remat", "remat2"})
@@ -155,7 +155,7 @@ def _is_opened(tape: _Tape, equation: core.JaxprEqn, inputs: list[int], trail: T
 def _laid_out(tape: _Tape, equation: core.JaxprEqn, inputs: list[int], scope: Path, trail: Trail) -> list[int]:
     """Append the steps of a loop over layers, each in a scope of its index."""
     params, around = equation.params, loop_scope(equation)
-    consts, carried = params["num_consts"], params["num_carry"]
+    consts, carried = scan_counts(equation)
     fixed, carry, stacks = inputs[:consts], inputs[consts : consts + carried], inputs[consts + carried :]
     avals = [var.aval for var in params["jaxpr"].jaxpr.outvars]
     results: dict[int, tuple[bool, list[int]]] = {}

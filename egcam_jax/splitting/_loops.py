@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from ._axes import Axes
-from ._scopes import equations, shape_of
+from ._scopes import equations, scan_counts, shape_of
 
 LONGEST = 128
 """Steps of the longest loop that is laid out."""
@@ -39,8 +39,7 @@ def is_over_layers(equation: core.JaxprEqn, operands: Sequence[Axes | None]) -> 
     """
     if equation.primitive.name != "scan" or not 0 < equation.params["length"] <= LONGEST:
         return False
-    stacked = equation.params["num_consts"] + equation.params["num_carry"]
-    along = any(axes and axes[0].places for axes in operands[stacked:])
+    along = any(axes and axes[0].places for axes in operands[sum(scan_counts(equation)) :])
     return not along and any(axes is not None for axes in operands) and has_layer(equation)
 
 

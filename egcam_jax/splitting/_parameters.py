@@ -6,7 +6,7 @@ from typing import Any
 
 from jax.extend import core
 
-from ._scopes import Path, bodies, loop_scope, scope_of
+from ._scopes import Path, bodies, loop_scope, scan_counts, scope_of
 
 LONGEST = 128
 """Steps of the longest loop whose steps are told apart."""
@@ -29,6 +29,11 @@ class Use:
         order: place in the order of first uses, those inside a scope where there are any.
         path: the named scopes of the first use inside a scope, without private ones; empty where there is none.
         axes: the order of the parameter's axes in which frameworks agree: a kernel's spatial axes, inputs, outputs.
+
+    Example:
+        >>> from egcam_jax import splitting
+        >>> splitting.Use(order=0, path=("features", "conv"), axes=(0, 1, 2, 3)).path
+        ('features', 'conv')
     """
 
     order: int
@@ -60,6 +65,18 @@ def parameter_uses(closed: core.ClosedJaxpr, count: int) -> dict[Key, Use]:
 
     Returns:
         The ``Use`` of each parameter, and of each step's part where a loop over layers takes it apart.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import splitting
+        >>> def head(weights, x):
+        ...     with jax.named_scope("head"):
+        ...         return x @ weights
+        ...
+        >>> closed = jax.make_jaxpr(head)(jnp.ones((3, 2)), jnp.ones((1, 3)))
+        >>> [use.path for use in splitting.parameter_uses(closed, 1).values()]
+        [('head',)]
     """
     uses: dict[Key, Use] = {}
     inputs = closed.jaxpr.invars[:count]
@@ -89,7 +106,7 @@ def _entered(equation: Any, operands: list[Any], place: Place) -> Iterator[tuple
     if equation.primitive.name != "scan":
         yield operands, lambda own: place(around + own)
         return
-    fixed = equation.params["num_consts"] + equation.params["num_carry"]
+    fixed = sum(scan_counts(equation))
     length, stacked = equation.params["length"], operands[fixed:]
     apart = [value and value.axes is not None and value.axes[:1] == (0,) for value in stacked]
     if not any(apart) or length > LONGEST:
@@ -115,9 +132,13 @@ def _inside(body: Any, given: list[Any], place: Place, uses: dict[Key, Use]) -> 
     return [None if isinstance(atom, core.Literal) else known.get(atom) for atom in body.outvars]
 
 
+def _shape(atom: Any) -> tuple[int, ...]:
+    return getattr(atom.aval, "shape", ())
+
+
 def _like(var: Any, value: _Value | None) -> _Value | None:
     """A body's result as that of its call: a loop stacks some, and their axes are others then."""
-    same = value is None or value.axes is None or len(value.axes) == len(getattr(var.aval, "shape", ()))
+    same = value is None or value.axes is None or len(value.axes) == len(_shape(var))
     return value if same or value is None else _Value(value.keys)
 
 

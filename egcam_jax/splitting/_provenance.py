@@ -7,7 +7,7 @@ from jax.extend import core
 
 from ._axes import Axes, joined, other, others
 from ._rules import fitted, result_axes
-from ._scopes import bodies, shape_of
+from ._scopes import bodies, scan_counts, shape_of
 
 Known = Axes | None
 """The axes of a value, None for one that does not depend on the image."""
@@ -49,7 +49,7 @@ def _call(equation: core.JaxprEqn, operands: Sequence[Known]) -> list[Known] | N
 
 def _scan(equation: core.JaxprEqn, operands: Sequence[Known]) -> list[Known]:
     params = equation.params
-    consts, carry = params["num_consts"], params["num_carry"]
+    consts, carry = scan_counts(equation)
     slices = [axes and axes[1:] for axes in operands[consts + carry :]]
     body = params["jaxpr"].jaxpr
 

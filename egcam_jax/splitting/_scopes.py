@@ -84,3 +84,18 @@ def scopes_within(jaxpr: Any, path: Path) -> Iterator[Path]:
             yield (*scope, equation.params["name"])
         for body, _ in bodies(equation):
             yield from scopes_within(body, scope)
+
+
+def scan_counts(equation: core.JaxprEqn) -> tuple[int, int]:
+    """How many operands of a ``scan`` are constants, and how many are carried from step to step.
+
+    Ranks tell them apart in every version of JAX: a stacked operand or result has one axis more than in the body.
+    """
+    body = equation.params["jaxpr"].jaxpr
+    stacked = sum(
+        len(shape_of(outside)) > len(shape_of(inside)) for outside, inside in zip(equation.invars, body.invars)
+    )
+    carried = sum(
+        len(shape_of(outside)) == len(shape_of(inside)) for outside, inside in zip(equation.outvars, body.outvars)
+    )
+    return len(equation.invars) - stacked - carried, carried

@@ -54,18 +54,16 @@ def place(tmp_path, monkeypatch):
 
 
 def test_two_runs_at_once_fill_it_and_the_next_compiles_nothing(place, photographs, tmp_path):
-    runs = [
-        started(COMMAND, place, "explain", photographs / "0.png", "--json", "--out", tmp_path / i) for i in "abc"[:2]
-    ]
-    ends = [ended(run) for run in runs]
+    run = lambda out: started(COMMAND, place, "explain", photographs / "0.png", "--json", "--out", tmp_path / out)
+    first, second = [ended(process) for process in [run("a"), run("b")]]
     kept = {file.name for file in place.rglob("*-cache")}
     assert kept
-    out, err = ended(started(COMMAND, place, "explain", photographs / "0.png", "--json", "--out", tmp_path / "c"))
-    misses, hits = map(int, err.split()[-2:])
+    third = ended(run("c"))
+    misses, hits = map(int, third[1].split()[-2:])
     assert misses == 0 < hits
     assert {file.name for file in place.rglob("*-cache")} == kept
-    maps = [json.loads(text)["images"][0]["maps"][0] for text in (out, *(out for out, _ in ends))]
-    assert maps[0]["explained"] == maps[1]["explained"] == maps[2]["explained"]
+    top = [json.loads(out)["images"][0]["top_classes"] for out, _ in (first, second, third)]
+    assert top[0] == top[1] == top[2]
     for folder in (place, cache.folder()):
         assert folder.stat().st_mode & 0o777 == 0o700
 

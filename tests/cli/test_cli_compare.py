@@ -78,9 +78,9 @@ def test_all_methods_on_several_pictures(compare, tiny, photographs):
         peaks = [image["maps"][name]["map_maximum"] for image in it["images"]]
         np.testing.assert_allclose(peaks, expected.cam.max((1, 2)), rtol=1e-5)
         assert [image["target"]["index"] for image in it["images"]] == expected.target.tolist()
-    # two lines of seven maps for each picture, each with the picture at its start
-    assert figure().shape[1] == 8 * 224 + 9 * 8
-    assert figure().shape[0] > 4 * 224
+    # three lines of five maps for each picture, each with the picture at its start
+    assert figure().shape[1] == 6 * 224 + 7 * 8
+    assert figure().shape[0] > 6 * 224
     assert all(f">{name}</th>" in page() for name in METHODS)
 
 

@@ -601,7 +601,7 @@ def test_an_empty_map_is_said_in_words(egcam, tiny, photographs, monkeypatch):
     ("arguments", "message"),
     [
         (("--method", "gradcamm"), "--methods must name known methods; got 'gradcamm'. Did you mean 'gradcam'"),
-        (("--method", "gradcam:noise=uniform"), "method 'gradcam' has no option 'noise'; its options: none"),
+        (("--method", "gradcam:noise=uniform"), "method 'gradcam' has no option 'noise'; its options: contrast"),
         (("--method", "expected_gradcam:noise=pink"), "noise must be one of 'uniform', 'gaussian', 'none'; got 'pink'"),
         (("--method", "gradcam,layercam"), "--methods must be one method here; got 2"),
         (("--target", "cat"), "2 classes fit: 1 tabby, tabby cat; 2 Persian cat"),

@@ -115,7 +115,6 @@ def test_each_kind_of_option(one, tiny, photographs, method, text, value):
         ("expected_gradcam:alpha=0.1,0.2,0.3", "alpha must be a number or have"),
         ("expected_gradcam:noise_scale=much", "noise_scale must be a single number"),
         ("expected_gradcam:noise-scale=-1", "noise_scale must be finite and at least 0"),
-        ("integrated_gradcam:baseline=1,2", "baseline must be a number or broad"),
         ("integrated_gradcam:baseline=nan", "baseline has 1 entries that are NaN"),
         ("gradcam:gradients=smoth", "must be one of 'expected', 'integrated', 'smooth', 'vanilla'; got 'smoth'"),
         ("scorecam:gradients=smooth", "'scorecam' takes no gradients, only forward passes. Pass"),
@@ -139,11 +138,11 @@ def test_every_default_can_be_given_as_it_is_listed(name):
 
 
 def test_numbers_between_commas_belong_together():
-    text = "gradcam, expected_gradcam:alpha=0.1,0.25:noise=none,integrated_gradcam:baseline=-1,.5,+2"
+    text = "gradcam, expected_gradcam:alpha=0.1,0.25:samples=2,integrated_gradcam:baseline=-1,.5,+2"
     labels = [one.label for one in asking.methods(text)]
     assert labels == [
         "gradcam",
-        "expected_gradcam:alpha=0.1,0.25:noise=none",
+        "expected_gradcam:alpha=0.1,0.25:samples=2",
         "integrated_gradcam:baseline=-1,.5,+2",
     ]
 
@@ -162,12 +161,11 @@ def test_references_that_cannot_be_read_are_left_out_and_named(egcam, tiny, phot
     bad.write_bytes(b"")
     result = egcam("explain", photographs / "0.png", "--refs", photographs, "--samples", 2)
     assert result.exit_code == 0
-    assert f"left out: {bad}: the file is empty" in result.stdout
+    assert "left out: zero.png: the file is empty" in result.stdout
     result = egcam("explain", photographs / "0.png", "--refs", bad, "--samples", 2)
     assert result.exit_code == 2
-    assert f"error: --refs must hold a picture that can be read and is not explained itself: {bad}: the file is" in (
-        result.output
-    )
+    assert "error: --refs: " in result.output
+    assert "the file is empty" in result.output
     result = egcam("explain", photographs / "0.png", "--refs", photographs / "none", "--samples", 2)
     assert result.exit_code == 2
     assert "error: --refs" in result.output

@@ -35,6 +35,7 @@ VOLATILE = {
 """Names of values that differ from one machine or one moment to the next, or that name flags."""
 VOLATILE_COLUMNS = {"provenance", "picture", "mask"}
 PLACE = re.compile(r"[^\s\"']*pytest-of-[^\s\"']*?/(?=photographs|data)")
+NUMBER = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
 TIMES = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d\S*)?")
 DRAWN = re.compile(r"data:image/\w+;base64,[\w+/=]+|<pre>.*?</pre>", re.DOTALL)
 """Of a page, its pictures and the provenance, which the other files hold too."""
@@ -159,6 +160,11 @@ def cleaned(value):
 def same(found, wanted, where):
     """Numbers to rounding, colours to a few steps of 255, all else to the letter."""
     assert type(found) is type(wanted) or {type(found), type(wanted)} <= {int, float}, where
+    if isinstance(wanted, str) and (numbers := NUMBER.findall(wanted)):  # a last digit may be rounded otherwise
+        assert NUMBER.sub("#", found) == NUMBER.sub("#", wanted), where
+        values = [list(map(float, some)) for some in (NUMBER.findall(found), numbers)]
+        np.testing.assert_allclose(*values, rtol=0.02, atol=2e-3, err_msg=where)
+        return
     if isinstance(wanted, dict):
         assert list(found) == list(wanted), where
         for name, it in wanted.items():

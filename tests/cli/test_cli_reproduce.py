@@ -96,11 +96,11 @@ def test_perturbed_copies_are_as_many_as_are_asked_for(egcam, tiny, two_classes,
 
 
 def test_pixels_go_as_many_at_a_time_as_are_asked_for(egcam, tiny, two_classes, tmp_path):
-    result = egcam("reproduce", "table3", two_classes, *COMMON, "--model", "resnet50", "--step", 300, "--out", "out")
+    result = egcam("reproduce", "table3", two_classes, *COMMON, "--model", "resnet50", "--step", 128, "--out", "out")
     assert result.exit_code == 0, result.output
     run = evaluate.read(tmp_path / "out" / "table3" / "resnet50")
-    assert [it["options"] for it in run.asked["metrics"].values()] == [{"step": 300}] * 3
-    assert "step is 300 for insertion_auc, deletion_auc, insertion_deletion, where the paper's is 224" in result.stdout
+    assert [it["options"] for it in run.asked["metrics"].values()] == [{"step": 128}] * 3
+    assert "step is 128 for insertion_auc, deletion_auc, insertion_deletion, where the paper's is 224" in result.stdout
 
 
 def test_time_is_that_of_one_image_explained_again_and_again(egcam, tiny, two_classes, tmp_path):

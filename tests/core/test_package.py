@@ -58,7 +58,8 @@ def test_the_registry_is_read_only():
 
 
 RANKS = {
-    "_types": 0, "_calls": 0, "_checks": 1, "_context": 2, "_numerics": 0, "explanation": 1,
+    "_types": 0, "_content": 0, "_functions": 1, "_calls": 0, "_checks": 1, "_context": 2, "_numerics": 0,
+    "explanation": 1,
     "affine": 1, "compilation": 1, "tokens": 1, "answers": 1, "_bounds": 1, "_jaxprs": 0, "_returned": 0,
     "perturb": 2, "splitting": 2, "maps": 2, "uncertainty": 2, "sharding": 2,
     "fusion": 3, "kernel": 3, "adaptive": 3,

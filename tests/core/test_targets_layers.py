@@ -148,7 +148,8 @@ def test_the_geometric_mean_of_maps_is_that_of_each_over_its_maximum(method):
 
 def test_the_fusion_of_an_empty_map_leaves_the_other():
     silent = dict(PARAMS) | {"late": -np.abs(PARAMS["late"])}
-    got = explain(silent, apply_fn, IMAGES, method="gradcam", layer=BOTH, target=0)
+    with pytest.warns(RuntimeWarning, match="no gradient of the score reaches"):
+        got = explain(silent, apply_fn, IMAGES, method="gradcam", layer=BOTH, target=0)
     assert got.by_layer[1].empty.all()
     assert np.isfinite(got.cam).all()
     assert got.empty.all()  # without the late layer nothing reaches the logits from the early one either

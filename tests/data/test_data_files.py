@@ -121,7 +121,7 @@ def test_references_have_a_digest_of_what_the_network_sees(folder, tmp_path):
 
 
 def test_a_count_below_one(folder):
-    with pytest.raises(ValueError, match="count: 0 came"):
+    with pytest.raises(ValueError, match="count must be at least 1; got 0"):
         data.references(folder, SETTINGS, count=0)
 
 

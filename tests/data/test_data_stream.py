@@ -97,7 +97,7 @@ def test_wrong_arguments_are_refused_at_once(folder):
         data.stream(folder, Settings(), [0, 12])
     with pytest.raises(IndexError, match="-1 came"):
         data.stream(folder, Settings(), [-1])
-    with pytest.raises(ValueError, match="workers: -1"):
+    with pytest.raises(ValueError, match="workers must be at least 0; got -1"):
         data.stream(folder, Settings(), [0], workers=-1)
     assert list(data.stream(folder, Settings(), [])) == []
 
@@ -139,7 +139,7 @@ def test_a_mask_resized_by_whole_numbers_keeps_its_blocks():
 
 
 def test_a_mask_that_is_none_is_refused():
-    with pytest.raises(TypeError, match="uint8 values came, booleans wanted"):
+    with pytest.raises(TypeError, match="must be booleans; got uint8 values"):
         data.crop_mask(np.zeros((4, 4), np.uint8), Settings())
     with pytest.raises(ValueError, match=r"shape \(4, 4, 1\)"):
         data.crop_mask(np.zeros((4, 4, 1), bool), Settings())
@@ -218,7 +218,7 @@ def test_explained_pictures_of_the_same_place_are_not_read_to_know_them(tmp_path
 
 
 def test_references_that_cannot_be_are_said_to(folder):
-    with pytest.raises(ValueError, match="count: 0"):
+    with pytest.raises(ValueError, match="count must be at least 1; got 0"):
         data.pick_references(folder, Settings(), count=0, seed=0)
     with pytest.raises(ValueError, match="none of its 12 examples can be a reference, as each shows"):
         data.pick_references(folder, Settings(), count=2, seed=0, avoid=folder.ids)

@@ -104,7 +104,7 @@ def test_under_a_straight_line_is_a_half_whatever_the_last_step():
     """The mean of ones, as they go 224 of 1024 at a time."""
     x, saliency = np.ones((32, 32, 1), np.float32), np.random.default_rng(7).random((32, 32)).astype(np.float32)
     mean = lambda x: jnp.stack([x.mean(axis=(1, 2, 3)), jnp.zeros(len(x))], axis=1)
-    options = {"baseline": 0.0, "softmax": False, "normalize": True, "include_start": True}
+    options = {"baseline": 0.0, "probability": None, "normalize": True, "include_start": True}
     for step in (224, None, 64):
         np.testing.assert_allclose(
             metrics.pixel_flipping(mean, x, saliency, 0, step=step, **options).value, 0.5, rtol=1e-6

@@ -181,7 +181,7 @@ def test_images_of_another_layout_are_refused(shape: tuple[int, ...]) -> None:
 def test_bad_names_and_numbers() -> None:
     with pytest.raises(ValueError, match=r"name: 'resnet5' is no network\. Did you mean 'resnet50'"):
         models.load("resnet5")
-    with pytest.raises(ValueError, match="num_classes: 0 came"):
+    with pytest.raises(ValueError, match="num_classes must be at least 1; got 0"):
         models.init("resnet18", jax.random.key(0), num_classes=0)
 
 

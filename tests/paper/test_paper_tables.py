@@ -6,7 +6,7 @@ import pytest
 
 from egcam_jax import METHODS, METRICS, paper
 from egcam_jax.models import Preprocess, names
-from egcam_jax.run import asking as _labels
+from egcam_jax.run import asking
 
 TABLES = [paper.table(name) for name in paper.names()]
 ROUNDING = 0.0051
@@ -102,10 +102,10 @@ def test_networks_methods_and_metrics_are_the_librarys(table):
 @pytest.mark.parametrize("own", [224, 227, 32])
 def test_the_runner_takes_what_a_table_asks(table, own):
     settings = paper.preprocess(table, Preprocess(size=own, resize=256))
-    asked, left_out = _labels.metrics(paper.metrics(table, settings, draws=3), masks=True, mosaics=False)
+    asked, left_out = asking.metrics(paper.metrics(table, settings, draws=3), has={"mask", "batch"})
     assert [it.metric.name for it in asked] == list(table.metrics)
     assert not left_out
-    assert [it.name for it in _labels.methods(table.methods, None)] == list(table.methods)
+    assert [it.name for it in asking.methods(table.methods)] == list(table.methods)
     for it in asked:
         assert ("num_samples" in it.options) == (it.metric.family == "robustness")
         if it.metric.name == "infidelity":

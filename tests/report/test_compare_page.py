@@ -96,5 +96,5 @@ def test_long_names_may_break_between_their_words(rows):
 
 
 def test_a_row_without_a_map_for_each_method_is_refused(rows):
-    with pytest.raises(ValueError, match="2 maps of"):
+    with pytest.raises(ValueError, match="must have 1 maps each; got 2"):
         report.compare_page(["gradcam"], rows, title="t")

@@ -8,7 +8,7 @@ _GROUPS = ("methods", "metrics")
 _NAMES_ONLY = ("data.source", "references.source", "model.digest", "model.weights")
 """Names of what the digests stand for: a folder that was moved, or is called otherwise, is the same run."""
 _CONSEQUENCES = ("data.digest", "references.ids", "references.count", "references.explained", "references.content")
-"""What follows from other parts of the document: told only where nothing else has changed."""
+"""Facts that other parts of the document imply: shown only where nothing else has changed."""
 _CONTENTS = {
     "model.parameters": "the content of the model's parameters",
     "references.content": "the content of the references",

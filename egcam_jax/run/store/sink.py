@@ -37,6 +37,30 @@ def run(plan: Plan, *, process: Process = ALONE, report: Callable[[Progress], No
         ValueError, TypeError, ImportError, OSError: As ``prepare``; before anything is computed. A method or metric
             that fails is recorded in the file and stops no other.
         ResultsError: The file is of another run, and it says what differs; or it cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import numpy as np
+        >>> from egcam_jax import data, evaluate, models
+        >>> def apply_fn(weights, x):
+        ...     with jax.named_scope("features"):
+        ...         activations = jax.nn.relu(x)
+        ...     return activations.mean((1, 2)) @ weights
+        ...
+        >>> settings, weights = models.Preprocess(size=4, resize=4), jnp.ones((3, 2)) * jnp.array([1.0, -1])
+        >>> model = models.Model("mine", apply_fn, weights, settings, ("bright", "dark"), "features", "", "", (4, 4, 3))
+        >>> pictures = (200 - 50 * np.arange(3 * 4 * 4 * 3).reshape(3, 4, 4, 3) % 7).astype(np.uint8)
+        >>> read = lambda i: data.Example(f"{i}.png", pictures[i], (0,), None)
+        >>> names = ("0.png", "1.png", "2.png")
+        >>> source = data.Records("mine", names, has_masks=False, read=read, labels=lambda i: (0,))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     plan = evaluate.Plan(source, folder, model, methods="gradcam", metrics="sparseness", limit=2)
+        ...     results = evaluate.read(evaluate.run(plan))
+        ...
+        >>> len(results.images), results.failures, list(results.values)
+        (2, [], [('gradcam', 'sparseness')])
     """
     session = prepare(plan)
     if session.target.k > 1:
