@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+from pathlib import Path
 
 # Most of the suite's time is compilation of small programs: ask for less optimisation, unless told otherwise. Before
 # JAX 0.11 there is an older way to make code for fused loops, which compiles three times as fast; XLA ends the process
@@ -15,6 +16,7 @@ os.environ.setdefault(
 
 os.environ.setdefault("EGCAM_NO_CACHE", "1")  # tests leave nothing in the user's cache of programs
 
+import jax
 import jaxtyping
 import pytest
 from _pytest.doctest import DoctestModule
@@ -30,6 +32,18 @@ def pytest_collect_file():
     """Take examples from the package alone: the helper scripts beside the tests are not to be imported for them."""
     collectors = yield
     return [collector for collector in collectors if not isinstance(collector, DoctestModule)]
+
+
+MAPS, MOST_MAPS = Path("/proc/self/maps"), 20_000
+"""Compiled programs take memory maps, of which Linux gives a process 65,530; beyond them the compiler crashes."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bounded_programs():
+    """Forget the compiled programs of earlier files before there are too many."""
+    yield
+    if MAPS.exists() and len(MAPS.read_text().splitlines()) > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ SMALLEST_BLOCK = 16
 FEWEST = 64
 """Samples before an image may stop, and two blocks at least.
 
-Who stops where an estimate of the error happens to be small reports too small an error. So the first estimates must not
-decide: measured on real networks, the reported error is then within a tenth of the true one.
+An image that stops where the estimate of its error happens to be small would report too small an error. So the first
+estimates must not decide.
 """
 
 

@@ -2,7 +2,6 @@
 
 Names are imported when they are first used: a page of maps needs no statistics.
 """
-# ruff: noqa: F401
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,34 @@ _HOMES = {
 }
 """The public names of each module."""
 
-__all__ = [name for names in _HOMES.values() for name in names]
+__all__ = [
+    "BEST",
+    "LEGEND",
+    "LEVEL",
+    "TESTED",
+    "TIED_BEST",
+    "Cell",
+    "Column",
+    "Interval",
+    "Map",
+    "Row",
+    "Summary",
+    "Table",
+    "arrow",
+    "comma_separated",
+    "compare_page",
+    "counted",
+    "decimals",
+    "evaluation_page",
+    "explained",
+    "failures",
+    "grid",
+    "latex",
+    "markdown",
+    "number",
+    "summary",
+    "timed",
+]
 
 
 def __getattr__(name: str) -> Any:

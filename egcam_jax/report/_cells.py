@@ -11,12 +11,14 @@ LEGEND = (
     "Mean over the images where the metric is defined, with its 95 % bootstrap interval over images. "
     "↑ higher is better, ↓ lower is better. NaN: images for which it is undefined; missing: images not computed."
 )
+"""What the numbers of a table mean."""
 TESTED = (
     "comes out ahead of every other in a paired test on the images that both have (Wilcoxon's signed-rank test, "
     "two-sided, Holm-corrected, 5 %); =1 and =2: tied for that place, not told apart from the one that leads on "
     "average over such images, nor behind another. "
     "A method with values for fewer than half as many images as another has no mark."
 )
+"""What the marks of a table mean."""
 
 
 def cells(column: Column) -> list[tables.Cell]:

@@ -9,7 +9,11 @@ from scipy import stats
 
 LEVEL = 0.95
 """Of the intervals; differences count from 1 - ``LEVEL``."""
-BEST, SECOND, TIED_BEST, TIED_SECOND = "best", "second", "tied for best", "tied for second"
+BEST = "best"
+"""A paired test separates the method from every other method."""
+TIED_BEST = "tied for best"
+"""No paired test separates the method from the method with the best mean."""
+SECOND, TIED_SECOND = "second", "tied for second"
 MARKS = (BEST, SECOND, TIED_BEST, TIED_SECOND)
 
 _RESAMPLES = 2000

@@ -34,14 +34,15 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_every_name_in_the_readme_is_there_after_a_plain_import():
-    """As written: ``egcam_jax.methods.expected.expected``, or ``kernel.interpolate`` in the table of equations."""
-    text = (PACKAGE.parent / "README.md").read_text()
+def test_every_name_in_the_readme_and_the_guide_is_there_after_a_plain_import():
+    """As written: ``egcam_jax.explain``, or ``kernel.interpolate`` in the table of equations."""
+    pages = [PACKAGE.parent / "README.md", *(PACKAGE.parent / "notebooks").glob("*.md")]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
     modules = "|".join(set(egcam_jax._MODULES) - {"explanation"})  # a variable's name there
     written = set(re.findall(r"\begcam_jax\.[A-Za-z_][\w.]*", text))
     written |= {f"egcam_jax.{name}" for name in re.findall(rf"`((?:{modules})\.[A-Za-z_][\w.]*)", text)}
     names = sorted(name.rstrip(".") for name in written if not name.endswith(".py"))
-    assert {"egcam_jax.explain", "egcam_jax.methods.expected.expected", "egcam_jax.kernel.interpolate"} <= set(names)
+    assert {"egcam_jax.explain", "egcam_jax.kernel.interpolate"} <= set(names)
     names += [f"egcam_jax.{module}" for module in egcam_jax._MODULES]
     code = "import sys, operator, egcam_jax\nfor name in sys.argv[1:]: operator.attrgetter(name)(egcam_jax)"
     subprocess.run([sys.executable, "-c", code, *(name.removeprefix("egcam_jax.") for name in names)], check=True)
