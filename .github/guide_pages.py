@@ -47,11 +47,11 @@ explanation.saliency  # (2, 16, 16)
 
 def on_config(config):
     """Complete the navigation: a page for each method and each metric stands under its section."""
-    names = {"Methods": [slug(name) for name in METHODS], "Metrics": list(METRICS)}
+    names = {"Methods": list(METHODS), "Metrics": list(METRICS)}
     for section in config.nav:
         for title in names.keys() & section.keys():
             folder = section[title].rstrip("/")
-            section[title] = [f"{folder}/index.md", *({name: f"{folder}/{name}.md"} for name in names[title])]
+            section[title] = [f"{folder}/index.md", *({name: f"{folder}/{slug(name)}.md"} for name in names[title])]
     return config
 
 
