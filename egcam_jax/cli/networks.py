@@ -53,11 +53,14 @@ def shows_its_download(name: str) -> bool:
     return isinstance(models.spec(name).source, models.Hub) and not downloaded(name)
 
 
-def early(name: str, weights: Path | None, class_names: Path | None = None) -> Any:
-    """The network, where its download draws a bar of its own, which ours would disturb; else its name."""
-    if class_names is not None:
-        return models.load(name, weights=weights, class_names=class_names)
-    return models.load(name, weights=weights) if weights is None and shows_its_download(name) else name
+def early(name: str, weights: Path | None, class_names: Path | None = None, preprocess: str | None = None) -> Any:
+    """The network, where flags say how to load it, or where its download draws a bar of its own; else its name."""
+    given: dict[str, Any] = {} if class_names is None else {"class_names": class_names}
+    if preprocess is not None:
+        given["preprocess"] = models.parse_preprocess(preprocess, models.spec(name).preprocess)
+    if given or (weights is None and shows_its_download(name)):
+        return models.load(name, weights=weights, **given)
+    return name
 
 
 def _on_hub(repository: str) -> bool:

@@ -111,6 +111,14 @@ class Explaining(Drawing):
         Path | None,
         flag("Names of the classes: a file with a name in each line, or index,name.", metavar="FILE", rare=True),
     ] = None
+    preprocess: Annotated[
+        str | None,
+        flag(
+            "What the weights were trained with: a network's name, or FIELD=VALUE,... such as scale=255,bgr=true.",
+            metavar="TEXT",
+            rare=True,
+        ),
+    ] = None
     layer: Annotated[
         list[str] | None,
         flag("Target layer (`egcam layers`); several: one fused map.", metavar="NAME", panel=_METHOD),

@@ -79,7 +79,7 @@ def compare_page(
     """
     for row in rows:
         if len(row.maps) != len(methods):
-            raise ValueError(f"each row must have {len(methods)} maps; got {len(row.maps)} maps of {row.name!r}")
+            raise ValueError(f"rows must have {len(methods)} maps each; got {len(row.maps)} maps of {row.name!r}")
     return _page.fill(
         "compare.html",
         title=title,
