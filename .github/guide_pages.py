@@ -79,7 +79,8 @@ def on_post_build(config):
 def public_names() -> set[str]:
     """Every public name, with its module's."""
     names = {f"egcam_jax.{package}.{name}" for package in PACKAGES for name in module(package).__all__}
-    for name in egcam_jax.__all__:
+    names |= {f"egcam_jax.core.{name}" for name in egcam_jax._CORE}
+    for name in set(egcam_jax.__all__) - set(egcam_jax._CORE):
         home = egcam_jax._HOMES.get(name)
         names.add(f"egcam_jax.{home}.{name}" if home else f"egcam_jax.{name}")
     return names

@@ -38,30 +38,34 @@ _HOMES = {
 }
 """The module that each public name lives in."""
 
-_MODULES = (
-    "adapters",
+_CORE = (
     "adaptive",
-    "affine",
     "answers",
     "compilation",
-    "data",
-    "evaluate",
-    "explanation",
     "fusion",
     "kernel",
     "maps",
+    "perturb",
+    "sharding",
+    "tokens",
+    "uncertainty",
+)
+"""The modules of ``core`` that users may name without it, as in ``egcam_jax.kernel``."""
+
+_MODULES = (
+    "adapters",
+    "core",
+    "data",
+    "evaluate",
+    "explanation",
     "methods",
     "metrics",
     "models",
     "paper",
-    "perturb",
     "render",
     "report",
     "saturation",
-    "sharding",
     "splitting",
-    "tokens",
-    "uncertainty",
 )
 """The modules that ``import egcam_jax`` alone gives, each imported when it is first named."""
 
@@ -73,9 +77,9 @@ __all__ = [
     "Split",
     "adapters",
     "adaptive",
-    "affine",
     "answers",
     "compilation",
+    "core",
     "data",
     "encode",
     "evaluate",
@@ -109,6 +113,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"egcam_jax.{name}")
+    if name in _CORE:
+        return importlib.import_module(f"egcam_jax.core.{name}")
     if name in _HOMES:
         return getattr(importlib.import_module(f"egcam_jax.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'egcam_jax' has no attribute {name!r}")

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _checks, _context, _numerics, answers, compilation, kernel
-from egcam_jax._types import Activation, ApplyFn, Context, Image, Map, Params, Scalar
+from egcam_jax.core import answers, checks, compilation, contexts, kernel, numerics
+from egcam_jax.core.types import Activation, ApplyFn, Context, Image, Map, Params, Scalar
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import explain, function
 from egcam_jax.splitting import split
@@ -111,13 +111,13 @@ def saturation(
     """
     x = _batch(x)
     alphas = jnp.linspace(0, 1, STEPS) if alphas is None else _alphas(alphas)
-    target = _checks.target(target, len(x))
+    target = checks.target(target, len(x))
     if callable(target) or (target is not None and target.ndim != 1):
         raise ValueError("target must be None, one class, or one for each image.")
     if chunk_size is not None:
-        chunk_size = _checks.count("chunk_size", chunk_size)
-    baseline = _checks.pixels("baseline", baseline, x.shape[1:])
-    context = _context.checked(context, len(x))
+        chunk_size = checks.count("chunk_size", chunk_size)
+    baseline = checks.pixels("baseline", baseline, x.shape[1:])
+    context = contexts.checked(context, len(x))
     params, apply_fn = function(params, apply_fn)
     chosen = {"apply_fn": apply_fn, "layer": layer, "rule": answers.checked(probability), "chunk_size": chunk_size}
     return _run(params, x, alphas, baseline, target, context, **chosen)
@@ -172,7 +172,7 @@ def explanations(
     Source: the Expected Grad-CAM paper, Figures 2, 8 and 14.
     """
     x, alphas = _batch(x), _alphas(alphas)
-    targets = _checks.target(target, len(x))
+    targets = checks.target(target, len(x))
     if targets is None or callable(targets) or targets.ndim != 1:
         raise ValueError("target must be one class, or one for each image, so that all scalings have the same.")
     images = jax.vmap(lambda image: scaled(image, alphas, baseline))(x)
@@ -184,8 +184,8 @@ def explanations(
         refs,
         key,
         target=repeat(targets),
-        index=repeat(_checks.indices(index, len(x))),
-        context=jax.tree.map(repeat, _context.checked(context, len(x))),
+        index=repeat(checks.indices(index, len(x))),
+        context=jax.tree.map(repeat, contexts.checked(context, len(x))),
         **options,
     )
     return jax.tree.map(lambda leaf: leaf.reshape(len(x), len(alphas), *leaf.shape[1:]), found)
@@ -233,8 +233,8 @@ def insert_patches(x: Image, cam: Map, *, count: int = 4, side: int = PATCHES, b
 
     Source: the Expected Grad-CAM paper, Figures 2b and 8b.
     """
-    _checks.count("count", count)
-    _checks.count("side", side)
+    checks.count("count", count)
+    checks.count("side", side)
     if count > side**2:
         raise ValueError(f"count is {count}, but there are {side} by {side} patches: at most {side**2}.")
     strength = jax.image.resize(cam, (side, side), "linear").ravel()
@@ -273,7 +273,7 @@ def _run(
     chunk_size: int | None,
 ) -> Saturation:
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
-    row = _context.shape_of_row(context)
+    row = contexts.shape_of_row(context)
     network = kernel.network(split(apply_fn, params, image, layer, context=row), params, image, context=row)
     blocks = kernel.plan(len(x), len(alphas), chunk_size)
     one = functools.partial(_one, network=network, alphas=alphas, baseline=baseline, rule=rule, block=blocks.samples)
@@ -316,9 +316,9 @@ def _scaled(x: Any, alpha: Any, baseline: Any) -> Any:
 
 def _cosine(one: Activation, other: Activation) -> Scalar:
     """Of two arrays as vectors; 0 where the first is zero, NaN where the second is."""
-    one, other = _numerics.normalized(one), _numerics.normalized(other)
-    lengths = _numerics.sqrt((one**2).sum() * (other**2).sum())
-    return jnp.where((other != 0).any(), _numerics.divide((one * other).sum(), lengths), jnp.nan)
+    one, other = numerics.normalized(one), numerics.normalized(other)
+    lengths = numerics.sqrt((one**2).sum() * (other**2).sum())
+    return jnp.where((other != 0).any(), numerics.divide((one * other).sum(), lengths), jnp.nan)
 
 
 def _filters(one: Activation, other: Activation) -> Scalar:
@@ -326,7 +326,7 @@ def _filters(one: Activation, other: Activation) -> Scalar:
 
 
 def _batch(x: Any) -> Any:
-    x = _checks.images(x)
+    x = checks.images(x)
     if x.ndim != 4:
         raise ValueError(f"x must have shape (N, H, W, C); got shape {x.shape}. One image is x[None].")
     return x
@@ -336,5 +336,5 @@ def _alphas(alphas: Any) -> Any:
     alphas = jnp.asarray(alphas, jnp.float32)
     if alphas.ndim != 1 or not len(alphas):
         raise ValueError(f"alphas must have shape (A,), with A at least 1; got shape {alphas.shape}.")
-    _checks.finite("alphas", alphas)
+    checks.finite("alphas", alphas)
     return alphas

@@ -22,8 +22,9 @@ import pytest
 from _pytest.doctest import DoctestModule
 
 # The parts that handle arrays. Those that handle files, pictures and options are left to the type checker.
-ARRAYS = """_checks _context _numerics adapters adaptive affine answers explanation fusion kernel maps methods metrics
-models perturb saturation sharding splitting tokens uncertainty"""
+ARRAYS = """adapters core.adaptive core.answers core.checks core.contexts core.fusion core.kernel core.maps
+core.numerics core.perturb core.sharding core.tokens core.uncertainty explanation methods metrics models
+saturation splitting"""
 jaxtyping.install_import_hook([f"egcam_jax.{part}" for part in ARRAYS.split()], "beartype.beartype")
 
 

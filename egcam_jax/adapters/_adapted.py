@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from .._content import content
-from .._functions import Known
-from .._types import ApplyFn, Params
+from egcam_jax.core.contents import content
+from egcam_jax.core.functions import Known
+from egcam_jax.core.types import ApplyFn, Params
 
 Call = Callable[[Params, tuple[Any, ...], dict[str, Any]], Any]
 """``(params, inputs, keywords)`` to logits, with inputs ``(x,)`` or ``(x, context)``: how a framework calls a model."""

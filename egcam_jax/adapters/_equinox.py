@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._content import content
-from .._types import ApplyFn, Params
-from ._adapted import adapted
-from ._scopes import relative, scoped
+from egcam_jax.adapters._adapted import adapted
+from egcam_jax.adapters._scopes import relative, scoped
+from egcam_jax.core.contents import content
+from egcam_jax.core.types import ApplyFn, Params
 
 
 def from_equinox(model: Any, state: Any = None, **keywords: Any) -> tuple[Params, ApplyFn]:

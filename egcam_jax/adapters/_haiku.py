@@ -3,9 +3,9 @@
 import inspect
 from typing import Any
 
-from .._content import content
-from .._types import ApplyFn, Params
-from ._adapted import adapted
+from egcam_jax.adapters._adapted import adapted
+from egcam_jax.core.contents import content
+from egcam_jax.core.types import ApplyFn, Params
 
 
 def from_haiku(

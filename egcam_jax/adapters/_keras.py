@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from .. import _calls
-from .._content import Same, content
-from .._types import ApplyFn, Params
-from ._adapted import adapted
+from egcam_jax.adapters._adapted import adapted
+from egcam_jax.core import calls
+from egcam_jax.core.contents import Same, content
+from egcam_jax.core.types import ApplyFn, Params
 
 
 def from_keras(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
@@ -61,7 +61,7 @@ def from_keras(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
         )
     first = _channels_first(model)
     paths = _paths(model)
-    mode = {"training": False} if _calls.has(model.call, "training") else {}
+    mode = {"training": False} if calls.has(model.call, "training") else {}
 
     def call(params: Params, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         if _paths(model) != paths:

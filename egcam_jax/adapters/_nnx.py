@@ -4,10 +4,10 @@ from typing import Any
 
 import jax
 
-from .._content import content
-from .._types import ApplyFn, Params
-from ._adapted import adapted
-from ._scopes import relative, scoped
+from egcam_jax.adapters._adapted import adapted
+from egcam_jax.adapters._scopes import relative, scoped
+from egcam_jax.core.contents import content
+from egcam_jax.core.types import ApplyFn, Params
 
 
 def from_nnx(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from egcam_jax import models
-from egcam_jax._checks import nearest
+from egcam_jax.core.checks import nearest
 
 
 def check(name: str, weights: Path | None) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _functions, sharding
-from egcam_jax._content import content
-from egcam_jax._types import Context, Params
+from egcam_jax.core import checks, functions, sharding
+from egcam_jax.core.contents import content
+from egcam_jax.core.types import Context, Params
 from egcam_jax.methods import _references
 from egcam_jax.methods._references import EncodedReferences
 from egcam_jax.splitting import Split
@@ -17,7 +17,7 @@ from egcam_jax.splitting import Split
 
 def spatial(value: Any) -> int:
     """Check the number of an image's spatial axes."""
-    if value not in _checks.AXES:
+    if value not in checks.AXES:
         raise ValueError(f"spatial_dims must be 1, 2 or 3, the spatial axes of one image in x; got {value!r}.")
     return int(value)
 
@@ -43,12 +43,12 @@ def function(params: Params, apply_fn: Any) -> tuple[Params, Any]:
             params, bound = params
             return jax.tree.unflatten(structure, bound)(params, *inputs)
 
-        return (params, bound), _functions.Known(("partial", content(structure)), apply)
+        return (params, bound), functions.Known(("partial", content(structure)), apply)
     if isinstance(apply_fn, Split):
         parts = {name: getattr(apply_fn, name) for name in ("features", "head", "bypass")}
-        known = {name: _functions.static(name, part) for name, part in parts.items() if part is not None}
+        known = {name: functions.static(name, part) for name, part in parts.items() if part is not None}
         return params, dataclasses.replace(apply_fn, **known)
-    return params, _functions.static("apply_fn", apply_fn, "function (params, x) -> logits or a Split")
+    return params, functions.static("apply_fn", apply_fn, "function (params, x) -> logits or a Split")
 
 
 @jax.jit
@@ -61,7 +61,7 @@ def _fingerprint(params: Params) -> Any:
 def references(refs: Any, x: Any, params: Params, asker: str, spatial_dims: int, context: Context) -> Any:
     """Check references, be they images or encoded before: their size, and whose parameters encoded them."""
     if not isinstance(refs, EncodedReferences):
-        return _checks.references(refs, x, asker, spatial_dims)
+        return checks.references(refs, x, asker, spatial_dims)
     if context is not None:
         raise ValueError(
             "refs must be images where there is a context; got encoded references. Each image is compared with "
@@ -73,7 +73,7 @@ def references(refs: Any, x: Any, params: Params, asker: str, spatial_dims: int,
             f"refs must be encoded from images of shape {wanted}, the size of those in x; got references of shape "
             f"{size}. Encode references that are resized and preprocessed as x is."
         )
-    if all(map(_checks.concrete, jax.tree.leaves((refs, params)))):
+    if all(map(checks.concrete, jax.tree.leaves((refs, params)))):
         with jax.ensure_compile_time_eval():
             same = bool((_fingerprint(params) == refs.fingerprint).all())
         if not same:

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import adaptive, kernel
+from egcam_jax.core import adaptive, kernel
 from egcam_jax.methods._problem import Estimate, Problem, Sampling
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import jax
 
-from egcam_jax import _context, _numerics, kernel
-from egcam_jax._types import ApplyFn, Context, Params
+from egcam_jax.core import contexts, kernel, numerics
+from egcam_jax.core.types import ApplyFn, Context, Params
 from egcam_jax.splitting import Split, split
 
 
@@ -24,8 +24,8 @@ class Cut:
         self, params: Params, x: Any, context: Context = None
     ) -> tuple[list[Split], list[kernel.Network], jax.ShapeDtypeStruct]:
         """The network cut at each layer, for images like those of x, and the form in which it takes one image."""
-        params = _numerics.cast_floating(params, self.compute_dtype)
+        params = numerics.cast_floating(params, self.compute_dtype)
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), self.compute_dtype or x.dtype)
-        row = _context.shape_of_row(context)
+        row = contexts.shape_of_row(context)
         pieces = [split(self.apply_fn, params, image, layer, context=row) for layer in self.layers]
         return pieces, [kernel.network(piece, params, image, self.grid, row) for piece in pieces], image

@@ -6,8 +6,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics, compilation, kernel, sharding
-from egcam_jax._types import ApplyFn, Params
+from egcam_jax.core import checks, compilation, kernel, numerics, sharding
+from egcam_jax.core.types import ApplyFn, Params
 from egcam_jax.methods import _arguments, _references
 from egcam_jax.methods._cut import Cut
 from egcam_jax.methods._references import EncodedReferences
@@ -61,16 +61,16 @@ def encode(
         (True, True)
     """
     spatial_dims = _arguments.spatial(spatial_dims)
-    refs = _checks.references(_checks.images(refs, spatial_dims, "refs"), refs, "encode", spatial_dims)
+    refs = checks.references(checks.images(refs, spatial_dims, "refs"), refs, "encode", spatial_dims)
     params, apply_fn = _arguments.function(params, apply_fn)
     cut = Cut(
         apply_fn=apply_fn,
         layers=_arguments.layers(layer),
-        grid=_checks.grid(grid, spatial_dims),
-        compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
-        precision=_checks.precision(precision),
+        grid=checks.grid(grid, spatial_dims),
+        compute_dtype=None if compute_dtype is None else checks.floating_dtype("compute_dtype", compute_dtype),
+        precision=checks.precision(precision),
     )
-    block = kernel.DEFAULT_CHUNK_SIZE if chunk_size is None else _checks.count("chunk_size", chunk_size)
+    block = kernel.DEFAULT_CHUNK_SIZE if chunk_size is None else checks.count("chunk_size", chunk_size)
     return _run(params, refs, cut=cut, block=block)
 
 
@@ -80,7 +80,7 @@ def _run(params: Params, refs: Any, *, cut: Cut, block: int) -> EncodedReference
         pieces, networks, image = cut.networks(params, refs)
         layers = _references.encode(networks, refs, block, frozenset({"images", "codes", "logits"}))
         return EncodedReferences(
-            images=_numerics.accumulate(refs),
+            images=numerics.accumulate(refs),
             codes=tuple(layer.codes for layer in layers),
             logits=layers[0].logits,
             fingerprint=jnp.broadcast_to(_references.fingerprint(params), len(refs)),
@@ -88,4 +88,4 @@ def _run(params: Params, refs: Any, *, cut: Cut, block: int) -> EncodedReference
             dtype=str(image.dtype),
         )
 
-    return sharding.automatic(_numerics.at_precision(encoded, cut.precision), refs, params)
+    return sharding.automatic(numerics.at_precision(encoded, cut.precision), refs, params)

@@ -6,9 +6,9 @@ from typing import Any
 
 import jax
 
-from egcam_jax import _checks, _context, _functions, answers
-from egcam_jax import fusion as _fusion
-from egcam_jax._types import ApplyFn, Context, Params
+from egcam_jax.core import answers, checks, contexts, functions
+from egcam_jax.core import fusion as _fusion
+from egcam_jax.core.types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _arguments, _notices, _options, _program, _rivals
 from egcam_jax.methods._cut import Cut
@@ -119,24 +119,24 @@ def explain(
     """
     chosen = find(method, gradients)
     spatial_dims = _arguments.spatial(spatial_dims)
-    x = _checks.images(x, spatial_dims)
+    x = checks.images(x, spatial_dims)
     single = x.ndim == spatial_dims + 1
     batch = x[None] if single else x
     if chosen.needs_key:
-        key = _checks.key(key, chosen.name)
+        key = checks.key(key, chosen.name)
     num_samples = _samples(chosen, num_samples)
     setting = _options.Setting(num_samples or 1, batch.shape[1:])
     static, traced = _options.resolve(chosen.name, chosen.schema, options, setting)
-    context = _context.checked(context, len(batch), single)
+    context = contexts.checked(context, len(batch), single)
     params, apply_fn = _arguments.function(params, apply_fn)
     reads = chosen.reads(dict(static))
     if reads:
         asker = f"method {chosen.name!r}" if chosen.needs_refs else "contrast='references'"
         refs = _arguments.references(refs, x, params, asker, spatial_dims, context)
-    target = _checks.target(target, len(batch), single)
+    target = checks.target(target, len(batch), single)
     top_rivals, against = _rivals.check(rivals, gamma, target, len(batch), single)
     if callable(target):
-        target = _functions.static("target", target)
+        target = functions.static("target", target)
 
     arguments = (
         params,
@@ -144,7 +144,7 @@ def explain(
         refs if reads else None,
         key if chosen.needs_key else None,
         None if callable(target) else target,
-        _checks.indices(index, len(batch)),
+        checks.indices(index, len(batch)),
         against,
         traced,
         context,
@@ -153,24 +153,24 @@ def explain(
         cut=Cut(
             apply_fn=apply_fn,
             layers=_arguments.layers(layer),
-            grid=_checks.grid(grid, spatial_dims),
-            compute_dtype=None if compute_dtype is None else _checks.floating_dtype("compute_dtype", compute_dtype),
-            precision=_checks.precision(precision),
+            grid=checks.grid(grid, spatial_dims),
+            compute_dtype=None if compute_dtype is None else checks.floating_dtype("compute_dtype", compute_dtype),
+            precision=checks.precision(precision),
         ),
         method=method,
         gradients=gradients,
-        fusion=_checks.one_of("fusion", fusion, _fusion.FUSIONS),
+        fusion=checks.one_of("fusion", fusion, _fusion.FUSIONS),
         score=target if callable(target) else None,
         top_rivals=top_rivals,
-        negative=_checks.flag("negative", negative),
+        negative=checks.flag("negative", negative),
         num_samples=num_samples or 1,
-        chunk_size=None if chunk_size is None else _checks.count("chunk_size", chunk_size),
+        chunk_size=None if chunk_size is None else checks.count("chunk_size", chunk_size),
         static=static,
     )
     shapes, _ = jax.eval_shape(functools.partial(_program.run, settings=settings), *arguments)
     classes = answers.count(shapes.logits.shape[-1])
-    _checks.classes("target", target, classes)
-    _checks.classes("rivals", against and against.rivals, classes)
+    checks.classes("target", target, classes)
+    checks.classes("rivals", against and against.rivals, classes)
     explanation, seen = _program.run(*arguments, settings=settings)
     if against is not None and target is None:
         _rivals.distinct(explanation.target, explanation.rivals)
@@ -181,5 +181,5 @@ def explain(
 def _samples(method: Any, num_samples: Any) -> int | None:
     """The number of samples, by default the method's; None for a method that has no such number."""
     if method.num_samples is None:
-        return None if num_samples is None else _checks.count("num_samples", num_samples)
-    return method.num_samples if num_samples is None else _checks.count("num_samples", num_samples)
+        return None if num_samples is None else checks.count("num_samples", num_samples)
+    return method.num_samples if num_samples is None else checks.count("num_samples", num_samples)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _bounds, _checks, answers
+from egcam_jax.core import answers, bounds, checks
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _program
 from egcam_jax.splitting import layers
@@ -18,7 +18,7 @@ _TRIED = 8
 """How many earlier layers are tried, where one that the score depends on is looked for."""
 
 
-def give(explanation: Explanation, seen: _bounds.Outputs, arguments: Any, settings: _program.Settings) -> None:
+def give(explanation: Explanation, seen: bounds.Outputs, arguments: Any, settings: _program.Settings) -> None:
     """Warn of all that is wrong with an explanation; waits for the result, and is silent where there is none yet.
 
     Args:
@@ -33,7 +33,7 @@ def give(explanation: Explanation, seen: _bounds.Outputs, arguments: Any, settin
             "another. Where that cannot be, pass probability=lambda p: p to the metrics."
         )
         answers.warn_of_probabilities("apply_fn", remedy, stacklevel=3)
-    if not _checks.concrete(explanation.saliency):
+    if not checks.concrete(explanation.saliency):
         return
     with jax.ensure_compile_time_eval():
         _of_nonfinite(explanation)
@@ -43,7 +43,7 @@ def give(explanation: Explanation, seen: _bounds.Outputs, arguments: Any, settin
 
 def _add_up_to_one(logits: Any) -> bool:
     """Whether the outputs of every image are positive and add up to 1, which logits do not."""
-    if not _checks.concrete(logits) or logits.shape[-1] < 2:
+    if not checks.concrete(logits) or logits.shape[-1] < 2:
         return False
     rows = np.asarray(logits)
     return bool((rows >= 0).all() and np.allclose(rows.sum(axis=-1), 1, atol=1e-5))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from egcam_jax import _checks, answers
+from egcam_jax.core import answers, checks
 
 
 class Setting(NamedTuple):
@@ -35,7 +35,7 @@ class Choice:
         return " | ".join(self.words)
 
     def check(self, name: str, value: Any, setting: Setting) -> str:
-        return _checks.one_of(name, value, self.words)
+        return checks.one_of(name, value, self.words)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Flag:
     wanted = "True | False"
 
     def check(self, name: str, value: Any, setting: Setting) -> bool:
-        return _checks.flag(name, value)
+        return checks.flag(name, value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Count:
     wanted = "a whole number | None"
 
     def check(self, name: str, value: Any, setting: Setting) -> int | None:
-        return None if value is None else _checks.count(name, value)
+        return None if value is None else checks.count(name, value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Number:
         return f"a number >= {self.low:g}" + (" | None" if self.default is None else "")
 
     def check(self, name: str, value: Any, setting: Setting) -> Any:
-        return None if value is None and self.default is None else _checks.number(name, value, low=self.low)
+        return None if value is None and self.default is None else checks.number(name, value, low=self.low)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Positions:
     wanted = "a number in [0, 1], or one for each sample | None"
 
     def check(self, name: str, value: Any, setting: Setting) -> Any:
-        return None if value is None else _checks.positions(name, value, setting.num_samples)
+        return None if value is None else checks.positions(name, value, setting.num_samples)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Pixels:
     wanted = "a number, or an array that broadcasts to one image, in the units of x"
 
     def check(self, name: str, value: Any, setting: Setting) -> Any:
-        return _checks.pixels(name, value, setting.image)
+        return checks.pixels(name, value, setting.image)
 
 
 Option: TypeAlias = Choice | Rule | Flag | Count | Number | Positions | Pixels

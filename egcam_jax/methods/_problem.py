@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from egcam_jax import kernel, maps
-from egcam_jax._types import Activation, Image, Images
+from egcam_jax.core import kernel, maps
+from egcam_jax.core.types import Activation, Image, Images
 
 
 class References(NamedTuple):

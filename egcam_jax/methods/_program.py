@@ -8,17 +8,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import (
-    _bounds,
-    _checks,
-    _numerics,
-    answers,
-    compilation,
-    kernel,
-    perturb,
-    sharding,
-)
-from egcam_jax._types import Context, Params
+from egcam_jax.core import answers, bounds, checks, compilation, kernel, numerics, perturb, sharding
+from egcam_jax.core.types import Context, Params
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _averages, _references, _result, _rivals
 from egcam_jax.methods._cut import Cut
@@ -57,9 +48,9 @@ def run(
     context: Context,
     *,
     settings: Settings,
-) -> tuple[Explanation, _bounds.Outputs]:
+) -> tuple[Explanation, bounds.Outputs]:
     """Explain a checked batch; and what tracing says of the model's outputs."""
-    explain = _numerics.at_precision(functools.partial(_explain_batch, settings=settings), settings.cut.precision)
+    explain = numerics.at_precision(functools.partial(_explain_batch, settings=settings), settings.cut.precision)
     return sharding.automatic(explain, x, params, refs, key, target, index, against, traced, context)
 
 
@@ -75,10 +66,10 @@ def _explain_batch(
     context: Context,
     *,
     settings: Settings,
-) -> tuple[Explanation, _bounds.Outputs]:
+) -> tuple[Explanation, bounds.Outputs]:
     method = find(settings.method, settings.gradients)
     options = dict(settings.static) | traced | {"context": context is not None}
-    context = _numerics.cast_floating(context, settings.cut.compute_dtype)
+    context = numerics.cast_floating(context, settings.cut.compute_dtype)
     pieces, networks, image = settings.cut.networks(params, x, context)
     several = target is not None and target.ndim > 1
     chunk = max(1, (settings.chunk_size or kernel.DEFAULT_CHUNK_SIZE) // (target.shape[1] if several else 1))
@@ -94,9 +85,9 @@ def _explain_batch(
         _problem, method=method, options=options, block=lambda count: kernel.plan(len(x), count, chunk).samples
     )
 
-    def one(image: tuple[Any, Any, Any, Any, Context]) -> tuple[Explanation, _bounds.Outputs]:
+    def one(image: tuple[Any, Any, Any, Any, Context]) -> tuple[Explanation, bounds.Outputs]:
         x, index, target, rivals, context = image
-        x = _numerics.accumulate(x)
+        x = numerics.accumulate(x)
         mine = [network.under(context) for network in networks]
         codes = [network.encode(x) for network in mine]
         logits = mine[0].decode(codes[0])
@@ -120,7 +111,7 @@ def _explain_batch(
         if settings.score is not None or target is None:
             target = _explained(logits, settings.score)
         explanation = jax.vmap(explain)(target) if several else explain(target)
-        return _result.with_logits(explanation, logits), _bounds.of(jax.make_jaxpr(mine[0].decode)(codes[0]))
+        return _result.with_logits(explanation, logits), bounds.of(jax.make_jaxpr(mine[0].decode)(codes[0]))
 
     screened = method.gradients is None  # the methods without gradients leave out samples that do not matter
     every = (x, index, target, against and against.rivals, context)
@@ -142,7 +133,7 @@ def _score(settings: Settings, target: Any, rivals: Any, gamma: Any) -> Callable
     def score(logits: Any, rule: answers.Probability = None) -> Any:
         values = answers.by_class(logits, rule)
         if settings.score is not None:
-            return sign * _checks.scalar_score(settings.score, values[-logits.size :])  # one value for one logit
+            return sign * checks.scalar_score(settings.score, values[-logits.size :])  # one value for one logit
         return sign * (values[target] if rivals is None else values[target] - gamma * values[rivals].mean())
 
     return score

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-from egcam_jax import _numerics, kernel
-from egcam_jax._types import Image, Images, Params
+from egcam_jax.core import kernel, numerics
+from egcam_jax.core.types import Image, Images, Params
 from egcam_jax.methods._problem import References
 
 _LOOKED_AT = 1024
@@ -66,7 +66,7 @@ def encode(networks: Sequence[kernel.Network], images: Images | None, block: int
     """Encode each reference once for all layers, as far as an explanation reads it; see ``Estimator.reads``."""
     if images is None or not reads:
         return [None] * len(networks)
-    images = _numerics.accumulate(images)
+    images = numerics.accumulate(images)
     if reads == {"images"}:
         return [References(images, None, None)] * len(networks)
 
@@ -130,7 +130,7 @@ def fingerprint(params: Params) -> UInt32[Array, ""]:
         entries = entries[:: max(1, entries.size // _LOOKED_AT)]
         if jnp.iscomplexobj(entries):
             entries = jnp.concatenate([entries.real, entries.imag])
-        if _numerics.is_floating(entries):
+        if numerics.is_floating(entries):
             entries = jax.lax.bitcast_convert_type(entries.astype(jnp.float32), jnp.uint32)
         entries = entries.astype(jnp.uint32)
         order = jnp.arange(entries.size, dtype=jnp.uint32) * 2 + 1

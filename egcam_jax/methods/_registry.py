@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from egcam_jax import _checks
+from egcam_jax.core import checks
 from egcam_jax.methods._options import Choice, Option, Setting, resolve
 
 CONTRAST = Choice(("none", "references"))
@@ -245,11 +245,11 @@ def find(name: str, gradients: str | None = None) -> Method:
         'expected_layercam'
     """
     if name not in METHODS:
-        raise ValueError(f"method {name!r} is unknown. {_checks.nearest(name, METHODS)}")
+        raise ValueError(f"method {name!r} is unknown. {checks.nearest(name, METHODS)}")
     found = METHODS[name]
     if gradients is None or gradients == found.gradients:
         return found
-    _checks.one_of("gradients", gradients, tuple(ESTIMATORS))
+    checks.one_of("gradients", gradients, tuple(ESTIMATORS))
     if found.gradients != "vanilla":
         plain = [known for known in METHODS if METHODS[known].gradients == "vanilla"]
         own = f"has its own, {found.gradients!r}" if found.gradients else "takes no gradients, only forward passes"

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import fusion, maps
+from egcam_jax.core import fusion, maps
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods._problem import Estimate, Problem
 from egcam_jax.methods._registry import Method

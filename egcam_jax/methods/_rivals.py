@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _checks
-from egcam_jax._types import Logits
+from egcam_jax.core import checks
+from egcam_jax.core.types import Logits
 
 GAMMA = 0.6
 """How much rivals count unless told otherwise: as in Finer-CAM (Zhang et al., 2025)."""
@@ -40,7 +40,7 @@ def check(rivals: Any, gamma: Any, target: Any, num_images: int, single: bool) -
             "rivals must be None where target is a function; got both. Put the rivals into the function: "
             "lambda logits: logits[3] - 0.6 * logits[5]."
         )
-    gamma = np.float32(GAMMA) if gamma is None else jnp.asarray(_checks.number("gamma", gamma, low=0.0), jnp.float32)
+    gamma = np.float32(GAMMA) if gamma is None else jnp.asarray(checks.number("gamma", gamma, low=0.0), jnp.float32)
     if isinstance(rivals, str):
         return _top(rivals), Against(None, gamma)
     rivals = _classes(rivals, num_images, single)
@@ -71,7 +71,7 @@ def _classes(rivals: Any, num_images: int, single: bool) -> Any:
 
 def distinct(target: Any, rivals: Any) -> None:
     """Check that no class is its own rival, where the values are at hand."""
-    if not (_checks.concrete(target) and _checks.concrete(rivals)):
+    if not (checks.concrete(target) and checks.concrete(rivals)):
         return
     target, rivals = np.asarray(target), np.asarray(rivals)
     same = (target.reshape(len(target), -1, 1) == rivals[:, None, :]).any(axis=(1, 2))

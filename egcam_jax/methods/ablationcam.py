@@ -5,7 +5,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _numerics, affine, kernel
+from egcam_jax.core import kernel, numerics
+from egcam_jax.methods import _affine
 from egcam_jax.methods._options import Choice
 from egcam_jax.methods._problem import Estimate, Problem, Sampling, combine, reaches
 from egcam_jax.methods._registry import forward_method
@@ -46,10 +47,10 @@ def ablationcam(problem: Problem, options: Mapping[str, Any]) -> Estimate | Samp
 
     def weigh(drops: Any, reached: Any) -> Estimate:
         squares = jnp.sum(activations**2, axis=tuple(range(activations.ndim - 1)))
-        size = {"none": jnp.ones(()), "score": jnp.abs(y), "norm": _numerics.sqrt(squares)}[options["denominator"]]
-        return combine(problem, _numerics.divide(drops, size), reached=reached)
+        size = {"none": jnp.ones(()), "score": jnp.abs(y), "norm": numerics.sqrt(squares)}[options["denominator"]]
+        return combine(problem, numerics.divide(drops, size), reached=reached)
 
-    if affine.is_affine(score, activations):
+    if _affine.is_affine(score, activations):
         _, gradients = kernel.score_and_gradient(decode, problem.score, problem.code)
         drops = jnp.sum(gradients * activations, axis=tuple(range(activations.ndim - 1)))
         return weigh(drops, reaches(gradients))

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from egcam_jax import _numerics
-from egcam_jax._types import Activation
+from egcam_jax.core import numerics
+from egcam_jax.core.types import Activation
 from egcam_jax.methods._options import Flag
 from egcam_jax.methods._problem import Moments
 from egcam_jax.methods._registry import aggregator
@@ -73,13 +73,13 @@ def gradcam_plus_plus(
     the denominator of equation 19, which changes maps where gradients are below 1e-3; torch-cam computes
     ``sum_ij ReLU(G)^3``.
     """
-    slope = gradients if moments is None else _numerics.divide(moments.third, moments.second)
+    slope = gradients if moments is None else numerics.divide(moments.third, moments.second)
     tilt = _total(activations) * slope
     share = 2 + (jnp.maximum(tilt, 0) if clamp else tilt)
-    alphas = _numerics.divide(jnp.ones(()), share if moments is None else jnp.maximum(share, 0))
+    alphas = numerics.divide(jnp.ones(()), share if moments is None else jnp.maximum(share, 0))
     alphas = jnp.where(gradients > 0, alphas, 0)
     if normalize_alphas:
-        alphas = _numerics.divide(alphas, _total(alphas))
+        alphas = numerics.divide(alphas, _total(alphas))
     return _total(alphas * jax.nn.relu(gradients))
 
 
@@ -98,7 +98,7 @@ def xgradcam(gradients: Activation, activations: Activation) -> Float[Array, " K
 
     Source: Fu et al., Axiom-based Grad-CAM, 2020. The authors' code and others add 1e-6 to 1e-8 to the denominator.
     """
-    return _numerics.divide(_total(gradients * activations), _total(activations))
+    return numerics.divide(_total(gradients * activations), _total(activations))
 
 
 @aggregator("hirescam", source="Draelos and Carin, HiResCAM, 2020")

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _numerics, kernel, perturb, uncertainty
-from egcam_jax._types import Activation, Image
+from egcam_jax.core import kernel, numerics, perturb, uncertainty
+from egcam_jax.core.types import Activation, Image
 from egcam_jax.methods import _precision
 from egcam_jax.methods._options import Choice, Number, Positions
 from egcam_jax.methods._problem import Estimate, Problem, References, Sampling, combine, reaches
@@ -155,10 +155,10 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         return field._replace(product=problem.signed(field.product * elementwise)) if problem.linear else field
 
     def gradients(field: Field) -> Activation:
-        return _numerics.divide(field.product * elementwise, field.magnitude)
+        return numerics.divide(field.product * elementwise, field.magnitude)
 
     def signed(seen: Field) -> Any:
-        return _numerics.divide(*seen) if problem.linear else problem.signed(gradients(seen))
+        return numerics.divide(*seen) if problem.linear else problem.signed(gradients(seen))
 
     def block(key: Any, count: int) -> Callable[..., tuple[Sample, None]]:
         draws = draw(key, count, num_references)
@@ -239,7 +239,7 @@ def _elementwise(problem: Problem, options: Mapping[str, Any], draws: perturb.Dr
 
         count = problem.num_samples
         mean, _ = kernel.mean_over_samples(magnitude, count, problem.block(count), problem.code.activation)
-    return _numerics.divide(jnp.ones(()), jnp.maximum(mean, FLOOR * mean.mean()))
+    return numerics.divide(jnp.ones(()), jnp.maximum(mean, FLOOR * mean.mean()))
 
 
 def _point(problem: Problem, options: Mapping[str, Any]) -> Callable[..., tuple[kernel.Code, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import kernel, maps
+from egcam_jax.core import kernel, maps
 from egcam_jax.methods._options import Choice, Flag, Pixels
 from egcam_jax.methods._problem import Estimate, Problem, Sampling, reaches
 from egcam_jax.methods._registry import estimator

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _numerics, maps
+from egcam_jax.core import maps, numerics
 from egcam_jax.methods._options import Choice, Count, Rule
 from egcam_jax.methods._problem import Estimate, Problem, Sampling, combine
 from egcam_jax.methods._registry import forward_method
@@ -74,4 +74,4 @@ def _softmax(scores: Any, among: Any) -> Any:
     """Softmax over some of the scores; 0 for the others, and everywhere where there are none."""
     highest = jax.lax.stop_gradient(jnp.max(scores, where=among, initial=-jnp.inf))
     powers = jnp.where(among, jnp.exp(jnp.where(among, scores - highest, 0)), 0)
-    return _numerics.divide(powers, powers.sum())
+    return numerics.divide(powers, powers.sum())

@@ -5,7 +5,7 @@ from typing import Any
 
 import jax
 
-from egcam_jax import kernel, perturb, uncertainty
+from egcam_jax.core import kernel, perturb, uncertainty
 from egcam_jax.methods import _precision
 from egcam_jax.methods._options import Number
 from egcam_jax.methods._problem import Estimate, Moments, Problem, Sampling, combine, reaches

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from egcam_jax import kernel
+from egcam_jax.core import kernel
 from egcam_jax.methods._problem import Estimate, Problem, combine, reaches
 from egcam_jax.methods._registry import estimator
 

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _checks, _numerics
-from egcam_jax._types import Image, Scalar
+from egcam_jax.core import checks, numerics
+from egcam_jax.core.types import Image, Scalar
 
 NAMES = ("black", "white", "mean", "mean_colour")
 """Minimum, maximum and mean of all the image's entries (not the colours of these names), and each channel's mean."""
@@ -17,8 +17,8 @@ NAMES = ("black", "white", "mean", "mean_colour")
 def checked(value: Any, x: Any) -> Any:
     """Check a baseline: one of ``NAMES``, a number, or an array that broadcasts to one image."""
     if isinstance(value, str):
-        return _checks.one_of("baseline", value, NAMES)
-    return _checks.pixels("baseline", value, x.shape[-3:])
+        return checks.one_of("baseline", value, NAMES)
+    return checks.pixels("baseline", value, x.shape[-3:])
 
 
 def of(x: Image, baseline: Any) -> Image:
@@ -58,7 +58,7 @@ def drifting_mean(x: Image, step: Int[Array, "H W units"], steps: int) -> Image:
         step: The step in which each pixel, or each channel of it, is replaced, from 0; ``steps`` or more for never.
         steps: How many there are.
     """
-    dtype, x, step = x.dtype, _numerics.accumulate(x), jnp.broadcast_to(step, x.shape)
+    dtype, x, step = x.dtype, numerics.accumulate(x), jnp.broadcast_to(step, x.shape)
     taken = jax.ops.segment_sum(x.ravel(), step.ravel(), steps)
     sizes = jax.ops.segment_sum(jnp.ones(x.size, x.dtype), step.ravel(), steps)
 

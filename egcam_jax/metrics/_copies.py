@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics
-from egcam_jax._types import Context, Image, Map, Scalar
+from egcam_jax.core import checks, numerics
+from egcam_jax.core.types import Context, Image, Map, Scalar
 from egcam_jax.metrics import _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._score import Score
@@ -48,7 +48,7 @@ def run(one: Callable[..., Score], metric: str, explain: Any, x: Any, key: Any, 
         ValueError: There is neither a class nor a model to find it with, or no model where its outputs count.
     """
     checked = images(x, asked.target, asked.predict, asked.context)
-    if _checks.flag("nan_on_change", asked.nan_on_change) and asked.predict is None:
+    if checks.flag("nan_on_change", asked.nan_on_change) and asked.predict is None:
         raise ValueError(
             "predict is None, but copies that change the model's answer are to count as undefined: pass the model, or "
             "nan_on_change=False."
@@ -109,7 +109,7 @@ def over(
     Returns:
         ``(S,)``.
     """
-    x = _numerics.accumulate(subject.x)
+    x = numerics.accumulate(subject.x)
     asked = nan_on_change or outputs
     target = _program.top(predict, x, subject.target)
 
@@ -133,9 +133,9 @@ def over(
 
 def scaled(saliency: Map, normalize: bool) -> Map:
     """The map over its own largest absolute value, where that is asked for; zeros stay zeros."""
-    return _numerics.normalized(saliency) if normalize else saliency
+    return numerics.normalized(saliency) if normalize else saliency
 
 
 def norm(x: Any) -> Scalar:
     """Euclidean norm of all entries, NaN where one is infinite."""
-    return jnp.abs(x).max() * _numerics.sqrt(jnp.square(_numerics.normalized(x)).sum())
+    return jnp.abs(x).max() * numerics.sqrt(jnp.square(numerics.normalized(x)).sum())

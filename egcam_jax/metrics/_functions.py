@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from egcam_jax import _calls, _context, _jaxprs, _numerics, _returned
-from egcam_jax._functions import warn_of_captured
-from egcam_jax._types import Image, Map
+from egcam_jax.core import calls, contexts, jaxprs, numerics, returned
+from egcam_jax.core.functions import warn_of_captured
+from egcam_jax.core.types import Image, Map
 from egcam_jax.metrics._inputs import Subject
 
 _DRAWS = frozenset({"random_bits", "random_gamma", "rng_bit_generator", "rng_uniform", "threefry2x32"})
@@ -25,15 +25,15 @@ def predictor(predict: Any, subject: Subject) -> Any:
     """The model under an image's own context, handed images in the dtype of those that came; logits come back."""
     if predict is None:
         return None
-    dtype, context = subject.x.dtype, _context.arguments(_context.row(subject.context))
+    dtype, context = subject.x.dtype, contexts.arguments(contexts.row(subject.context))
 
     def ask(images: Any) -> Any:
         try:
             logits = _asked("predict", predict, images.astype(dtype), *context)
         except Exception:
-            _calls.context_taken("predict", predict, (images,), context)
+            calls.context_taken("predict", predict, (images,), context)
             raise
-        return _returned.logits("predict(x, context)" if context else "predict(x)", logits)
+        return returned.logits("predict(x, context)" if context else "predict(x)", logits)
 
     return ask
 
@@ -52,7 +52,7 @@ def explainer(explain: Any, subject: Subject) -> Callable[[Image, Any], Map]:
     if _draws(traced) and not ("index" in given and _uses_last(traced)):
         raise TypeError(
             f"explain must have an argument index and use it, since it draws random numbers: else all images share the "
-            f"same draws, and no map is the one that was stored; got a function of {_calls.signature(explain)}. Hand "
+            f"same draws, and no map is the one that was stored; got a function of {calls.signature(explain)}. Hand "
             f"the index on, as in lambda x, target, index: "
             f"egcam_jax.explain(params, apply_fn, x, refs, key, target=target, index=index).saliency."
         )
@@ -74,32 +74,32 @@ def _explained(explain: Any, image: Image, target: Any, given: dict[str, Any]) -
     try:
         maps = explain(*arguments, **given)
     except Exception as error:
-        if _calls.accepts(explain, *arguments, **given):
+        if calls.accepts(explain, *arguments, **given):
             raise
         raise TypeError(
             f"explain must be a function of x and target, and may have arguments named index and context; got one of "
-            f"{_calls.signature(explain)}. Name its arguments so, and bind all others."
+            f"{calls.signature(explain)}. Name its arguments so, and bind all others."
         ) from error
-    return _numerics.accumulate(_one_map(maps)[0])
+    return numerics.accumulate(_one_map(maps)[0])
 
 
 def named(explain: Any, subject: Subject) -> dict[str, Any]:
     """The image's index and context, as far as an explainer has arguments of these names."""
     given = {"index": subject.index[None]}
     if subject.context is not None:
-        given["context"] = _context.row(subject.context)
-        if not _calls.has(explain, "context"):
+        given["context"] = contexts.row(subject.context)
+        if not calls.has(explain, "context"):
             raise TypeError(
                 f"explain must have an argument context where context is given; got a function of "
-                f"{_calls.signature(explain)}. Hand it on, as in lambda x, target, context: "
+                f"{calls.signature(explain)}. Hand it on, as in lambda x, target, context: "
                 f"egcam_jax.explain(params, apply_fn, x, target=target, context=context).saliency."
             )
-    return {name: value for name, value in given.items() if _calls.has(explain, name)}
+    return {name: value for name, value in given.items() if calls.has(explain, name)}
 
 
 def _draws(traced: core.ClosedJaxpr) -> bool:
     """Whether a traced function makes random numbers."""
-    return any(inner.primitive.name in _DRAWS for equation in traced.eqns for inner in _jaxprs.nested(equation))
+    return any(inner.primitive.name in _DRAWS for equation in traced.eqns for inner in jaxprs.nested(equation))
 
 
 def _uses_last(traced: core.ClosedJaxpr) -> bool:

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _checks, _context, perturb
-from egcam_jax._types import Context
+from egcam_jax.core import checks, contexts, perturb
+from egcam_jax.core.types import Context
 
 EXPLANATIONS = 8
 """How many images are explained in one pass unless told otherwise; each takes what ``explain`` takes for one image."""
@@ -48,12 +48,12 @@ class Checked(NamedTuple):
 
 def images(x: Any, target: Any = None, context: Context = None) -> Checked:
     """Check images, and the class and the context of each."""
-    x = _checks.images(x)
+    x = checks.images(x)
     single = x.ndim == 3
     x = x[None] if single else x
     if callable(target) or (target is not None and np.ndim(target) > 0 + (not single)):
         raise ValueError(f"target must be None, one class or one for each image; got {target!r}.")
-    target, context = _checks.target(target, len(x), single), _context.checked(context, len(x), single)
+    target, context = checks.target(target, len(x), single), contexts.checked(context, len(x), single)
     return Checked(Subject(x=x, target=target, context=context), single)
 
 
@@ -87,7 +87,7 @@ def maps_and_masks(saliency: Any, mask: Any) -> Checked:
     wanted = checked.batch.saliency.shape[checked.single :]
     if mask.shape != wanted:
         raise ValueError(f"mask must have the shape of saliency, {wanted}; got {mask.shape}. Resize it with the image.")
-    if mask.dtype != bool and _checks.concrete(mask) and not np.isin(np.asarray(mask), (0, 1)).all():
+    if mask.dtype != bool and checks.concrete(mask) and not np.isin(np.asarray(mask), (0, 1)).all():
         raise ValueError("mask must be boolean, or zeros and ones, one on the object; threshold it: mask > 0.5.")
     mask = (mask[None] if checked.single else mask) != 0
     return Checked(checked.batch._replace(mask=mask), checked.single)
@@ -95,7 +95,7 @@ def maps_and_masks(saliency: Any, mask: Any) -> Checked:
 
 def indexed(checked: Checked, index: Any) -> Checked:
     """Give every image its place in the whole."""
-    places = _checks.indices(index, len(checked.batch.x))
+    places = checks.indices(index, len(checked.batch.x))
     return checked._replace(batch=checked.batch._replace(index=places))
 
 
@@ -113,11 +113,11 @@ def drawn(checked: Checked, metric: str, key: Any, index: Any, perturbations: An
     checked = indexed(checked, index)
     batch, count = checked.batch, len(checked.batch.x)
     if perturbations is None:
-        _checks.count("num_samples", num_samples)
-        keys = jax.vmap(perturb.image_key, (None, 0))(_checks.key(key, metric), batch.index)
+        checks.count("num_samples", num_samples)
+        keys = jax.vmap(perturb.image_key, (None, 0))(checks.key(key, metric), batch.index)
         return checked._replace(batch=batch._replace(key=keys))
     perturbations = jnp.asarray(perturbations, jnp.float32)
-    _checks.finite("perturbations", perturbations)
+    checks.finite("perturbations", perturbations)
     image = batch.x.shape[1:]
     if perturbations.ndim not in (4, 5) or perturbations.shape[-3:] != image or 0 in perturbations.shape:
         raise ValueError(

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from egcam_jax import _checks, _numerics
-from egcam_jax._types import Params
+from egcam_jax.core import checks, numerics
+from egcam_jax.core.types import Params
 from egcam_jax.splitting import Use, parameter_uses
 
 Path = tuple[str, ...]
@@ -45,9 +45,9 @@ def losses(params: Params, layers: Sequence[str], function: Callable[[Params], A
         raise ValueError(f"layers must be a sequence of names, the output's first; got {layers!r}.")
     leaves = jax.tree_util.tree_leaves_with_path(params)
     uses = parameter_uses(jax.make_jaxpr(function)(params), len(leaves))
-    uses = {key: use for key, use in uses.items() if _numerics.is_floating(leaves[key[0]][1])}
+    uses = {key: use for key, use in uses.items() if numerics.is_floating(leaves[key[0]][1])}
     keys: dict[Key, Path]
-    keys = {(i, None): _parts(map(_word, path)) for i, (path, leaf) in enumerate(leaves) if _numerics.is_floating(leaf)}
+    keys = {(i, None): _parts(map(_word, path)) for i, (path, leaf) in enumerate(leaves) if numerics.is_floating(leaf)}
     scopes = {key: use.path for key, use in uses.items() if use.path}
     below, under = _prefixes(scopes), _prefixes(keys)
 
@@ -88,7 +88,7 @@ def _members(layer: str, scopes: Mapping[Path, frozenset[Key]], keys: Mapping[Pa
             return frozenset().union(*(named[path] for path in paths))
     outer = 1 if len({path[0] for path in scopes}) == 1 else 0
     known = dict.fromkeys("/".join(path) for path in (*(path[outer:] for path in scopes if path[outer:]), *keys))
-    raise ValueError(f"layers must be names of layers with parameters; got {layer!r}. {_checks.nearest(layer, known)}")
+    raise ValueError(f"layers must be names of layers with parameters; got {layer!r}. {checks.nearest(layer, known)}")
 
 
 def _prefixes(paths: Mapping[Key, Path]) -> dict[Path, frozenset[Key]]:

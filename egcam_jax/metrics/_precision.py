@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from egcam_jax import _checks, _numerics
+from egcam_jax.core import checks, numerics
 from egcam_jax.metrics import _program
 
 
@@ -38,7 +38,7 @@ def in_dtype(predict: Any, compute_dtype: Any) -> Any:
     """
     if compute_dtype is None:
         return predict
-    dtype = _checks.floating_dtype("compute_dtype", compute_dtype)
+    dtype = checks.floating_dtype("compute_dtype", compute_dtype)
     return jax.tree_util.Partial(_caller(dtype), _program.as_argument(predict))
 
 
@@ -47,7 +47,7 @@ def _caller(dtype: Any) -> Callable[..., Any]:
     """One function object for each dtype, since a program is known by its function."""
 
     def call(predict: Any, *arguments: Any) -> Any:
-        predict, arguments = _numerics.cast_floating((predict, arguments), dtype)
+        predict, arguments = numerics.cast_floating((predict, arguments), dtype)
         return predict(*arguments)
 
     return call

@@ -7,14 +7,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _bounds, _checks, _numerics, answers, compilation, kernel
-from egcam_jax._functions import static as known
-from egcam_jax._types import Image, Logits, Scalar
+from egcam_jax.core import answers, bounds, checks, compilation, kernel, numerics
+from egcam_jax.core.functions import static as known
+from egcam_jax.core.types import Image, Logits, Scalar
 from egcam_jax.metrics import _functions
 from egcam_jax.metrics._inputs import Checked
 from egcam_jax.metrics._score import Score
 
-_UNSEEN = _bounds.Outputs(within_unit=False)
+_UNSEEN = bounds.Outputs(within_unit=False)
 _DEPTH = 3
 """Callers between a warning and the user: the program, and the metric or what its file shares."""
 
@@ -46,10 +46,10 @@ def run(
             scalar counts as Python's number of the same kind.
     """
     if chunk_size is not None:
-        _checks.count("chunk_size", chunk_size)
+        checks.count("chunk_size", chunk_size)
     if functions and functions[0] is None:
         raise ValueError("predict is None, but this metric asks the model: pass a function from images to logits.")
-    options = {name: _checks.plain(value) for name, value in options.items()}
+    options = {name: checks.plain(value) for name, value in options.items()}
     traced = {name: value for name, value in options.items() if isinstance(value, float) or hasattr(value, "dtype")}
     static = tuple(sorted((name, value) for name, value in options.items() if name not in traced))
     arguments = tuple(map(as_argument, functions))
@@ -67,11 +67,11 @@ def run(
 @functools.partial(compilation.jit, static_argnames=("one", "static", "samples", "chunk_size", "named"))
 def _run(
     functions: Any, batch: Any, traced: Any, *, one: Any, static: Any, samples: int, chunk_size: int | None, named: bool
-) -> tuple[Score, _bounds.Outputs]:
+) -> tuple[Score, bounds.Outputs]:
     count = jax.tree.leaves(batch)[0].shape[0]
     blocks = kernel.plan(count, samples, chunk_size)
 
-    def score(subject: Any) -> tuple[Score, _bounds.Outputs]:
+    def score(subject: Any) -> tuple[Score, bounds.Outputs]:
         asked = [_functions.explainer(function, subject) for function in functions[:-1]]
         asked += [_functions.predictor(function, subject) for function in functions[-1:]]
         found = one(subject, *asked, block=blocks.samples, **dict(static), **traced)
@@ -80,13 +80,13 @@ def _run(
     return kernel.map_images(score, batch, blocks.images, named=named)
 
 
-def _seen(functions: list[Any], x: Image | None, options: dict[str, Any]) -> _bounds.Outputs:
+def _seen(functions: list[Any], x: Image | None, options: dict[str, Any]) -> bounds.Outputs:
     """What tracing says of the model's outputs, where the metric makes a probability of them, or a class of one."""
     rule = options.get("probability")
     if "probability" not in options or callable(rule):
         return _UNSEEN
     traced = jax.make_jaxpr(functools.partial(logits, functions[-1]))(x)
-    return _bounds.of(traced) if rule is not None or traced.out_avals[0].size == 1 else _UNSEEN
+    return bounds.of(traced) if rule is not None or traced.out_avals[0].size == 1 else _UNSEEN
 
 
 def as_argument(function: Any, argument: str = "predict") -> Any:
@@ -100,7 +100,7 @@ def as_argument(function: Any, argument: str = "predict") -> Any:
 
 def logits(predict: Any, image: Image) -> Logits:
     """The model's output for one image, at least float32."""
-    return _numerics.accumulate(predict(image[None])[0])
+    return numerics.accumulate(predict(image[None])[0])
 
 
 def top(predict: Any, image: Image, target: Any, probability: answers.Probability = None) -> Any:

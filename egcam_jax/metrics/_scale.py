@@ -6,7 +6,7 @@ Each function takes an image's height and width. At 224 x 224 the value is the p
 from collections.abc import Callable
 from typing import Any
 
-from egcam_jax import _checks
+from egcam_jax.core import checks
 
 SIDE = 224
 """The side, in pixels, of the images that the values are published for."""
@@ -38,7 +38,7 @@ def patch(height: int, width: int) -> int:
 
 def resolve(option: str, value: Any, size: Size, shape: tuple[int, ...]) -> int:
     """A size as given, checked, or that of the image where it is None."""
-    return size(*shape) if value is None else _checks.count(option, value)
+    return size(*shape) if value is None else checks.count(option, value)
 
 
 def _nearest(numerator: int, denominator: int) -> int:

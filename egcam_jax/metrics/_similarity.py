@@ -5,8 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from egcam_jax import _checks, _numerics
-from egcam_jax._types import Scalar
+from egcam_jax.core import checks, numerics
+from egcam_jax.core.types import Scalar
 
 NAMES = ("pearson", "spearman")
 """Correlation of the values, or of their ranks."""
@@ -22,9 +22,9 @@ def pearson(a: Float[Array, " n"], b: Float[Array, " n"]) -> Scalar:
     """Pearson's correlation, NaN where one of them is constant, or not finite."""
     a, b = a - a[0], b - b[0]  # exact where they hardly vary, when a mean would be off by as much
     constant = (a == 0).all() | (b == 0).all()
-    a, b = (_numerics.normalized(it - it.mean()) for it in (a, b))
-    product = _numerics.sqrt(jnp.square(a).sum()) * _numerics.sqrt(jnp.square(b).sum())
-    return jnp.where(constant, jnp.nan, jnp.clip(_numerics.divide((a * b).sum(), product, jnp.nan), -1, 1))
+    a, b = (numerics.normalized(it - it.mean()) for it in (a, b))
+    product = numerics.sqrt(jnp.square(a).sum()) * numerics.sqrt(jnp.square(b).sum())
+    return jnp.where(constant, jnp.nan, jnp.clip(numerics.divide((a * b).sum(), product, jnp.nan), -1, 1))
 
 
 def average_ranks(values: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -32,10 +32,10 @@ def average_ranks(values: Float[Array, " n"]) -> Float[Array, " n"]:
     sorted_ = jnp.sort(values)
     before = jnp.searchsorted(sorted_, values, side="left")
     upto = jnp.searchsorted(sorted_, values, side="right")
-    ranks = (before + upto - 1).astype(_numerics.accumulator(values.dtype)) / 2
+    ranks = (before + upto - 1).astype(numerics.accumulator(values.dtype)) / 2
     return jnp.where(jnp.isfinite(values).all(), ranks, jnp.nan)
 
 
 def checked(name: Any) -> str:
     """Check the name of a correlation."""
-    return _checks.one_of("similarity", name, NAMES)
+    return checks.one_of("similarity", name, NAMES)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from egcam_jax._types import Image
+from egcam_jax.core.types import Image
 from egcam_jax.metrics import _program, _scale
 
 MODES = ("definition", "quantus", "quantus_0_4_4")

@@ -4,8 +4,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _numerics, answers
-from egcam_jax._types import Context, Image, Map, Scalar
+from egcam_jax.core import answers, numerics
+from egcam_jax.core.types import Context, Image, Map, Scalar
 from egcam_jax.metrics import _copies, _inputs, _program, _similarity, _steps, confidence
 from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
 from egcam_jax.metrics._registry import metric
@@ -146,7 +146,7 @@ def _adcc(subject: Subject, explain: Any, predict: Any, *, block: int, probabili
     parts = jnp.stack([_stays(explain, x, saliency, target), share.mean(), lost])
     good = jnp.stack([parts[0], 1 - parts[1], 1 - parts[2]])
     pairs = good[0] * good[1] + good[0] * good[2] + good[1] * good[2]
-    return Score(_numerics.divide(3 * good.prod(), pairs), parts)  # 0 where two of them are 0, as where one is
+    return Score(numerics.divide(3 * good.prod(), pairs), parts)  # 0 where two of them are 0, as where one is
 
 
 def _stays(explain: Any, x: Image, saliency: Map, target: Any) -> Scalar:

@@ -4,8 +4,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics, answers
-from egcam_jax._types import Context
+from egcam_jax.core import answers, checks, numerics
+from egcam_jax.core.types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -78,7 +78,7 @@ def completeness_gap(
         evaluations=2 + (target is None),
         baseline=_baselines.checked(baseline, checked.batch.x),
         probability=answers.checked(probability, optional=True),
-        relative=_checks.flag("relative", relative),
+        relative=checks.flag("relative", relative),
     )
 
 
@@ -87,4 +87,4 @@ def _one(subject: Subject, predict: Any, *, block: int, baseline: Any, probabili
     score = _program.output(predict, target, probability)
     difference = score(subject.x) - score(_baselines.of(subject.x, baseline))
     gap = jnp.abs(subject.saliency.sum() - difference)
-    return Score(_numerics.divide(gap, jnp.abs(difference), jnp.nan) if relative else gap)
+    return Score(numerics.divide(gap, jnp.abs(difference), jnp.nan) if relative else gap)

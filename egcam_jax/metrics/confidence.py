@@ -5,8 +5,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _numerics, answers
-from egcam_jax._types import Context, Map, Scalar
+from egcam_jax.core import answers, numerics
+from egcam_jax.core.types import Context, Map, Scalar
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -151,14 +151,14 @@ def average_drop_deletion(
 
 def shown(saliency: Map) -> Map:
     """The map scaled to [0, 1], ``(a - min a) / (max a - min a)``: the share of each pixel that it shows."""
-    saliency = _numerics.normalized(saliency)  # so that the largest difference is finite
+    saliency = numerics.normalized(saliency)  # so that the largest difference is finite
     low, high = saliency.min(), saliency.max()
-    return _numerics.divide(saliency - low, high - low)
+    return numerics.divide(saliency - low, high - low)
 
 
 def drop(before: Scalar, after: Scalar) -> Scalar:
     """Relative drop of a probability, 0 where it rises; NaN where it is 0 before."""
-    return _numerics.divide(jnp.maximum(before - after, 0), before, jnp.nan)
+    return numerics.divide(jnp.maximum(before - after, 0), before, jnp.nan)
 
 
 def _rise(before: Scalar, after: Scalar) -> Scalar:
@@ -166,7 +166,7 @@ def _rise(before: Scalar, after: Scalar) -> Scalar:
 
 
 def _deletion(before: Scalar, after: Scalar) -> Scalar:
-    return _numerics.divide(before - after, before, jnp.nan)
+    return numerics.divide(before - after, before, jnp.nan)
 
 
 def _run(

@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, answers
-from egcam_jax._types import Context
+from egcam_jax.core import answers, checks
+from egcam_jax.core.types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _similarity, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -78,7 +78,7 @@ def faithfulness_estimate(
     Source: Alvarez-Melis and Jaakkola, 2018.
     """
     checked = _inputs.images_and_maps(x, saliency, target, context)
-    _checks.one_of("mode", mode, _steps.MODES)
+    checks.one_of("mode", mode, _steps.MODES)
     shape = checked.batch.x.shape[1:]
     step = _steps.size(step, shape, mode)
     steps = _steps.count(_steps.units(shape, mode), step)

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
-from egcam_jax import _checks, _numerics, answers
-from egcam_jax._types import Context, Image, Map, Scalar
+from egcam_jax.core import answers, checks, numerics
+from egcam_jax.core.types import Context, Image, Map, Scalar
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -105,8 +105,8 @@ def infidelity(
     Source: Yeh et al., 2019.
     """
     checked = _inputs.images_and_maps(x, saliency, target, context)
-    _checks.one_of("perturbation", perturbation, PERTURBATIONS)
-    _checks.one_of("mode", mode, _steps.MODES)
+    checks.one_of("perturbation", perturbation, PERTURBATIONS)
+    checks.one_of("mode", mode, _steps.MODES)
     height, width = checked.batch.saliency.shape[1:]
     own = _scale.patch if mode == "definition" else lambda height, width: _QUANTUS_PATCH
     patch_size = _scale.resolve("patch_size", patch_size, own, (height, width))
@@ -128,10 +128,10 @@ def infidelity(
         evaluations=samples + 1 + (target is None),
         count=samples,
         perturbation=perturbation,
-        noise_std=float(_checks.number("noise_std", noise_std, low=0.0)),
+        noise_std=float(checks.number("noise_std", noise_std, low=0.0)),
         patch_size=patch_size,
         baseline=_baselines.checked(baseline, checked.batch.x),
-        scale=_checks.one_of("scale", scale, SCALES),
+        scale=checks.one_of("scale", scale, SCALES),
         probability=answers.checked(probability, optional=True),
         mode=mode,
     )
@@ -165,9 +165,9 @@ def _one(
     probability: Any,
     mode: str,
 ) -> Score:
-    x, saliency = _numerics.accumulate(subject.x), subject.saliency
+    x, saliency = numerics.accumulate(subject.x), subject.saliency
     if scale == "optimal":
-        saliency = _numerics.normalized(saliency)  # its scale does not count, and its squares are finite
+        saliency = numerics.normalized(saliency)  # its scale does not count, and its squares are finite
     target = _program.top(predict, x, subject.target, probability)
     score = _program.output(predict, target, probability)
     foretell = _columns_with_rows if mode == "quantus_0_4_4" else _inner_product
@@ -190,7 +190,7 @@ def _one(
 
     foretold, found = _program.over_samples(sample, count, block, (x, saliency))
     if scale == "optimal":
-        foretold = foretold * _numerics.divide((foretold * found).mean(), jnp.square(foretold).mean(), jnp.nan)
+        foretold = foretold * numerics.divide((foretold * found).mean(), jnp.square(foretold).mean(), jnp.nan)
     curve = jnp.square(foretold - found)
     return Score(curve.mean(), curve)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax import _checks, answers
-from egcam_jax._types import Context
+from egcam_jax.core import answers, checks
+from egcam_jax.core.types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -82,10 +82,10 @@ def pixel_flipping(
     Source: Bach et al., 2015; the area is Quantus's.
     """
     checked = _inputs.images_and_maps(x, saliency, target, context)
-    _checks.one_of("mode", mode, _steps.MODES)
+    checks.one_of("mode", mode, _steps.MODES)
     shape = checked.batch.x.shape[1:]
     step = _steps.size(step, shape, mode)
-    first = 0 if _checks.flag("include_start", include_start) else 1
+    first = 0 if checks.flag("include_start", include_start) else 1
     points = _steps.count(_steps.units(shape, mode), step) + 1 - first
     return _program.run(
         _one,
@@ -97,7 +97,7 @@ def pixel_flipping(
         step=step,
         baseline=_baselines.checked(baseline, checked.batch.x),
         probability=answers.checked(probability, optional=True),
-        normalize=_checks.flag("normalize", normalize),
+        normalize=checks.flag("normalize", normalize),
         first=first,
         mode=mode,
     )

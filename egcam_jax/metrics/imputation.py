@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from egcam_jax import _checks, _numerics, answers
-from egcam_jax._types import Context, Image
+from egcam_jax.core import answers, checks, numerics
+from egcam_jax.core.types import Context, Image
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -107,9 +107,9 @@ def road(
         chunk_size=chunk_size,
         evaluations=len(percentages) + (target is None),
         removed=tuple(int(pixels * share / 100) for share in percentages),
-        most_relevant_first=_checks.flag("most_relevant_first", most_relevant_first),
-        noise_std=float(_checks.number("noise_std", noise_std, low=0.0)),
-        iterations=_checks.count("iterations", iterations),
+        most_relevant_first=checks.flag("most_relevant_first", most_relevant_first),
+        noise_std=float(checks.number("noise_std", noise_std, low=0.0)),
+        iterations=checks.count("iterations", iterations),
         probability=answers.checked(probability, optional=True),
     )
 
@@ -124,17 +124,17 @@ def impute(x: Image, gone: Bool[Array, "H W"], iterations: int) -> Image:
     weight = _around(jnp.ones((*gone.shape, 1), x.dtype))
     operator = lambda values: missing * (weight * values - _around(values))
     known = _around(x * (1 - missing)) * missing
-    mean = _numerics.divide((x * (1 - missing)).sum(axis=(0, 1)), (1 - missing).sum(axis=(0, 1)))
+    mean = numerics.divide((x * (1 - missing)).sum(axis=(0, 1)), (1 - missing).sum(axis=(0, 1)))
     values = missing * mean
     residual = known - operator(values)
 
     def advance(state: Any) -> Any:
         number, (values, residual, direction, size) = state
         along = operator(direction)
-        step = _numerics.divide(size, (direction * along).sum(axis=(0, 1)))
+        step = numerics.divide(size, (direction * along).sum(axis=(0, 1)))
         values, residual = values + step * direction, residual - step * along
         new = jnp.square(residual).sum(axis=(0, 1))
-        return number + 1, (values, residual, residual + _numerics.divide(new, size) * direction, new)
+        return number + 1, (values, residual, residual + numerics.divide(new, size) * direction, new)
 
     start = jnp.square(residual).sum(axis=(0, 1))
     unsolved = lambda state: (state[0] < iterations) & (state[1][3] > _SOLVED**2 * start).any()
@@ -161,7 +161,7 @@ def _one(
     iterations: int,
     probability: Any,
 ) -> Score:
-    x, saliency = _numerics.accumulate(subject.x), subject.saliency
+    x, saliency = numerics.accumulate(subject.x), subject.saliency
     target = _program.top(predict, x, subject.target, probability)
     rank = _steps.ranks(saliency if most_relevant_first else -saliency)
     noise = _inputs.perturbation(subject, 0, lambda key, shape: noise_std * jax.random.normal(key, shape))

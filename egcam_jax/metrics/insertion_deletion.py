@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from egcam_jax import _checks, answers
-from egcam_jax._types import Context
+from egcam_jax.core import answers, checks
+from egcam_jax.core.types import Context
 from egcam_jax.metrics import _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -226,7 +226,7 @@ def _run(
         chunk_size=chunk_size,
         evaluations=points + (target is None),
         step=step,
-        area=_checks.one_of("area", area, AREAS),
+        area=checks.one_of("area", area, AREAS),
         probability=answers.checked(probability),
         stages=stages,
     )

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from egcam_jax import _checks, _numerics
+from egcam_jax.core import checks, numerics
 from egcam_jax.metrics import _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -55,7 +55,7 @@ def attribution_localisation(saliency: Any, mask: Any, *, weighted: bool = False
     Source: Kohlbrenner et al., 2020.
     """
     checked = _inputs.maps_and_masks(saliency, mask)
-    flags = {"weighted": _checks.flag("weighted", weighted), "positive": _checks.flag("positive", positive)}
+    flags = {"weighted": checks.flag("weighted", weighted), "positive": checks.flag("positive", positive)}
     return _program.run(_mass, (), checked, kind="positive" if flags["positive"] else "absolute", weighted=weighted)
 
 
@@ -153,7 +153,7 @@ def top_k_intersection(saliency: Any, mask: Any, *, k: int | None = None, concep
         raise ValueError(
             f"k must be at most the number of pixels, {pixels}; got {k}. Leave k out for {_scale.top(*shape)}."
         )
-    return _program.run(_top_k, (), checked, k=k, influence=_checks.flag("concept_influence", concept_influence))
+    return _program.run(_top_k, (), checked, k=k, influence=checks.flag("concept_influence", concept_influence))
 
 
 @metric(
@@ -222,15 +222,15 @@ def pointing_game(saliency: Any, mask: Any, *, tolerance: int | None = None) -> 
     Source: Zhang et al., 2018.
     """
     checked = _inputs.maps_and_masks(saliency, mask)
-    if tolerance is None or _checks.number("tolerance", tolerance, low=0.0) != 0:
+    if tolerance is None or checks.number("tolerance", tolerance, low=0.0) != 0:
         tolerance = _scale.resolve("tolerance", tolerance, _scale.tolerance, checked.batch.saliency.shape[1:])
     return _program.run(_pointing, (), checked, tolerance=int(tolerance))
 
 
 def _mass(subject: Subject, *, block: int, kind: str, weighted: bool) -> Score:
     parts = {"signed": lambda a: a, "absolute": jnp.abs, "positive": jax.nn.relu}
-    mass, mask = parts[kind](_numerics.normalized(subject.saliency)), subject.mask
-    share = _numerics.divide(jnp.where(mask, mass, 0).sum(), mass.sum(), jnp.nan)
+    mass, mask = parts[kind](numerics.normalized(subject.saliency)), subject.mask
+    share = numerics.divide(jnp.where(mask, mass, 0).sum(), mass.sum(), jnp.nan)
     return Score(_on_object(share * (mask.size / _area(mask)) if weighted else share, mask))
 
 

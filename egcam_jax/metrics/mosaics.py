@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks
+from egcam_jax.core import checks
 from egcam_jax.metrics import localisation
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -55,8 +55,8 @@ def mosaic(images: Any, *, columns: int = 2, shrink: bool = True) -> Mosaic:
 
     Source: Bohle et al., Convolutional Dynamic Alignment Networks for Interpretable Classifications, CVPR 2021.
     """
-    images = _checks.images(images, argument="images")
-    columns, shrink = _checks.count("columns", columns), _checks.flag("shrink", shrink)
+    images = checks.images(images, argument="images")
+    columns, shrink = checks.count("columns", columns), checks.flag("shrink", shrink)
     if images.ndim != 4 or len(images) % columns:
         raise ValueError(
             f"images must have shape (N, H, W, C) with N a multiple of columns={columns}; got {images.shape}."

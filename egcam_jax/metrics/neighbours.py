@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _checks, _numerics, compilation
-from egcam_jax._types import Context, Scalar
+from egcam_jax.core import checks, compilation, numerics
+from egcam_jax.core.types import Context, Scalar
 from egcam_jax.metrics import _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -79,14 +79,14 @@ def sufficiency(
     checked = _inputs.images_and_maps(x, saliency, target, context)
     if checked.single or len(checked.batch.x) < 2:
         raise ValueError(f"x must be a batch of at least two images, which are compared; got shape {jnp.shape(x)}.")
-    _checks.number("threshold", threshold, low=0.0)
+    checks.number("threshold", threshold, low=0.0)
     if target is None:
         asked = _program.run(_answer, (predict,), checked, chunk_size=chunk_size, evaluations=1)
         answers, evaluations = asked.value, asked.evaluations
     else:
         answers, evaluations = checked.batch.target, 0
     flags = {"normalize": normalize, "absolute": absolute, "strict": strict}
-    flags = {name: _checks.flag(name, value) for name, value in flags.items()}
+    flags = {name: checks.flag(name, value) for name, value in flags.items()}
     return Score(_shares(checked.batch.saliency, answers, threshold, **flags), None, evaluations)
 
 
@@ -106,18 +106,18 @@ def _shares(
 ) -> Float[Array, " b"]:
     maps = saliency.reshape(len(saliency), -1)
     if normalize:
-        maps = _numerics.divide(maps, jnp.abs(maps).max(axis=1, keepdims=True))
+        maps = numerics.divide(maps, jnp.abs(maps).max(axis=1, keepdims=True))
     maps = jnp.abs(maps) if absolute else maps
     sound = jnp.isfinite(maps).all(axis=1, keepdims=True)
     known = (answers >= 0) if strict else (answers >= 0) & (maps != 0).any(axis=1)
     sound &= known[:, None]
     deviation = maps.std(axis=0) if strict else maps.std(axis=0, where=sound)  # which a map that is not finite lacks
-    scaled = maps / deviation if strict else _numerics.divide(maps, deviation)
-    distance = jax.lax.map(lambda one: _numerics.sqrt(jnp.square(scaled - one).sum(axis=1)), scaled)
+    scaled = maps / deviation if strict else numerics.divide(maps, deviation)
+    distance = jax.lax.map(lambda one: numerics.sqrt(jnp.square(scaled - one).sum(axis=1)), scaled)
     near = distance / distance.max() <= threshold if strict else distance <= threshold * _furthest(distance)
     near &= ~jnp.eye(len(maps), dtype=bool) & known[:, None] & known[None]
     alike = (near & (answers[:, None] == answers[None])).sum(axis=1)
-    shares = _numerics.divide(alike.astype(jnp.float32), near.sum(axis=1), 0.0 if strict else jnp.nan)
+    shares = numerics.divide(alike.astype(jnp.float32), near.sum(axis=1), 0.0 if strict else jnp.nan)
     return jnp.where(answers >= 0, shares, jnp.nan)
 
 

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from egcam_jax import _checks, _numerics, compilation, kernel
-from egcam_jax._types import Context, Map, Params, PRNGKey
+from egcam_jax.core import checks, compilation, kernel, numerics
+from egcam_jax.core.types import Context, Map, Params, PRNGKey
 from egcam_jax.metrics import _functions, _inputs, _layers, _program, _similarity
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -98,27 +98,27 @@ def mprt(
             "target is None, but the class must stay as layers lose their weights: pass one for each image."
         )
     _similarity.checked(similarity)
-    cascading = _checks.flag("cascading", cascading)
+    cascading = checks.flag("cascading", cascading)
     maps = functools.partial(
         _maps,
         _program.as_argument(explain, "explain"),
         batch=checked.batch,
-        chunk_size=_checks.count("chunk_size", chunk_size),
+        chunk_size=checks.count("chunk_size", chunk_size),
     )
     trees: Iterable[Params]
     if perturbations is not None:
         trees = _given(params, perturbations)
     elif layers is not None:
         lost = _layers.losses(params, layers, maps)
-        trees = _randomized(params, lost, _checks.key(key, "mprt"), cascading)
+        trees = _randomized(params, lost, checks.key(key, "mprt"), cascading)
     else:
         raise ValueError("layers is None, and so is perturbations: name the layers, or pass the parameters themselves.")
     whole = maps(params)
-    flags = {"similarity": similarity, "absolute": _checks.flag("absolute", absolute)}
+    flags = {"similarity": similarity, "absolute": checks.flag("absolute", absolute)}
     curve = [_alike(whole, maps(tree), **flags) for tree in trees]
     values = jnp.stack(curve, axis=1)
     there = jnp.isfinite(values)
-    mean = _numerics.divide(jnp.where(there, values, 0).sum(axis=1), there.sum(axis=1), jnp.nan)
+    mean = numerics.divide(jnp.where(there, values, 0).sum(axis=1), there.sum(axis=1), jnp.nan)
     score = Score(mean, values, None)
     if checked.single:
         score = jax.tree.map(lambda leaf: leaf[0], score)

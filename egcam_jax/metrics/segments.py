@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from egcam_jax import _checks, _numerics, answers
-from egcam_jax._types import Context
+from egcam_jax.core import answers, checks, numerics
+from egcam_jax.core.types import Context
 from egcam_jax.metrics import _baselines, _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -89,7 +89,7 @@ def irof(
     Source: Rieger and Hansen, 2020.
     """
     checked = _inputs.images_and_maps(x, saliency, target, context)
-    if _checks.one_of("mode", mode, ("definition", "quantus", "quantus_0_4_4")) == "quantus_0_4_4":
+    if checks.one_of("mode", mode, ("definition", "quantus", "quantus_0_4_4")) == "quantus_0_4_4":
         mode = "quantus"  # of which 0.6 has no answer for images with channels
     labels = slic(checked.batch.x) if segments is None else _labels(segments, checked)
     room = _room(labels, num_segments)
@@ -120,7 +120,7 @@ def slic(x: Any) -> Int[Array, "b H W"]:
         ValueError: ``x`` is traced.
         ImportError: There is no scikit-image.
     """
-    if not _checks.concrete(x):
+    if not checks.concrete(x):
         raise ValueError("segments is None, but x is traced, and segments are found on the host: pass segments.")
     try:
         from skimage import color, segmentation
@@ -153,21 +153,21 @@ def _labels(segments: Any, checked: _inputs.Checked) -> Int[Array, "b H W"]:
             f"segments must be whole numbers of shape {wanted}, a label for each pixel; got {segments.dtype} of shape "
             f"{segments.shape}."
         )
-    if _checks.concrete(segments) and int(segments.min()) < 0:
+    if checks.concrete(segments) and int(segments.min()) < 0:
         raise ValueError(f"segments must be labels from 0; got {int(segments.min())}.")
     return segments[None] if checked.single else segments
 
 
 def _room(labels: Any, num_segments: int | None) -> int:
     """How many segments the program has room for."""
-    if not _checks.concrete(labels):
+    if not checks.concrete(labels):
         if num_segments is None:
             raise ValueError("num_segments is None, but segments is traced: pass the largest label plus 1.")
-        return _checks.count("num_segments", num_segments)
+        return checks.count("num_segments", num_segments)
     found = int(labels.max()) + 1
     if num_segments is None:
         return -(-found // _ROUNDED_TO) * _ROUNDED_TO
-    if _checks.count("num_segments", num_segments) < found:
+    if checks.count("num_segments", num_segments) < found:
         raise ValueError(f"num_segments must be at least {found}, the largest label plus 1; got {num_segments}.")
     return num_segments
 
@@ -177,7 +177,7 @@ def _one(subject: Subject, predict: Any, *, block: int, room: int, baseline: Any
     target = _program.top(predict, x, subject.target, probability)
     score = _program.output(predict, target, probability)
     pixels = jax.ops.segment_sum(jnp.ones(labels.size), labels.ravel(), room)
-    relevance = _numerics.divide(jax.ops.segment_sum(saliency.ravel(), labels.ravel(), room), pixels)
+    relevance = numerics.divide(jax.ops.segment_sum(saliency.ravel(), labels.ravel(), room), pixels)
     rank = _steps.ranks(jnp.where(pixels > 0, relevance, -jnp.inf))[labels]
     count = (pixels > 0).sum()
     finish = _baselines.replacing(x, baseline, rank[..., None], room, drifts=mode == "quantus")
@@ -185,7 +185,7 @@ def _one(subject: Subject, predict: Any, *, block: int, room: int, baseline: Any
     left = lambda number: score(jnp.where((rank <= number)[..., None], finish, x))
     real = jnp.arange(room) < count
     scores = _program.over_samples(left, room, block, (x, finish), needed=real)
-    curve = _numerics.divide(jnp.concatenate([whole[None], scores]), whole, jnp.nan)
+    curve = numerics.divide(jnp.concatenate([whole[None], scores]), whole, jnp.nan)
     exists = jnp.concatenate([jnp.ones(1, bool), real])
     total, last = jnp.where(exists, curve, 0).sum(), curve[count]
     if mode == "quantus":

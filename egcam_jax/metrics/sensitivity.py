@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks, _numerics
-from egcam_jax._types import Context, Scalar
+from egcam_jax.core import checks, numerics
+from egcam_jax.core.types import Context, Scalar
 from egcam_jax.metrics import _copies
 from egcam_jax.metrics._copies import Asked, Copy
 from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
@@ -196,8 +196,8 @@ def avg_sensitivity(
 
 def _options(normalize: bool, **size: Any) -> dict[str, Any]:
     """The options of this file, checked: the size of the perturbations is an argument of the program."""
-    sizes = {name: float(_checks.number(name, value, low=0.0)) for name, value in size.items()}
-    return {"normalize": _checks.flag("normalize", normalize), **sizes}
+    sizes = {name: float(checks.number(name, value, low=0.0)) for name, value in size.items()}
+    return {"normalize": checks.flag("normalize", normalize), **sizes}
 
 
 def _lipschitz(subject: Subject, explain: Any, predict: Any, *, normalize: bool, noise_std: Any, **over: Any) -> Score:
@@ -215,7 +215,7 @@ def _sensitivity(
 ) -> Score:
     def change(copy: Copy) -> Scalar:
         saliency, moved = (_copies.scaled(it, normalize) for it in (copy.saliency, copy.saliency_moved))
-        return _numerics.divide(_copies.norm(saliency - moved), _copies.norm(saliency), jnp.nan)
+        return numerics.divide(_copies.norm(saliency - moved), _copies.norm(saliency), jnp.nan)
 
     draw = lambda key, shape: radius * jax.random.uniform(key, shape, minval=-1)
     curve = _copies.over(change, subject, explain, predict, draw, **over)

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _numerics
+from egcam_jax.core import numerics
 from egcam_jax.metrics import _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -84,13 +84,13 @@ def sparseness(saliency: Any) -> Score:
 
 
 def _complexity(subject: Subject, *, block: int) -> Score:
-    size = jnp.abs(_numerics.normalized(subject.saliency))
-    share = _numerics.divide(size, size.sum(), jnp.nan)
+    size = jnp.abs(numerics.normalized(subject.saliency))
+    share = numerics.divide(size, size.sum(), jnp.nan)
     return Score(-jax.scipy.special.xlogy(share, share).sum())
 
 
 def _sparseness(subject: Subject, *, block: int) -> Score:
-    values = jnp.sort(jnp.abs(_numerics.normalized(subject.saliency)).ravel()) + _OFFSET
+    values = jnp.sort(jnp.abs(numerics.normalized(subject.saliency)).ravel()) + _OFFSET
     count = values.size
     centred = (2 * jnp.arange(1, count + 1) - count - 1) / count
     return Score(jnp.maximum((centred * values).sum() / values.sum(), 0))  # rounding may fall below

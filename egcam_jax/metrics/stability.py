@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax import _checks
-from egcam_jax._types import Context, Scalar
+from egcam_jax.core import checks
+from egcam_jax.core.types import Context, Scalar
 from egcam_jax.metrics import _copies
 from egcam_jax.metrics._copies import Asked, Copy
 from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
@@ -156,10 +156,10 @@ def relative_output_stability(
 
 
 def _options(low: float, high: float, eps: float, mode: str) -> dict[str, Any]:
-    lowest = float(_checks.number("low", low, low=-float("inf")))
-    highest = float(_checks.number("high", high, low=lowest))
-    _checks.one_of("mode", mode, _MODES)
-    return {"low": lowest, "high": highest, "eps": float(_checks.number("eps", eps, low=0.0)), "mode": mode}
+    lowest = float(checks.number("low", low, low=-float("inf")))
+    highest = float(checks.number("high", high, low=lowest))
+    checks.one_of("mode", mode, _MODES)
+    return {"low": lowest, "high": highest, "eps": float(checks.number("eps", eps, low=0.0)), "mode": mode}
 
 
 def _stability(

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _checks
-from egcam_jax._types import Context
+from egcam_jax.core import checks
+from egcam_jax.core.types import Context
 from egcam_jax.metrics import _functions, _inputs
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -59,11 +59,11 @@ def running_time(
     Source: the Expected Grad-CAM paper's R.T., a mean; the curve's mean is that.
     """
     checked = _inputs.indexed(_inputs.images(x, target, context), index)
-    if not _checks.concrete(checked.batch.x):
+    if not checks.concrete(checked.batch.x):
         raise ValueError(
             "x is traced, and running_time measures what happens outside a compiled program: call it there."
         )
-    repeats = _checks.count("repeats", repeats)
+    repeats = checks.count("repeats", repeats)
     batch = checked.batch
     batch = batch if batch.target is not None else batch._replace(target=jnp.zeros(len(batch.x), jnp.int32))
     each = [jax.tree.map(lambda leaf, i=i: leaf[i], batch) for i in range(len(batch.x))]

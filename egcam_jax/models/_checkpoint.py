@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from egcam_jax._checks import nearest
+from egcam_jax.core.checks import nearest
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
 _NO_WEIGHTS = re.compile(r"optim|sched|scaler", re.IGNORECASE)

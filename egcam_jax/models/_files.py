@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax._types import Params
+from egcam_jax.core.types import Params
 from egcam_jax.models._checkpoint import state_dict
 from egcam_jax.models._pickle import TorchFileError
 from egcam_jax.models._torch_file import load_torch

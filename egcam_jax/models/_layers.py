@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
-from egcam_jax._numerics import accumulator
-from egcam_jax._types import Array, Float
+from egcam_jax.core.numerics import accumulator
+from egcam_jax.core.types import Array, Float
 
 Values: TypeAlias = Float[Array, "_ _ _ _"]
 """Activations of any size: (b, h, w, K), of which a layer may change all but b."""

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax._types import Array
+from egcam_jax.core.types import Array
 from egcam_jax.models import _classes
 from egcam_jax.models._fetch import fetch
 from egcam_jax.models._files import digest, read_weights

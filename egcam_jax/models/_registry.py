@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from egcam_jax._checks import nearest
+from egcam_jax.core.checks import nearest
 from egcam_jax.models import alexnet, cifar_resnet, efficientnet_lite, resnet, squeezenet, vgg
 from egcam_jax.models._spec import Spec
 

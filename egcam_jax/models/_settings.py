@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from egcam_jax._checks import nearest
+from egcam_jax.core.checks import nearest
 from egcam_jax.models._registry import names, spec
 from egcam_jax.models._spec import Preprocess
 

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from egcam_jax._types import Images, Params
+from egcam_jax.core.types import Images, Params
 
 
 @dataclasses.dataclass(frozen=True)

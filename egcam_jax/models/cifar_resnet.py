@@ -9,7 +9,7 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
-from egcam_jax._types import Array, Float, Images
+from egcam_jax.core.types import Array, Float, Images
 from egcam_jax.models._layers import ConvUnit, Stage, Values
 from egcam_jax.models._spec import Preprocess, Spec, Unpublished
 

@@ -10,7 +10,7 @@ from functools import partial
 import flax.linen as nn
 import jax.numpy as jnp
 
-from egcam_jax._types import Array, Float, Images
+from egcam_jax.core.types import Array, Float, Images
 from egcam_jax.models._layers import ConvUnit, Stage, Values, relu6
 from egcam_jax.models._spec import Package, Preprocess, Spec
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import flax.linen as nn
 import jax.numpy as jnp
 
-from egcam_jax._types import Array, Float, Images
+from egcam_jax.core.types import Array, Float, Images
 from egcam_jax.models._layers import ConvUnit, Stage, Values, max_pool
 from egcam_jax.models._spec import Hub, Preprocess, Spec, Unpublished
 

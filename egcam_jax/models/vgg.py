@@ -4,7 +4,7 @@ from functools import partial
 
 import flax.linen as nn
 
-from egcam_jax._types import Array, Float, Images
+from egcam_jax.core.types import Array, Float, Images
 from egcam_jax.models._layers import Classifier, ConvUnit, Values, adaptive_avg_pool, flatten, max_pool
 from egcam_jax.models._spec import Hub, Spec
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from egcam_jax import _checks, evaluate
+from egcam_jax import evaluate
 from egcam_jax import report as reports
+from egcam_jax.core import checks
 from egcam_jax.output import console, files
 from egcam_jax.report import tables
 from egcam_jax.report.text import printable
@@ -70,7 +71,7 @@ def say(out: Console, summary: reports.Summary) -> None:
 def _formats(text: str) -> list[str]:
     wanted = [name.strip() for name in text.split(",") if name.strip()]
     for name in wanted:
-        _checks.one_of("format", name, tuple(_SUFFIXES))
+        checks.one_of("format", name, tuple(_SUFFIXES))
     if not wanted:
         raise ValueError(f"format must name some of {', '.join(_SUFFIXES)}; got {text!r}.")
     return list(dict.fromkeys(wanted))

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import answers, kernel
+from egcam_jax.core import answers, kernel
 from egcam_jax.metrics import METRICS, Score
 from egcam_jax.output.words import wide
 from egcam_jax.run import identity, provenance, references

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import answers, data, render
+from egcam_jax import data, render
 from egcam_jax import saturation as _core
+from egcam_jax.core import answers
 from egcam_jax.output import batches
 from egcam_jax.run import runner
 from egcam_jax.run.batch import cut

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from egcam_jax import maps
+from egcam_jax.core import maps
 from egcam_jax.metrics import FAMILIES
 from egcam_jax.report import _numbers, _pictures
 from egcam_jax.report._summary import arrow, known, values

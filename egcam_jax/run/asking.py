@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from egcam_jax import _checks
+from egcam_jax.core import checks
 from egcam_jax.methods import METHODS, Method, find
 from egcam_jax.metrics import FAMILIES, METRICS, Metric
 from egcam_jax.run import grammar
@@ -145,7 +145,7 @@ def _distinct(asked: list[Any], argument: str) -> list[Any]:
 def _method(label: str, samples: int | None) -> AskedMethod:
     name, given = grammar.pairs(label, "methods")
     if name not in METHODS:
-        raise ValueError(f"methods must name known methods; got {name!r}. {_checks.nearest(name, METHODS)}")
+        raise ValueError(f"methods must name known methods; got {name!r}. {checks.nearest(name, METHODS)}")
     method = find(name, given.pop("gradients", None))
     own = {key: _count(label, key, given.pop(key)) for key in ("samples", "refs") if key in given}
     for key, takes in {"samples": bool(method.num_samples), "refs": method.needs_refs}.items():
@@ -188,7 +188,7 @@ def _metric(label: str, has: frozenset[str]) -> AskedMetric:
     full = next((known for known in (name, f"{name}_auc") if known in METRICS), None)
     if full is None:
         known = [*METRICS, "all", *FAMILIES]
-        raise ValueError(f"metrics must name known metrics; got {name!r}. {_checks.nearest(name, known)}")
+        raise ValueError(f"metrics must name known metrics; got {name!r}. {checks.nearest(name, known)}")
     metric = METRICS[full]
     if lacking := _lacking(metric, has):
         raise ValueError(f"metrics must be of what the data gives; got {full}, which needs {lacking}. Leave it out.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from egcam_jax import _checks, answers
+from egcam_jax.core import answers, checks
 from egcam_jax.data import Source
 from egcam_jax.models import Model
 from egcam_jax.run.grammar import texts
@@ -96,10 +96,10 @@ def check(plan: Plan) -> None:
     """
     for name in ("batch", "num_refs", "limit", "samples", "chunk"):
         if getattr(plan, name) is not None:
-            _checks.count(name, getattr(plan, name))
+            checks.count(name, getattr(plan, name))
     answers.checked(plan.probability)
-    _checks.one_of("dtype", plan.dtype, ("float32", "bfloat16"))
-    _checks.precision(plan.precision)
+    checks.one_of("dtype", plan.dtype, ("float32", "bfloat16"))
+    checks.precision(plan.precision)
     if not plan.methods:
         raise ValueError("methods must name at least one method; got none. Name some, or all.")
     if not isinstance(plan.model, str | Model):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from egcam_jax import _numerics, answers, compilation
+from egcam_jax.core import answers, compilation, numerics
 from egcam_jax.methods import explain
 from egcam_jax.metrics import in_dtype
 from egcam_jax.models import Model
@@ -108,7 +108,7 @@ def explainer(plan: Plan, model: Model, asked: AskedMethod) -> Callable[..., Any
         given = {} if context is None else {"context": context}
         return _explain(plan, model, asked, params, references, key, x, target, index=index, **given).saliency
 
-    return _numerics.at_precision(saliency, plan.precision)
+    return numerics.at_precision(saliency, plan.precision)
 
 
 def judged(

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from egcam_jax import _numerics, answers, models, splitting
+from egcam_jax import models, splitting
+from egcam_jax.core import answers, numerics
 from egcam_jax.models import Model
 from egcam_jax.run import asking, identity, plan, programs, references, sources, targets
 from egcam_jax.run.plan import Plan
@@ -152,7 +153,7 @@ def number_of_classes(model: Model) -> int:
 def program(session: Session, label: Any, make: Callable[[], Any]) -> Any:
     """The compiled program of a label, made when it is first asked for."""
     if label not in session.programs:
-        made = _numerics.at_precision(make(), session.plan.precision)
+        made = numerics.at_precision(make(), session.plan.precision)
         session.programs[label] = programs.over_images(made, session.devices, label, session.traces)
     return session.programs[label]
 

@@ -5,17 +5,17 @@ from typing import Any
 
 import jax
 
-from .. import _context, _functions
-from .._types import ApplyFn, Context, Params
-from ._channels import layout, token_layout
-from ._cut import bypass, cut, features, head
-from ._flatten import flatten, trail_of
-from ._names import named, shapes
-from ._program import Program
-from ._resolve import resolve
-from ._split import Split
-from ._trace import Traced, trace
-from ._visits import numbered
+from egcam_jax.core import contexts, functions
+from egcam_jax.core.types import ApplyFn, Context, Params
+from egcam_jax.splitting._channels import layout, token_layout
+from egcam_jax.splitting._cut import bypass, cut, features, head
+from egcam_jax.splitting._flatten import flatten, trail_of
+from egcam_jax.splitting._names import named, shapes
+from egcam_jax.splitting._program import Program
+from egcam_jax.splitting._resolve import resolve
+from egcam_jax.splitting._split import Split
+from egcam_jax.splitting._trace import Traced, trace
+from egcam_jax.splitting._visits import numbered
 
 
 def split(
@@ -104,7 +104,7 @@ def layers(apply_fn: ApplyFn | Split, params: Params, x: Any, *, context: Contex
     """
     if isinstance(apply_fn, Split):
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
-        rows = _context.arguments(_context.shape_of_row(_rows(context, x)))
+        rows = contexts.arguments(contexts.shape_of_row(_rows(context, x)))
         return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image, *rows).shape[1:]}
     program = _named(_traced(apply_fn, params, x, _rows(context, x)))
     return shapes(program, named(program))
@@ -120,7 +120,7 @@ def _by_hand(apply_fn: Split, layer: str | None) -> Split:
 
 
 def _traced(apply_fn: ApplyFn, params: Params, x: Any, context: Context) -> Traced:
-    _functions.refuse_a_model("apply_fn", apply_fn)
+    functions.refuse_a_model("apply_fn", apply_fn)
     if not callable(apply_fn):
         raise TypeError(f"apply_fn must be a function (params, x) -> logits or a Split, got {type(apply_fn).__name__}.")
     if not hasattr(x, "shape") or len(x.shape) not in (3, 4, 5):
@@ -144,7 +144,7 @@ def _named(traced: Traced) -> Program:
 
 def _rows(context: Context, x: Any) -> Context:
     """The context, checked where the images have a shape to check it by."""
-    return _context.checked(context, x.shape[0]) if hasattr(x, "shape") and len(x.shape) else context
+    return contexts.checked(context, x.shape[0]) if hasattr(x, "shape") and len(x.shape) else context
 
 
 def _lean(traced: Traced, program: Program, slot: int) -> tuple[Program, Any, int]:

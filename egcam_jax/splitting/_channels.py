@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from ._program import Program
+from egcam_jax.splitting._program import Program
 
 
 class Layout(NamedTuple):

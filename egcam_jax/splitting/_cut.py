@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import _context
-from .._types import Context, Params
-from ._channels import Layout
-from ._program import Program, Step, needed, reached
-from ._trace import Spec, specification
+from egcam_jax.core import contexts
+from egcam_jax.core.types import Context, Params
+from egcam_jax.splitting._channels import Layout
+from egcam_jax.splitting._program import Program, Step, needed, reached
+from egcam_jax.splitting._trace import Spec, specification
 
 
 class Cut(NamedTuple):
@@ -232,4 +232,4 @@ def _images(x: Any, context: Context, activations: Any) -> tuple[Any, ...]:
             f"head: something goes around this layer, and A has {activations.shape[0]} images where the x that was "
             f"given to split has {x.shape[0]}. {remedy}"
         )
-    return jnp.asarray(x), *_context.arguments(context)
+    return jnp.asarray(x), *contexts.arguments(context)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from ._channels import grid, is_pooled
-from ._loops import LAYERS
-from ._program import Program, Step, reached
-from ._scopes import LOOPS, equations, shape_of
+from egcam_jax.splitting._channels import grid, is_pooled
+from egcam_jax.splitting._loops import LAYERS
+from egcam_jax.splitting._program import Program, Step, reached
+from egcam_jax.splitting._scopes import LOOPS, equations, shape_of
 
 MOVES = frozenset(
     {

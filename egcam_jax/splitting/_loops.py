@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from ._axes import Axes
-from ._scopes import equations, scan_counts, shape_of
+from egcam_jax.splitting._axes import Axes
+from egcam_jax.splitting._scopes import equations, scan_counts, shape_of
 
 LONGEST = 128
 """Steps of the longest loop that is laid out."""

@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from . import _default
-from ._channels import grid, tokens
-from ._program import Program, Step
-from ._scopes import Path, shared
-from ._visits import numbered_names
+from egcam_jax.splitting import _default
+from egcam_jax.splitting._channels import grid, tokens
+from egcam_jax.splitting._program import Program, Step
+from egcam_jax.splitting._scopes import Path, shared
+from egcam_jax.splitting._visits import numbered_names
 
 
 def named(program: Program) -> dict[str, int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from jax.extend import core
 
-from ._scopes import Path, bodies, loop_scope, scan_counts, scope_of
+from egcam_jax.splitting._scopes import Path, bodies, loop_scope, scan_counts, scope_of
 
 LONGEST = 128
 """Steps of the longest loop whose steps are told apart."""

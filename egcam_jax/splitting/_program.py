@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from jax.extend import core
 
-from ._axes import Axes
-from ._scopes import Path
+from egcam_jax.splitting._axes import Axes
+from egcam_jax.splitting._scopes import Path
 
 Trail = tuple[Any, ...]
 """Where a jaxpr stands: the index of each call around it, and of a loop's step the pair ``(index, step)``."""

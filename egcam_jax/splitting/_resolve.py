@@ -5,13 +5,13 @@ from collections.abc import Iterable
 
 from jax.extend import core
 
-from . import _default
-from ._flatten import hidden
-from ._loops import LONGEST
-from ._names import name_of, named, pieces, root_of, shapes
-from ._program import Program
-from ._scopes import Path
-from ._visits import is_spelled
+from egcam_jax.splitting import _default
+from egcam_jax.splitting._flatten import hidden
+from egcam_jax.splitting._loops import LONGEST
+from egcam_jax.splitting._names import name_of, named, pieces, root_of, shapes
+from egcam_jax.splitting._program import Program
+from egcam_jax.splitting._scopes import Path
+from egcam_jax.splitting._visits import is_spelled
 
 LISTED = 6
 """How many names an error lists."""

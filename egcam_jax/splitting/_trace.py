@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend import core
 
-from .. import _checks, _context, _functions, _returned
-from .._types import ApplyFn, Context, Params
-from ._scopes import MARKER
+from egcam_jax.core import checks, contexts, functions, returned
+from egcam_jax.core.types import ApplyFn, Context, Params
+from egcam_jax.splitting._scopes import MARKER
 
 
 class Spec(NamedTuple):
@@ -41,16 +41,14 @@ def trace(apply_fn: ApplyFn, params: Params, x: Any, context: Context = None) ->
 
     def marked(params: Params, context: Context, x: Any) -> Any:
         with jax.named_scope(MARKER):
-            returned = _checks.call("apply_fn", apply_fn, params, x, *_context.arguments(context))
-        return _returned.logits(
-            "apply_fn(params, x, context)" if context is not None else "apply_fn(params, x)", returned
-        )
+            answer = checks.call("apply_fn", apply_fn, params, x, *contexts.arguments(context))
+        return returned.logits("apply_fn(params, x, context)" if context is not None else "apply_fn(params, x)", answer)
 
     leaves, tree = jax.tree.flatten(specification(params))
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), specification(x).dtype)
-    rows = _context.shape_of_row(specification(context))
+    rows = contexts.shape_of_row(specification(context))
     closed = jax.make_jaxpr(marked)(params, rows, image)
-    _functions.warn_of_captured("apply_fn", closed)
+    functions.warn_of_captured("apply_fn", closed)
     return Traced(closed, Spec(tree, tuple(leaves), image, rows))
 
 

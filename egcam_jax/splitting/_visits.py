@@ -6,8 +6,8 @@ from typing import Any
 
 from jax.extend import core
 
-from ._program import Program, Step, reached
-from ._scopes import Path, bodies
+from egcam_jax.splitting._program import Program, Step, reached
+from egcam_jax.splitting._scopes import Path, bodies
 
 MARK = "#"
 """Stands between a scope and the number of the visit: ``Conv_0#2``."""

@@ -33,7 +33,8 @@ import numpy as np
 import torch
 
 import egcam_jax
-from egcam_jax import compilation, models
+from egcam_jax import models
+from egcam_jax.core import compilation
 
 ONE_GRADIENT = ("gradcam", "gradcam++", "xgradcam", "hirescam", "layercam")
 METHODS = ("forward", *ONE_GRADIENT, "smooth_gradcam++", "integrated_gradcam", "ablationcam", "scorecam")

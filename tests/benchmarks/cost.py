@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 
 import egcam_jax
-from egcam_jax import compilation, kernel, models
+from egcam_jax import models
+from egcam_jax.core import compilation, kernel
 
 LIMITS = {"input": 1.25, "latent": 1.5, "gradcam": 1.15, "complete": 1.3}
 LATENT_LIMIT_FOR = "resnet50"  # elsewhere the price depends on the head, which in VGG is most of the parameters

@@ -22,7 +22,8 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import egcam_jax
-from egcam_jax import data, models, perturb
+from egcam_jax import data, models
+from egcam_jax.core import perturb
 from egcam_jax.models import vgg
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from egcam_jax import Split, affine, explain
+from egcam_jax import Split, explain
+from egcam_jax.methods import _affine
 
 A = jnp.asarray(np.random.default_rng(0).uniform(size=(1, 3, 3, 2)), jnp.float32)
 MATRIX = jnp.asarray(np.random.default_rng(1).standard_normal((2, 4)), jnp.float32)
@@ -40,12 +41,12 @@ NOT = {
 
 @pytest.mark.parametrize("name", AFFINE)
 def test_affine(name):
-    assert affine.is_affine(AFFINE[name], A)
+    assert _affine.is_affine(AFFINE[name], A)
 
 
 @pytest.mark.parametrize("name", NOT)
 def test_not_affine(name):
-    assert not affine.is_affine(NOT[name], A)
+    assert not _affine.is_affine(NOT[name], A)
 
 
 def test_ablation_behind_rounding_is_by_passes():

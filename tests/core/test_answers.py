@@ -11,7 +11,8 @@ import networks
 import numpy as np
 import pytest
 
-from egcam_jax import Split, _bounds, answers, explain, saturation
+from egcam_jax import Split, explain, saturation
+from egcam_jax.core import answers, bounds
 
 PARAMS = networks.parameters()
 IMAGES = jnp.asarray(networks.images(3))
@@ -175,7 +176,7 @@ OTHERS = {
 @pytest.mark.parametrize("name", [*PROBABILITIES, *OTHERS])
 def test_what_is_a_probability_is_seen_in_the_trace(name):
     traced = jax.make_jaxpr({**PROBABILITIES, **OTHERS}[name])(Z)
-    assert _bounds.of(traced).within_unit == (name in PROBABILITIES)
+    assert bounds.of(traced).within_unit == (name in PROBABILITIES)
 
 
 @pytest.mark.parametrize("last", [jax.nn.softmax, jax.nn.sigmoid, lambda z: jax.lax.map(jax.nn.softmax, z)])

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from egcam_jax import compilation
+from egcam_jax.core import compilation
 
 
 def double(x, *, times):

@@ -11,8 +11,8 @@ import pytest
 
 import egcam_jax
 from egcam_jax import metrics
-from egcam_jax._content import content
-from egcam_jax._functions import Known, static
+from egcam_jax.core.contents import content
+from egcam_jax.core.functions import Known, static
 
 PARAMS = {"conv": 0.3 * jax.random.normal(jax.random.key(0), (3, 3, 3, 4)), "fc": jnp.arange(12.0).reshape(4, 3)}
 X = jax.random.normal(jax.random.key(1), (2, 8, 8, 3))

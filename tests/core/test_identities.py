@@ -8,7 +8,8 @@ import networks
 import numpy as np
 import pytest
 
-from egcam_jax import Split, affine, explain
+from egcam_jax import Split, explain
+from egcam_jax.methods import _affine
 
 PARAMS = networks.parameters()
 IMAGES, KEY = jnp.asarray(networks.images(4)), jax.random.key(5)
@@ -79,9 +80,9 @@ def disguised(params, a):
 def test_ablationcams_closed_form_is_its_passes(denominator):
     """``y - y_k = g_k S_k``, by one gradient where tracing shows the head to be affine, else by a pass for each k."""
     score = lambda head: lambda a: head(PARAMS, a)[0, CLASS]
-    assert affine.is_affine(score(networks.linear_head), ALIVE[:1])
-    assert not affine.is_affine(score(disguised), ALIVE[:1])
-    assert not affine.is_affine(score(networks.head), ALIVE[:1])
+    assert _affine.is_affine(score(networks.linear_head), ALIVE[:1])
+    assert not _affine.is_affine(score(disguised), ALIVE[:1])
+    assert not _affine.is_affine(score(networks.head), ALIVE[:1])
     closed = RUN(method="ablationcam", denominator=denominator)
     run = explain(
         PARAMS, Split(networks.features, disguised), IMAGES, target=CLASS, method="ablationcam",
@@ -94,7 +95,7 @@ def test_ablationcams_closed_form_is_its_passes(denominator):
 
 def test_a_head_with_an_offset_is_affine_and_its_closed_form_leaves_the_offset_out():
     head = lambda params, a: networks.linear_head(params, a) + 7.0
-    assert affine.is_affine(lambda a: head(PARAMS, a)[0, CLASS], ALIVE[:1])
+    assert _affine.is_affine(lambda a: head(PARAMS, a)[0, CLASS], ALIVE[:1])
     got = explain(PARAMS, Split(networks.features, head), IMAGES, target=CLASS, method="ablationcam")
     close(got.weights, SUMS * COLUMN / networks.GRID**2, rtol=1e-5)
 

@@ -9,7 +9,8 @@ import oracle
 import oracle_weights
 import pytest
 
-from egcam_jax import explain, perturb
+from egcam_jax import explain
+from egcam_jax.core import perturb
 from egcam_jax.methods import aggregators
 
 PARAMS = networks.parameters()

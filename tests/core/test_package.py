@@ -16,7 +16,7 @@ HOST = {"cli", "output", "run"}
 
 
 def test_every_public_name_is_there_and_documented():
-    assert set(egcam_jax.__all__) == set(egcam_jax._HOMES) | set(egcam_jax._MODULES)
+    assert set(egcam_jax.__all__) == {*egcam_jax._HOMES, *egcam_jax._MODULES, *egcam_jax._CORE}
     for name in egcam_jax.__all__:
         assert name in dir(egcam_jax)
         value = getattr(egcam_jax, name)
@@ -38,12 +38,12 @@ def test_every_name_in_the_readme_and_the_guide_is_there_after_a_plain_import():
     """As written: ``egcam_jax.explain``, or ``kernel.interpolate`` in the table of equations."""
     pages = [PACKAGE.parent / "README.md", *(PACKAGE.parent / "notebooks").glob("*.md")]
     text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
-    modules = "|".join(set(egcam_jax._MODULES) - {"explanation"})  # a variable's name there
+    modules = "|".join({*egcam_jax._MODULES, *egcam_jax._CORE} - {"explanation"})  # a variable's name there
     written = set(re.findall(r"\begcam_jax\.[A-Za-z_][\w.]*", text))
     written |= {f"egcam_jax.{name}" for name in re.findall(rf"`((?:{modules})\.[A-Za-z_][\w.]*)", text)}
     names = sorted(name.rstrip(".") for name in written if not name.endswith(".py"))
     assert {"egcam_jax.explain", "egcam_jax.kernel.interpolate"} <= set(names)
-    names += [f"egcam_jax.{module}" for module in egcam_jax._MODULES]
+    names += [f"egcam_jax.{module}" for module in (*egcam_jax._MODULES, *egcam_jax._CORE)]
     code = "import sys, operator, egcam_jax\nfor name in sys.argv[1:]: operator.attrgetter(name)(egcam_jax)"
     subprocess.run([sys.executable, "-c", code, *(name.removeprefix("egcam_jax.") for name in names)], check=True)
 
@@ -51,6 +51,7 @@ def test_every_name_in_the_readme_and_the_guide_is_there_after_a_plain_import():
 def test_every_public_module_can_be_named():
     files = {path.stem for path in PACKAGE.glob("*.py")} | {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert set(egcam_jax._MODULES) == {name for name in files if not name.startswith("_")} - HOST
+    assert set(egcam_jax._CORE) < {path.stem for path in (PACKAGE / "core").glob("*.py")}
 
 
 def test_the_registry_is_read_only():
@@ -59,24 +60,26 @@ def test_the_registry_is_read_only():
 
 
 RANKS = {
-    "_types": 0, "_content": 0, "_functions": 1, "_calls": 0, "_checks": 1, "_context": 2, "_numerics": 0,
-    "explanation": 1,
-    "affine": 1, "compilation": 1, "tokens": 1, "answers": 1, "_bounds": 1, "_jaxprs": 0, "_returned": 0,
-    "perturb": 2, "splitting": 2, "maps": 2, "uncertainty": 2, "sharding": 2,
-    "fusion": 3, "kernel": 3, "adaptive": 3,
-    "methods": 4, "metrics": 4, "models": 4, "adapters": 4,
-    "saturation": 5, "data": 5, "render": 5,
-    "run": 6,
-    "evaluate": 7, "report": 7,
-    "paper": 8,
-    "output": 9,
-    "cli": 10,
+    "core.types": 0, "core.contents": 0, "core.calls": 0, "core.numerics": 0, "core.jaxprs": 0, "core.returned": 0,
+    "core.sharding": 0, "core.compilation": 0,
+    "core.checks": 1, "core.functions": 1, "core.answers": 1, "core.bounds": 1, "core.tokens": 1, "core.maps": 1,
+    "core.perturb": 1, "core.uncertainty": 1,
+    "core.contexts": 2, "core.fusion": 2,
+    "core.kernel": 3, "explanation": 3, "splitting": 3,
+    "core.adaptive": 4,
+    "methods": 5, "metrics": 5, "models": 5, "adapters": 5,
+    "saturation": 6, "data": 6, "render": 6,
+    "run": 7,
+    "evaluate": 8, "report": 8,
+    "paper": 9,
+    "output": 10,
+    "cli": 11,
 }  # fmt: skip
 SIBLINGS = {"methods", "metrics", "models", "adapters"}
 
 
 def imported(path):
-    """The top-level modules of the package that a file imports, relative imports included."""
+    """The packages, and the modules of ``core``, that a file imports, relative imports included."""
     depth = len(path.relative_to(PACKAGE).parts)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -86,14 +89,20 @@ def imported(path):
             names = [f"{prefix.rstrip('.')}.{alias.name}" for alias in node.names]
         else:
             continue
-        yield from (name.split(".")[1] for name in names if name.startswith("egcam_jax."))
+        yield from (room(name.split(".")[1:]) for name in names if name.startswith("egcam_jax."))
+
+
+def room(parts):
+    """The name in RANKS of a module's dotted parts: ``core`` is ranked module by module."""
+    return ".".join(parts[: 2 if parts[0] == "core" else 1])
 
 
 def test_imports_only_point_down():
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
-        if parts == ("__init__",):
+        if parts in (("__init__",), ("core", "__init__")):
             continue
+        here = room(parts)
         for name in set(imported(path)) & set(RANKS):
-            assert RANKS[name] <= RANKS[parts[0]], f"{path} imports {name}"
-            assert name == parts[0] or not {name, parts[0]} <= SIBLINGS, f"{path} imports its sibling {name}"
+            assert RANKS[name] <= RANKS[here], f"{path} imports {name}"
+            assert name == here or not {name, here} <= SIBLINGS, f"{path} imports its sibling {name}"

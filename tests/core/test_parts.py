@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from egcam_jax import _numerics, kernel, maps, uncertainty
+from egcam_jax.core import kernel, maps, numerics, uncertainty
 
 
 def test_division_by_zero_has_a_value_and_a_derivative():
-    quotient = lambda a, b: _numerics.divide(a, b)
+    quotient = lambda a, b: numerics.divide(a, b)
     assert quotient(jnp.array(3.0), jnp.array(2.0)) == 1.5
     assert quotient(jnp.array(3.0), jnp.array(0.0)) == 0.0
     for argument in (0, 1):
@@ -19,20 +19,20 @@ def test_division_by_zero_has_a_value_and_a_derivative():
 
 
 def test_square_root_at_zero_below_it_and_of_nan():
-    np.testing.assert_array_equal(_numerics.sqrt(jnp.array([4.0, 0.0, -1e-9])), [2.0, 0.0, 0.0])
-    assert jax.grad(_numerics.sqrt)(jnp.array(0.0)) == 0.0
-    assert jnp.isnan(_numerics.sqrt(jnp.array(jnp.nan)))
+    np.testing.assert_array_equal(numerics.sqrt(jnp.array([4.0, 0.0, -1e-9])), [2.0, 0.0, 0.0])
+    assert jax.grad(numerics.sqrt)(jnp.array(0.0)) == 0.0
+    assert jnp.isnan(numerics.sqrt(jnp.array(jnp.nan)))
 
 
 def test_sums_are_kept_in_float32_or_better():
-    assert _numerics.accumulator(jnp.bfloat16) == jnp.float32
-    assert _numerics.accumulator(jnp.float32) == jnp.float32
-    assert _numerics.accumulator(np.float64) == np.float64
+    assert numerics.accumulator(jnp.bfloat16) == jnp.float32
+    assert numerics.accumulator(jnp.float32) == jnp.float32
+    assert numerics.accumulator(np.float64) == np.float64
 
 
 def test_casting_leaves_integers_and_keys_alone():
     tree = {"w": jnp.ones(2), "count": jnp.arange(2), "key": jax.random.key(0)}
-    cast = _numerics.cast_floating(tree, jnp.bfloat16)
+    cast = numerics.cast_floating(tree, jnp.bfloat16)
     assert cast["w"].dtype == jnp.bfloat16
     assert cast["count"].dtype == tree["count"].dtype
     assert cast["key"].dtype == tree["key"].dtype

@@ -8,7 +8,8 @@ import networks
 import numpy as np
 import pytest
 
-from egcam_jax import Split, explain, perturb
+from egcam_jax import Split, explain
+from egcam_jax.core import perturb
 
 KEY = jax.random.key(5)
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from egcam_jax import Split, explain, layers, tokens
+from egcam_jax import Split, explain, layers
+from egcam_jax.core import tokens
 
 PATCH, WIDTH, CLASSES = 4, 8, 3
 KEY = jax.random.key(1)

@@ -12,7 +12,8 @@ import pytest
 from made_results import EVIL, SIZE, plausible, write
 from PIL import Image
 
-from egcam_jax import evaluate, maps, render, report
+from egcam_jax import evaluate, render, report
+from egcam_jax.core import maps
 from egcam_jax.report import _curves, _gallery, _ranks
 from egcam_jax.run import store as _store
 

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from egcam_jax import _numerics
-from egcam_jax._types import Activation, Map
+from egcam_jax.core import numerics
+from egcam_jax.core.types import Activation, Map
 
 
 def weighted_sum(weights: Float[Array, "*any K"], activations: Activation) -> Map:
@@ -50,4 +50,4 @@ def saliency(cam: Map, size: tuple[int, ...]) -> Float[Array, "*HW"]:
     fine = upsample(cam, size)
     low, high = fine.min(), fine.max()
     constant = cam.max() == cam.min()
-    return jnp.where(constant, 0.0, _numerics.divide(fine - low, high - low))
+    return jnp.where(constant, 0.0, numerics.divide(fine - low, high - low))

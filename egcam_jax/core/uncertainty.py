@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _numerics
-from egcam_jax._types import PRNGKey
+from egcam_jax.core import numerics
+from egcam_jax.core.types import PRNGKey
 
 Residuals: TypeAlias = Callable[[Any], Any]
 """``(n, ...)`` values of the samples to ``(m, ...)`` residuals, whose squares sum to the variance of the mean."""
@@ -115,7 +115,7 @@ def _rows(stretch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def standard_error(residuals: Float[Array, "m ..."]) -> Float[Array, "..."]:
     """Standard error of a mean: the length of its residuals."""
-    return _numerics.sqrt(jnp.sum(residuals**2, axis=0))
+    return numerics.sqrt(jnp.sum(residuals**2, axis=0))
 
 
 def replicates(

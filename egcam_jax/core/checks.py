@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _calls, _numerics
+from egcam_jax.core import calls, numerics
 
 _CHANNELS = (1, 3, 4)
 
@@ -261,7 +261,7 @@ def call(name: str, function: Any, params: Any, x: Any, *context: Any) -> Any:
                 f"a sharding over explicit axes ({type(error).__name__}: {error}). Leave out_sharding= and "
                 f"jax.sharding.reshard out of the function that you pass: the shardings of params and x are followed."
             ) from error
-        _calls.context_taken(name, function, (params, x), context)
+        calls.context_taken(name, function, (params, x), context)
         words = "params, x, context" if context else "params, x"
         advice = getattr(function, "advice", "") or (
             "A model with batch statistics, dropout or random state needs its inference mode bound, as "
@@ -304,7 +304,7 @@ def _array(argument: str, value: Any) -> Any:
         stack = f" Stack it: jnp.stack({argument})." if isinstance(value, list | tuple) else ""
         came = type(value).__name__ if stack else _describe(value)
         raise TypeError(f"{argument} must be a JAX or NumPy array of floating numbers; got {came}.{stack}")
-    if not _numerics.is_floating(value):
+    if not numerics.is_floating(value):
         raise TypeError(
             f"{argument} must be floating, preprocessed as the model expects; got dtype {value.dtype}. "
             f"For pixels from 0 to 255 convert first, as in {argument}.astype('float32') / 255, then normalise."

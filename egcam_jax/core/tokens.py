@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jax.extend import core
 from jaxtyping import Array, Float
 
-from egcam_jax import _jaxprs
-from egcam_jax._types import Activation
+from egcam_jax.core import jaxprs
+from egcam_jax.core.types import Activation
 
 LEADING = 17
 """The most tokens without a place that are expected unless the network shows more: a class token and 16 registers."""
@@ -46,7 +46,7 @@ def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = 
             none was given, and none fits, or several do.
 
     Example:
-        >>> from egcam_jax.tokens import read
+        >>> from egcam_jax.core.tokens import read
         >>> read(36, None, (64, 128))
         Tokens(first=4, grid=(4, 8))
     """
@@ -79,7 +79,7 @@ def merged_grids(program: core.Jaxpr, axes: int, count: int) -> set[_Grid]:
         count: How many tokens the layer lists.
     """
     grids: set[_Grid] = set()
-    for equation in _jaxprs.equations(program):
+    for equation in jaxprs.equations(program):
         name, shapes = equation.primitive.name, [_shape(atom) for atom in (*equation.invars, *equation.outvars)]
         if name == "reshape" and axes > 1:
             grids.update(group for group in _merged(shapes[0], shapes[-1]) if len(group) == axes)

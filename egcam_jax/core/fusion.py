@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from egcam_jax import _numerics, maps
+from egcam_jax.core import maps, numerics
 
 FUSIONS = ("mean", "max", "geometric")
 """How maps of several layers become one."""
@@ -24,7 +24,7 @@ def fuse(cams: Sequence[Float[Array, "..."]], fusion: str) -> Float[Array, "..."
             geometric mean of the scaled maps, which is 0 where any of them is.
     """
     finest = max((cam.shape for cam in cams), key=math.prod)
-    scaled = jnp.stack([maps.upsample(_numerics.divide(cam, cam.max()), finest) for cam in cams])
+    scaled = jnp.stack([maps.upsample(numerics.divide(cam, cam.max()), finest) for cam in cams])
     if fusion == "max":
         return jnp.tanh(_GAMMA * scaled).max(axis=0)
     if fusion == "geometric":

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.extend import core
 from jaxtyping import Array, Bool, Int
 
-from egcam_jax import kernel
+from egcam_jax.core import kernel
 
 
 def mean_until(

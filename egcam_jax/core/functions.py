@@ -10,7 +10,7 @@ from typing import Any
 import jax
 from jax.extend import core
 
-from egcam_jax._content import bound, content, is_array
+from egcam_jax.core.contents import bound, content, is_array
 
 CAPTURED = 16 * 2**20
 """Bytes of captured arrays above which a function gets a warning."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from egcam_jax._types import Image, PRNGKey, Scalar
+from egcam_jax.core.types import Image, PRNGKey, Scalar
 
 
 class Draws(NamedTuple):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-from egcam_jax import _jaxprs
+from egcam_jax.core import jaxprs
 
 Interval: TypeAlias = tuple[float, float]
 """The least and the greatest value of an array's entries."""
@@ -72,7 +72,7 @@ def _value(value: Any) -> Interval:
 
 
 def _apply(equation: core.JaxprEqn, operands: list[Interval], made: Mapping[Any, Any]) -> Sequence[Interval]:
-    name, inner = equation.primitive.name, _jaxprs.bodies(equation)
+    name, inner = equation.primitive.name, jaxprs.bodies(equation)
     if inner and len(inner[0].invars) == len(operands) and name not in ("scan", "while", "cond"):
         return _results(inner[0], [], operands)
     if name == "div" and _is_share(equation, operands, made):

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from egcam_jax import _jaxprs
+from egcam_jax.core import jaxprs
 
 _STEPS = ("sign", "floor", "ceil", "round", "eq", "ne", "lt", "le", "gt", "ge", "argmax", "argmin", "is_finite")
 _OWN_RULES = ("stop_gradient", "custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "pure_callback")
@@ -28,7 +28,7 @@ def is_affine(function: Callable[[Any], Any], argument: Any) -> bool:
     """
     _, value = _dependent(jax.make_jaxpr(function)(argument).jaxpr)
     gradient, _ = _dependent(jax.make_jaxpr(jax.grad(function))(argument).jaxpr)
-    return not gradient and not any(_unseen(inner) for equation in value for inner in _jaxprs.nested(equation))
+    return not gradient and not any(_unseen(inner) for equation in value for inner in jaxprs.nested(equation))
 
 
 def _dependent(traced: core.Jaxpr) -> tuple[bool, list[core.JaxprEqn]]:

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import _checks
-from egcam_jax._types import Context
+from egcam_jax.core import checks
+from egcam_jax.core.types import Context
 
 
 def checked(value: Any, num_images: int, single: bool = False) -> Any:
@@ -44,7 +44,7 @@ def _row_of_each(argument: str, leaf: Any, num_images: int, single: bool) -> Non
             f"Repeat what all images share, or put it into params."
         )
     if jnp.issubdtype(dtype, jnp.floating) and not isinstance(leaf, jax.ShapeDtypeStruct):
-        _checks.finite(argument, leaf)
+        checks.finite(argument, leaf)
 
 
 def arguments(context: Context) -> tuple[Context, ...]:

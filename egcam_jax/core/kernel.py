@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from egcam_jax import _checks, _context, _numerics, _returned, tokens
-from egcam_jax._types import Activation, Context, Image, Logits, Params, Scalar
+from egcam_jax.core import checks, contexts, numerics, returned, tokens
+from egcam_jax.core.types import Activation, Context, Image, Logits, Params, Scalar
 
 DEFAULT_CHUNK_SIZE = 32
 """Images times samples in one fused pass, unless told otherwise."""
@@ -69,24 +69,24 @@ def network(
             and ``(1, classes)``.
     """
     around = pieces.bypass is not None
-    row = _context.arguments(context)
+    row = contexts.arguments(context)
 
     def coded(x: Any, *context: Context) -> tuple[Any, Any]:
         if around:
-            return _checks.call("bypass", pieces.bypass, params, x, *context)
-        return _checks.call("features", pieces.features, params, x, *context), None
+            return checks.call("bypass", pieces.bypass, params, x, *context)
+        return checks.call("features", pieces.features, params, x, *context), None
 
     layer = jax.eval_shape(coded, image, *row)[0]
     places = _places(coded, image, row, layer, grid)
     if places is None:
-        _checks.rank("features", layer, "(1, h, w, K)", len(image.shape))
+        checks.rank("features", layer, "(1, h, w, K)", len(image.shape))
     if grid is not None and places is None:
         raise ValueError(f"grid is {grid}, but layer {pieces.layer!r} has a grid already: leave grid out.")
 
     def encode(x: Image, *context: Context) -> Code:
-        activation, carried = coded(x.astype(image.dtype)[None], *_context.row(context))
+        activation, carried = coded(x.astype(image.dtype)[None], *contexts.row(context))
         first = None
-        activation = _numerics.accumulate(activation[0])
+        activation = numerics.accumulate(activation[0])
         if places is not None:
             activation, first = tokens.apart(activation, places)
         return Code(activation, (first, jax.tree.map(lambda leaf: leaf[0], carried)))
@@ -96,8 +96,8 @@ def network(
         carried = (jax.tree.map(lambda leaf: leaf[None], rest),) if around else ()
         head = lambda params, activation: pieces.head(params, activation, *carried)
         activation = code.activation if places is None else tokens.together(code.activation, first)
-        logits = _checks.call("head", head, params, activation.astype(layer.dtype)[None])
-        return _numerics.accumulate(_returned.logits("head(params, A)", logits)[0])
+        logits = checks.call("head", head, params, activation.astype(layer.dtype)[None])
+        return numerics.accumulate(returned.logits("head(params, A)", logits)[0])
 
     return Network(encode, decode)
 
@@ -123,9 +123,9 @@ def interpolate(start: Any, end: Any, alpha: Scalar) -> Any:
     """Point ``start + alpha * (end - start)`` between two pytrees; leaves that are not floating stay at ``end``."""
 
     def between(a: Array, b: Array) -> Array:
-        if not _numerics.is_floating(b):
+        if not numerics.is_floating(b):
             return b
-        low, high = _numerics.accumulate(a), _numerics.accumulate(b)
+        low, high = numerics.accumulate(a), numerics.accumulate(b)
         return (low + alpha * (high - low)).astype(b.dtype)
 
     return jax.tree.map(between, start, end)
@@ -231,13 +231,13 @@ def mean_over_samples(
 
         def total(leaf: Array | Outer) -> Array:
             if isinstance(leaf, Outer):
-                factors, value = real(leaf.factors), _numerics.accumulate(leaf.value)
+                factors, value = real(leaf.factors), numerics.accumulate(leaf.value)
                 return jnp.tensordot(factors, value, axes=(0, 0), precision=jax.lax.Precision.HIGHEST)
             return real(leaf).sum(axis=0)
 
         def real(leaf: Array) -> Array:
             counts = jnp.expand_dims(numbers < num_samples, range(1, leaf.ndim))
-            return jnp.where(counts, _numerics.accumulate(leaf), 0)
+            return jnp.where(counts, numerics.accumulate(leaf), 0)
 
         return jax.tree.map(total, averaged, is_leaf=lambda node: isinstance(node, Outer)), kept
 
@@ -275,5 +275,5 @@ def zeros_like(shapes: Any, zero: Array) -> Any:
 
 def varying_zero(origins: Any) -> Array:
     """Zero that is computed from the origins, and so varies over the same axes of a ``shard_map`` as they do."""
-    firsts = [_numerics.accumulate(leaf.ravel()[0]) for leaf in jax.tree.leaves(origins)]
+    firsts = [numerics.accumulate(leaf.ravel()[0]) for leaf in jax.tree.leaves(origins)]
     return sum((jnp.where(first == first, 0, 0) for first in firsts), jnp.asarray(0))

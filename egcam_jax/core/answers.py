@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from egcam_jax import _numerics
-from egcam_jax._types import Logits
+from egcam_jax.core import numerics
+from egcam_jax.core.types import Logits
 
 RULES = ("softmax", "sigmoid")
 """The names of the rules that make probabilities of logits."""
@@ -33,7 +33,7 @@ def checked(value: Any, *, optional: bool = False) -> Any:
         ValueError: For anything else; TypeError for a function that cannot be hashed.
 
     Example:
-        >>> from egcam_jax.answers import checked
+        >>> from egcam_jax.core.answers import checked
         >>> checked("sigmoid")
         'sigmoid'
     """
@@ -59,7 +59,7 @@ def count(size: int) -> int:
     """The number of classes of a model with so many outputs: two where there is one output.
 
     Example:
-        >>> from egcam_jax.answers import count
+        >>> from egcam_jax.core.answers import count
         >>> count(1), count(10)
         (2, 10)
     """
@@ -83,7 +83,7 @@ def by_class(logits: Logits, probability: Probability = None) -> Float[Array, " 
 
     Example:
         >>> import jax.numpy as jnp
-        >>> from egcam_jax.answers import by_class
+        >>> from egcam_jax.core.answers import by_class
         >>> by_class(jnp.array([2.0])).tolist()
         [-2.0, 2.0]
         >>> by_class(jnp.array([0.0]), "softmax").tolist()
@@ -105,7 +105,7 @@ def top(logits: Logits, probability: Probability = None) -> Int[Array, ""]:
 
     Example:
         >>> import jax.numpy as jnp
-        >>> from egcam_jax.answers import top
+        >>> from egcam_jax.core.answers import top
         >>> int(top(jnp.array([0.3]))), int(top(jnp.array([0.1, 0.7, 0.2])))
         (1, 1)
     """
@@ -131,4 +131,4 @@ def _called(probability: Callable[..., Any], logits: Logits) -> Float[Array, " n
             f"probability must return the shape of the logits, {(1, logits.size)} for one image; got {got}. "
             f"Return one probability for each logit."
         )
-    return _numerics.accumulate(made[0])
+    return numerics.accumulate(made[0])
