@@ -58,6 +58,11 @@ class AskedMethod(NamedTuple):
         return find(self.name, self.gradients)
 
     @property
+    def reads(self) -> bool:
+        """Whether references are read, by the method or by an option of it."""
+        return self.method.reads({**self.method.options, **self.options})
+
+    @property
     def arguments(self) -> dict[str, Any]:
         """The options as ``explain`` takes them: several numbers as an array."""
         return {name: np.asarray(value) if isinstance(value, list) else value for name, value in self.options.items()}
@@ -88,7 +93,7 @@ def methods(names: str | Iterable[str], *, samples: int | None = None, refs: Any
     asked = _distinct([_method(label, samples) for label in labels], "methods")
     users = {
         "samples": (samples, [one.method.num_samples for one in asked]),
-        "refs": (refs, [one.method.needs_refs for one in asked]),
+        "refs": (refs, [one.reads for one in asked]),
     }
     for argument, (given, used) in users.items():
         if given is not None and not any(used):

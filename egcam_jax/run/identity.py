@@ -85,7 +85,7 @@ def method(asked: AskedMethod, references: int) -> dict[str, Any]:
         "method": record.name,
         "options": {**record.options, **asked.options},
         "samples": asked.samples or record.num_samples,
-        "references": min(asked.refs or references, references) if record.needs_refs else None,
+        "references": min(asked.refs or references, references) if asked.reads else None,
     }
 
 

@@ -169,7 +169,7 @@ def _explain(
         params,
         model.apply_fn,
         x,
-        references[: asked.refs] if asked.method.needs_refs else None,
+        references[: asked.refs] if asked.reads else None,
         key,
         target=target,
         method=asked.name,

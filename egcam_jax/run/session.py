@@ -114,7 +114,7 @@ def prepare(
     metrics, left_out = asking.metrics(asked.metrics, has=given)
     chosen = choose(len(source), asked.limit, asked.seed)
     drawn, known = None, None
-    if any(one.method.needs_refs for one in methods):
+    if any(one.reads for one in methods):
         tell("reading references")
         ids = [source.ids[i] for i in chosen]
         options: dict[str, Any] = {"refs": asked.refs, "count": asked.num_refs, "seed": asked.seed}
