@@ -106,11 +106,12 @@ def prepare(
     tell(f"loading {getattr(asked.model, 'name', asked.model)}")
     model = models.load(asked.model, weights=asked.weights) if isinstance(asked.model, str) else asked.model
     source: Any = asked.data
-    if isinstance(source, str):
+    named = isinstance(source, str)  # such data has no context
+    inputs = _inputs(model, None if named else sources.context(source, range(len(source))))
+    classes = number_of_classes(model, inputs)
+    if named:
         source = sources.open_source(source, class_names=model.class_names, classes=asked.classes)
     chosen = choose(len(source), asked.limit, asked.seed)
-    inputs = _inputs(model, sources.context(source, chosen))
-    classes = number_of_classes(model, inputs)
     target = targets.parse(asked.target, model.class_names, classes)
     asked = dataclasses.replace(asked, rivals=targets.rivals(asked.rivals, model.class_names, classes))
     if asked.rivals == (target.index,):
