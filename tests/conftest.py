@@ -1,5 +1,6 @@
 """What holds for every test: annotations of arrays are checked as the code runs, and compilation is quick."""
 
+import gc
 import importlib.metadata
 import os
 from pathlib import Path
@@ -13,6 +14,9 @@ os.environ.setdefault(
     + " --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     * importlib.metadata.version("jaxlib").startswith(("0.8.", "0.9.", "0.10.")),
 )
+
+# Tracing makes many objects and little garbage: look for garbage less often.
+gc.set_threshold(20_000, 20, 20)
 
 os.environ.setdefault("EGCAM_NO_CACHE", "1")  # tests leave nothing in the user's cache of programs
 

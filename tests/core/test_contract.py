@@ -146,7 +146,7 @@ def both_logits(params, x):
     return jnp.concatenate([-z, z], axis=1)
 
 
-@every
+@some
 def test_one_logit_is_that_of_class_1_and_its_negative_that_of_class_0(row):
     """Both classes of an oblong image of one channel, alone in its batch, beside a network with both logits."""
     draw = np.random.default_rng(7).standard_normal
