@@ -1,7 +1,8 @@
 """Execute every notebook of this folder, each in a fresh kernel of the running interpreter.
 
-python notebooks/execute.py            # fail on any error, or on a notebook committed with large outputs
-python notebooks/execute.py --write    # the same, and keep the outputs in the files
+python notebooks/execute.py                               # fail on any error, or on a notebook with large outputs
+python notebooks/execute.py notebooks/02_methods.ipynb    # this one alone
+python notebooks/execute.py --write                       # keep the outputs in the files
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 import nbformat
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 FOLDER = pathlib.Path(__file__).resolve().parent
 LARGEST = 300_000
@@ -49,10 +51,18 @@ def execute(path: pathlib.Path, *, write: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", nargs="*", type=pathlib.Path, help="those to execute; by default all")
     parser.add_argument("--write", action="store_true", help="keep the outputs in the files")
     arguments = parser.parse_args()
-    for path in sorted(FOLDER.glob("*.ipynb")):
-        execute(path, write=arguments.write)
+    failed = []
+    for path in arguments.notebooks or sorted(FOLDER.glob("*.ipynb")):
+        try:
+            execute(path, write=arguments.write)
+        except CellExecutionError as error:  # one run shows what is wrong in every notebook
+            print(f"{path.name} failed: {error}", flush=True)
+            failed.append(path.name)
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -15,15 +15,15 @@ os.environ.setdefault(
     * importlib.metadata.version("jaxlib").startswith(("0.8.", "0.9.", "0.10.")),
 )
 
-# Tracing makes many objects and little garbage: look for garbage less often.
-gc.set_threshold(20_000, 20, 20)
-
 os.environ.setdefault("EGCAM_NO_CACHE", "1")  # tests leave nothing in the user's cache of programs
 
 import jax
 import jaxtyping
 import pytest
 from _pytest.doctest import DoctestModule
+
+# Tracing makes many objects and little garbage: look for garbage less often.
+gc.set_threshold(20_000, 20, 20)
 
 # The parts that handle arrays. Those that handle files, pictures and options are left to the type checker.
 ARRAYS = """adapters core.adaptive core.answers core.checks core.contexts core.fusion core.kernel core.maps
