@@ -7,7 +7,7 @@ import pytest
 import scipy.ndimage
 
 from egcam_jax import metrics
-from egcam_jax.metrics.insertion_deletion import blur
+from egcam_jax.metrics.insertion_auc import blur
 
 
 def first_pixel(x):

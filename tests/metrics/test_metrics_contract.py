@@ -3,6 +3,9 @@
 import functools
 import inspect
 import math
+import pathlib
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -120,6 +123,28 @@ def test_all_nineteen_are_there_and_the_extras():
     for name, it in METRICS.items():
         assert it.name == name
         assert getattr(metrics, name) is it.function
+
+
+def test_each_metric_has_a_file_of_its_name_and_hides_it_in_any_order_of_imports():
+    """``egcam_jax.metrics.road`` is the metric, and its module is reached by ``from egcam_jax.metrics.road import``."""
+    assert {name: it.function.__module__ for name, it in METRICS.items()} == {
+        name: f"egcam_jax.metrics.{name}" for name in METRICS
+    }
+    code = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(f"egcam_jax.metrics.{name}")
+import egcam_jax
+assert list(egcam_jax.METRICS) == sorted(egcam_jax.METRICS)
+assert all(getattr(egcam_jax.metrics, name) is it.function for name, it in egcam_jax.METRICS.items())
+assert egcam_jax.metrics.road.__name__ == "road" and sys.modules["egcam_jax.metrics.road"].impute
+"""
+    subprocess.run([sys.executable, "-c", code, "_localisation", *sorted(METRICS, reverse=True)], check=True)
+
+
+def test_modules_are_small():
+    files = sorted(pathlib.Path(metrics.__file__).parent.glob("*.py"))
+    assert not [path.name for path in files if len(path.read_text().splitlines()) > 250]
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from egcam_jax import metrics
-from egcam_jax.metrics.segments import slic
+from egcam_jax.metrics.irof import slic
 
 LABELS = np.array([[0, 0, 1], [2, 2, 1]])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from egcam_jax import metrics
-from egcam_jax.metrics.imputation import impute
+from egcam_jax.metrics.road import impute
 
 
 def solved(x, gone):

@@ -11,7 +11,7 @@ import scipy.stats
 
 from egcam_jax import metrics
 from egcam_jax.metrics._layers import Loss, losses
-from egcam_jax.metrics.randomisation import _shuffled
+from egcam_jax.metrics.mprt import _shuffled
 
 PARAMS = {
     "params": {

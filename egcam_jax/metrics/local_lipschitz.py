@@ -1,0 +1,110 @@
+"""How much a map changes against how much the image is moved."""
+
+from typing import Any
+
+import jax
+
+from egcam_jax.core import checks
+from egcam_jax.core.types import Context, Scalar
+from egcam_jax.metrics import _copies
+from egcam_jax.metrics._copies import Asked, Copy
+from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+_TINY = 1e-10
+"""Added to the distance between images, as the reference does."""
+
+
+@metric(
+    family="robustness",
+    higher_is_better=False,
+    needs=("explain", "key"),
+    undefined="the maps of image and copy are zero, or not finite; or, where asked, a copy changes the model's answer",
+    source="Alvarez-Melis and Jaakkola, On the Robustness of Interpretability Methods, 2018",
+)
+def local_lipschitz(
+    explain: Any,
+    x: Any,
+    key: Any = None,
+    *,
+    target: Any = None,
+    predict: Any = None,
+    num_samples: int = 200,
+    noise_std: float = 0.1,
+    perturbations: Any = None,
+    normalize: bool = True,
+    nan_on_change: bool = False,
+    index: Any = 0,
+    context: Context = None,
+    chunk_size: int | None = EXPLANATIONS,
+) -> Score:
+    """Estimate the Lipschitz constant of the map around the image.
+
+    ``max_s ||a(x) - a(x + d_s)|| / (||d_s|| + 1e-10)`` with ``d_s ~ N(0, noise_std^2)`` and Euclidean norms.
+
+    Args:
+        explain: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, h, w)`` maps. One that draws samples must also
+            have an argument ``index``, the images' ``(b,)`` indices, and hand it on: the map that is judged is then
+            the one that ``egcam_jax.explain`` gives for these indices. Keep one function object, with arrays bound by
+            ``jax.tree_util.Partial``::
+
+                def saliency(params, refs, key, x, target, index):
+                    return egcam_jax.explain(params, apply_fn, x, refs, key, target=target, index=index).saliency
+
+                explain = jax.tree_util.Partial(saliency, params, refs, key)
+
+            It is called on single images under ``vmap``. An image and its copies have the same index, and so the same
+            draws.
+        x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
+        key: For the noise; each image's own is folded from its index.
+        target: ``(B,)`` classes or one, the same for an image and its copies; ``None`` each image's top class.
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; needed for ``target=None`` and ``nan_on_change``.
+            With a context ``predict(x, context)``.
+        num_samples: S, the copies of each image.
+        noise_std: In the units of ``x``.
+        perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, what is added to ``x``, in place of a key.
+        normalize: Divide each map by its largest absolute value; zeros stay zeros.
+        nan_on_change: Make an image NaN where a copy has another top class.
+        index: The first image's index in the whole, or one for each, as it was given to ``egcam_jax.explain``.
+        context: What the model takes beside the images, a pytree of arrays with one row for each image. ``explain``
+            must then have an argument ``context`` too; a copy goes with the row of its image.
+        chunk_size: Images times copies in one pass, each of which takes what ``explain`` takes for one image.
+
+    Returns:
+        ``Score`` of value ``(B,)``, lower is better, and curve ``(B, S)``, the copies' quotients.
+
+    Raises:
+        ValueError: For shapes that do not fit, or neither ``target`` nor ``predict``.
+        TypeError: ``explain`` draws and has no argument ``index``, or there is a context and it has no argument
+            ``context``.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> explain = lambda x, target: 3 * x.sum(-1)  # the map changes three times as much as the image
+        >>> score = metrics.local_lipschitz(
+        ...     explain, jnp.ones((2, 2, 1)), jax.random.key(0), target=0, num_samples=4, normalize=False
+        ... )
+        >>> round(float(score.value), 3)
+        3.0
+
+    Quantus: 0.4.4 divides the maps of the copies, and 0.6 all maps, by the maximum over their batch instead; equal
+    for maps that come with a maximum of 1, and for ``normalize=False``.
+
+    Source: Alvarez-Melis and Jaakkola, 2018.
+    """
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, context, chunk_size)
+    flag, size = checks.flag("normalize", normalize), float(checks.number("noise_std", noise_std, low=0.0))
+    return _copies.run(_one, "local_lipschitz", explain, x, key, asked, normalize=flag, noise_std=size)
+
+
+def _one(subject: Subject, explain: Any, predict: Any, *, normalize: bool, noise_std: Any, **over: Any) -> Score:
+    def quotient(copy: Copy) -> Scalar:
+        change = _copies.scaled(copy.saliency, normalize) - _copies.scaled(copy.saliency_moved, normalize)
+        return _copies.norm(change) / (_copies.norm(copy.moved - copy.x) + _TINY)
+
+    draw = lambda key, shape: noise_std * jax.random.normal(key, shape)
+    curve = _copies.over(quotient, subject, explain, predict, draw, **over)
+    return Score(curve.max(), curve)

@@ -1,0 +1,91 @@
+"""How much a map changes, relatively, as the image changes a little, relatively."""
+
+from typing import Any
+
+from egcam_jax.core.types import Context
+from egcam_jax.metrics import _copies, _stability
+from egcam_jax.metrics._copies import Asked
+from egcam_jax.metrics._inputs import EXPLANATIONS
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+
+@metric(
+    family="robustness",
+    higher_is_better=False,
+    needs=("explain", "predict", "key"),
+    undefined=_stability.UNDEFINED,
+    source=_stability.SOURCE,
+)
+def relative_input_stability(
+    explain: Any,
+    x: Any,
+    key: Any = None,
+    *,
+    target: Any = None,
+    predict: Any = None,
+    num_samples: int = 200,
+    low: float = 0.02,
+    high: float = 0.2,
+    perturbations: Any = None,
+    eps: float = 1e-6,
+    nan_on_change: bool = True,
+    mode: str = "definition",
+    index: Any = 0,
+    context: Context = None,
+    chunk_size: int | None = EXPLANATIONS,
+) -> Score:
+    """Relate the map's relative change to the image's.
+
+    ``max_s ||(a(x) - a(x_s)) / a(x)|| / max(||(x - x_s) / x||, eps)`` with ``x_s = x + d_s``, ``d_s ~ U(low, high)``
+    for every entry, quotients entry by entry and Euclidean norms. Entries of ``a(x)`` and ``x`` smaller than ``eps``
+    count as ``eps``, so that a map that is zero there has a value.
+
+    Args:
+        explain: As for ``local_lipschitz``, as are ``x``, ``key``, ``target``, ``num_samples``, ``perturbations``,
+            ``index``, ``context`` and ``chunk_size``.
+        x: Images.
+        key: For the noise.
+        target: Classes.
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; with a context ``predict(x, context)``.
+        num_samples: S.
+        low: The least that is added to an entry, in the units of ``x``; above 0, so the noise is one-sided, as in the
+            reference.
+        high: The most.
+        perturbations: What is added, in place of a key.
+        eps: The smallest divisor.
+        nan_on_change: Make an image NaN where a copy has another top class, as the reference does. The definition
+            leaves such copies out of the neighbourhood: the largest of the curve's values that are not NaN.
+        mode: ``"definition"``, or ``"quantus"``: there ``eps`` is added to divisors that are exactly 0, and no other.
+        index: The images' place in the whole.
+        context: What model and explainer take beside the images.
+        chunk_size: Images times copies in one pass.
+
+    Returns:
+        ``Score`` of value ``(B,)``, lower is better, and curve ``(B, S)``, the copies' quotients.
+
+    Raises:
+        ValueError: For shapes that do not fit, bounds in the wrong order, or no model where its answer counts.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> explain = lambda x, target: x.sum(-1) ** 2
+        >>> changes = jnp.full((1, 2, 2, 1), 0.1)  # x grows by 10 %, its square by 21 %
+        >>> predict = lambda x: jnp.stack([x.sum((1, 2, 3)), jnp.zeros(len(x))], axis=1)
+        >>> score = metrics.relative_input_stability(
+        ...     explain, jnp.ones((2, 2, 1)), target=0, predict=predict, perturbations=changes
+        ... )
+        >>> round(float(score.value), 3)
+        2.1
+
+    Quantus: ``mode="quantus"`` equals 0.4.4-0.6 with the same noise. Maps that are exactly 0 in many places, as after a
+    ReLU, make either value large: it counts how many places become non-zero.
+
+    Source: Agarwal et al., 2022.
+    """
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, context, chunk_size)
+    options = _stability.options(low, high, eps, mode)
+    return _copies.run(
+        _stability.stability, "relative_input_stability", explain, x, key, asked, outputs=False, **options
+    )

@@ -1,0 +1,68 @@
+"""How much a map changes, relatively, as the model's logits change a little."""
+
+from typing import Any
+
+from egcam_jax.core.types import Context
+from egcam_jax.metrics import _copies, _stability
+from egcam_jax.metrics._copies import Asked
+from egcam_jax.metrics._inputs import EXPLANATIONS
+from egcam_jax.metrics._registry import metric
+from egcam_jax.metrics._score import Score
+
+
+@metric(
+    family="robustness",
+    higher_is_better=False,
+    needs=("explain", "predict", "key"),
+    undefined=_stability.UNDEFINED,
+    source=_stability.SOURCE,
+)
+def relative_output_stability(
+    explain: Any,
+    x: Any,
+    key: Any = None,
+    *,
+    target: Any = None,
+    predict: Any = None,
+    num_samples: int = 200,
+    low: float = 0.02,
+    high: float = 0.2,
+    perturbations: Any = None,
+    eps: float = 1e-6,
+    nan_on_change: bool = True,
+    mode: str = "definition",
+    index: Any = 0,
+    context: Context = None,
+    chunk_size: int | None = EXPLANATIONS,
+) -> Score:
+    """Relate the map's relative change to that of the logits.
+
+    ``max_s ||(a(x) - a(x_s)) / a(x)|| / max(||z(x) - z(x_s)||, eps)`` over all logits z; all else is as for
+    ``relative_input_stability``, and with the same key both see the same copies.
+
+    Raises:
+        ValueError: As there, and without ``predict``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import metrics
+        >>> explain = lambda x, target: x.sum(-1)
+        >>> changes = jnp.full((1, 2, 2, 1), 0.1)  # the map changes by 0.1 at four pixels, the logit by 0.4
+        >>> predict = lambda x: jnp.stack([x.sum((1, 2, 3)), jnp.zeros(len(x))], axis=1)
+        >>> score = metrics.relative_output_stability(
+        ...     explain, jnp.ones((2, 2, 1)), target=0, predict=predict, perturbations=changes
+        ... )
+        >>> round(float(score.value), 3)
+        0.5
+
+    Quantus: as for ``relative_input_stability``.
+
+    Source: Agarwal et al., 2022.
+    """
+    if predict is None:
+        raise ValueError("predict is None, but relative_output_stability compares logits: pass the model.")
+    asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, context, chunk_size)
+    options = _stability.options(low, high, eps, mode)
+    return _copies.run(
+        _stability.stability, "relative_output_stability", explain, x, key, asked, outputs=True, **options
+    )
