@@ -1,12 +1,12 @@
 """What insertion and deletion share: the curve of the class's probability as pixels change, and the area under it."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import jax.numpy as jnp
 
 from egcam_jax.core import answers, checks
-from egcam_jax.core.types import Context, Image
+from egcam_jax.core.types import Context, Image, ImagesLike, Integers, MapsLike, Predict
 from egcam_jax.metrics import _inputs, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._score import Score
@@ -29,10 +29,10 @@ def same(x: Image) -> Image:
 
 def run(
     stages: tuple[Stage, ...],
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None,
     step: int | None,
     area: str,
     probability: answers.Probability,
@@ -71,7 +71,14 @@ def run(
 
 
 def _one(
-    subject: Subject, predict: Any, *, block: int, step: int, area: str, probability: Any, stages: tuple[Stage, ...]
+    subject: Subject,
+    predict: Predict,
+    *,
+    block: int,
+    step: int,
+    area: str,
+    probability: answers.Probability,
+    stages: tuple[Stage, ...],
 ) -> Score:
     x, saliency = subject.x, subject.saliency
     target = _program.top(predict, x, subject.target, probability)

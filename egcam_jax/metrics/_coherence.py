@@ -1,24 +1,22 @@
 """What ``coherency`` and ``adcc`` share: the map of what the image's own map shows of the image."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
-from egcam_jax.core.types import Image, Map, Scalar
+from egcam_jax.core.types import Explain, Image, Map, Scalar, Whole
 from egcam_jax.metrics import _confidence, _similarity, _steps
 
 SOURCE = "Poppi et al., Revisiting the Evaluation of Class Activation Mapping for Explainability, CVPRW 2021"
 NO_MAPS = "the map of the image, or of what it shows, is constant or not finite"
 
 
-def stays(explain: Any, x: Image, saliency: Map, target: Any) -> Scalar:
+def stays(explain: Explain, x: Image, saliency: Map, target: Whole) -> Scalar:
     """The coherency of an image, given its map; NaN where that puts the pixels in no order."""
     again = explained(explain, x * _confidence.shown(saliency)[..., None], target)
     value = (1 + _similarity.correlation(saliency, again, "pearson")) / 2
     return jnp.where(_steps.ordered(saliency), value, jnp.nan)
 
 
-def explained(explain: Any, image: Image, target: Any) -> Map:
+def explained(explain: Explain, image: Image, target: Whole) -> Map:
     """The map of the image, or of the part that its map shows."""
     saliency = explain(image, target)
     if saliency.shape != image.shape[:2]:

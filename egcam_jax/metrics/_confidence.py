@@ -1,12 +1,11 @@
 """What the metrics of confidence share: the class's probability for the image, and for a part of it."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax.numpy as jnp
 
 from egcam_jax.core import answers, numerics
-from egcam_jax.core.types import Context, Map, Scalar
+from egcam_jax.core.types import Context, ImagesLike, Integers, Map, MapsLike, Predict, Scalar
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._score import Score
@@ -17,10 +16,10 @@ NOT_OF_ZERO = f"{_steps.UNORDERED}; or the class's probability is 0"
 
 
 def run(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None,
     probability: answers.Probability,
     context: Context,
     chunk_size: int | None,
@@ -54,7 +53,15 @@ def run(
     )
 
 
-def _one(subject: Subject, predict: Any, *, block: int, probability: Any, part: Any, compare: Any) -> Score:
+def _one(
+    subject: Subject,
+    predict: Predict,
+    *,
+    block: int,
+    probability: answers.Probability,
+    part: Callable[[Map], Map],
+    compare: Callable[[Scalar, Scalar], Scalar],
+) -> Score:
     x, share = subject.x, part(subject.saliency)
     target = _program.top(predict, x, subject.target, probability)
     chance = _program.output(predict, target, probability)

@@ -1,13 +1,11 @@
 """What the metrics of localisation share: the object's share of a map's mass, and of its largest values."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from egcam_jax.core import numerics
-from egcam_jax.core.types import Scalar
+from egcam_jax.core.types import MapsLike, Scalar
 from egcam_jax.metrics import _inputs, _program, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._score import Score
@@ -20,7 +18,7 @@ _PARTS = {"signed": lambda saliency: saliency, "absolute": jnp.abs, "positive": 
 """What counts as the mass of a map."""
 
 
-def mass(saliency: Any, mask: Any, part: str, *, weighted: bool = False) -> Score:
+def mass(saliency: MapsLike, mask: MapsLike, part: str, *, weighted: bool = False) -> Score:
     """The share of each map's mass that lies on the object; ``part`` is a key of ``_PARTS``."""
     return _program.run(_mass, (), _inputs.maps_and_masks(saliency, mask), part=part, weighted=weighted)
 

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.typing import DTypeLike
 
 from egcam_jax.core import checks, numerics
+from egcam_jax.core.types import Predict
 from egcam_jax.metrics import _program
 
 
-def in_dtype(predict: Any, compute_dtype: Any) -> Any:
+def in_dtype(predict: Predict, compute_dtype: DTypeLike | None) -> Predict:
     """Let a model compute in another dtype, as ``explain(compute_dtype=)`` does for maps.
 
     The floating arrays that are bound to the model, its parameters, are cast, and so are images and context. Integers
@@ -30,6 +32,7 @@ def in_dtype(predict: Any, compute_dtype: Any) -> Any:
 
     Example:
         >>> import jax
+    from jax.typing import DTypeLike
         >>> import jax.numpy as jnp
         >>> from egcam_jax import metrics
         >>> predict = jax.tree_util.Partial(lambda weights, x: x.reshape(len(x), -1) @ weights, jnp.ones((12, 2)))
@@ -39,14 +42,14 @@ def in_dtype(predict: Any, compute_dtype: Any) -> Any:
     if compute_dtype is None:
         return predict
     dtype = checks.floating_dtype("compute_dtype", compute_dtype)
-    return jax.tree_util.Partial(_caller(dtype), _program.as_argument(predict))
+    return jax.tree_util.Partial(_caller(dtype), _program.as_argument(predict, "predict"))
 
 
 @functools.cache
-def _caller(dtype: Any) -> Callable[..., Any]:
+def _caller(dtype: DTypeLike) -> Callable[..., Any]:
     """One function object for each dtype, since a program is known by its function."""
 
-    def call(predict: Any, *arguments: Any) -> Any:
+    def call(predict: Predict, *arguments: Any) -> Any:
         predict, arguments = numerics.cast_floating((predict, arguments), dtype)
         return predict(*arguments)
 

@@ -1,4 +1,4 @@
-"""What both sensitivities share: the relative change of the map as the image is moved a little."""
+"""The sensitivities: the relative change of the map as the image is moved a little."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from egcam_jax.core import checks, numerics
-from egcam_jax.core.types import Scalar
-from egcam_jax.metrics import _copies
+from egcam_jax.core.types import Explain, ImagesLike, KeyLike, Number, Predict, Scalar
+from egcam_jax.metrics import _copies, _inputs
 from egcam_jax.metrics._copies import Asked, Copy
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._score import Score
@@ -21,18 +21,26 @@ UNDEFINED = (
 
 
 def run(
-    metric: str, explain: Any, x: Any, key: Any, asked: Asked, *, radius: float, normalize: bool, worst: bool
+    metric: str,
+    explain: Explain,
+    x: ImagesLike,
+    key: KeyLike | None,
+    asked: Asked,
+    *,
+    radius: Number,
+    normalize: bool,
+    worst: bool,
 ) -> Score:
-    """The largest or the mean relative change of each image's map."""
-    flag, size = checks.flag("normalize", normalize), float(checks.number("radius", radius, low=0.0))
-    return _copies.run(_one, metric, explain, x, key, asked, normalize=flag, radius=size, worst=worst)
+    """Check the options, and score every image by the largest or by the mean change of its map."""
+    normalize, size = checks.flag("normalize", normalize), _inputs.amount("radius", radius)
+    return _copies.run(_one, metric, explain, x, key, asked, normalize=normalize, radius=size, worst=worst)
 
 
 def _one(
-    subject: Subject, explain: Any, predict: Any, *, normalize: bool, radius: Any, worst: bool, **over: Any
+    subject: Subject, explain: Explain, predict: Predict, *, normalize: bool, radius: Scalar, worst: bool, **over: Any
 ) -> Score:
     def change(copy: Copy) -> Scalar:
-        saliency, moved = (_copies.scaled(it, normalize) for it in (copy.saliency, copy.saliency_moved))
+        saliency, moved = (_copies.scaled(one, normalize) for one in (copy.saliency, copy.saliency_moved))
         return numerics.divide(_copies.norm(saliency - moved), _copies.norm(saliency), jnp.nan)
 
     draw = lambda key, shape: radius * jax.random.uniform(key, shape, minval=-1)

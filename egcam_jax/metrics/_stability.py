@@ -1,14 +1,15 @@
-"""What both relative stabilities share: the map's relative change over that of the image or of the logits."""
+"""The relative stabilities: the map's relative change over that of the image, or over the change of the logits."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from egcam_jax.core import checks
-from egcam_jax.core.types import Scalar
-from egcam_jax.metrics import _copies
-from egcam_jax.metrics._copies import Copy
+from egcam_jax.core.types import Explain, Image, ImagesLike, KeyLike, Number, Predict, PRNGKey, Scalar
+from egcam_jax.metrics import _copies, _inputs
+from egcam_jax.metrics._copies import Asked, Copy
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._score import Score
 
@@ -19,35 +20,52 @@ UNDEFINED = (
 _MODES = ("definition", "quantus")
 
 
-def options(low: float, high: float, eps: float, mode: str) -> dict[str, Any]:
-    lowest = float(checks.number("low", low, low=-float("inf")))
-    highest = float(checks.number("high", high, low=lowest))
-    checks.one_of("mode", mode, _MODES)
-    return {"low": lowest, "high": highest, "eps": float(checks.number("eps", eps, low=0.0)), "mode": mode}
-
-
-def stability(
-    subject: Subject,
-    explain: Any,
-    predict: Any,
+def run(
+    metric: str,
+    explain: Explain,
+    x: ImagesLike,
+    key: KeyLike | None,
+    asked: Asked,
     *,
-    low: Any,
-    high: Any,
-    eps: Any,
+    low: Number,
+    high: Number,
+    eps: Number,
+    mode: str,
+    outputs: bool,
+) -> Score:
+    """Check the options, and score every image; ``outputs`` compares the logits in place of the images."""
+    least = _inputs.amount("low", low, -float("inf"))
+    most = _inputs.amount("high", high, float(least) if checks.concrete(least) else -float("inf"))
+    options = {"low": least, "high": most, "eps": _inputs.amount("eps", eps)}
+    mode = checks.one_of("mode", mode, _MODES)
+    return _copies.run(_one, metric, explain, x, key, asked, **options, mode=mode, outputs=outputs)
+
+
+def _one(
+    subject: Subject,
+    explain: Explain,
+    predict: Predict,
+    *,
+    low: Scalar,
+    high: Scalar,
+    eps: Scalar,
     mode: str,
     outputs: bool,
     **over: Any,
 ) -> Score:
-    def divisor(size: Any) -> Any:
+    def divisor(size: Float[Array, "*axes"]) -> Float[Array, "*axes"]:
         return jnp.where(size == 0, eps, size) if mode == "quantus" else jnp.maximum(size, eps)
 
-    def relative(before: Any, after: Any) -> Scalar:
+    def relative(before: Float[Array, "*axes"], after: Float[Array, "*axes"]) -> Scalar:
         return _copies.norm((before - after) / divisor(jnp.abs(before)))
 
     def quotient(copy: Copy) -> Scalar:
         moved = _copies.norm(copy.logits - copy.logits_moved) if outputs else relative(copy.x, copy.moved)
         return relative(copy.saliency, copy.saliency_moved) / divisor(moved)
 
-    draw = lambda key, shape: jax.random.uniform(key, shape, minval=low, maxval=high)
+    def draw(key: PRNGKey, shape: tuple[int, ...]) -> Image:
+        noise = jax.random.uniform(key, shape, minval=low, maxval=high)
+        return jnp.where(low <= high, noise, jnp.nan)  # bounds that are traced are not checked before
+
     curve = _copies.over(quotient, subject, explain, predict, draw, outputs=outputs, **over)
     return Score(curve.max(), curve)

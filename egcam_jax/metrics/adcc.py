@@ -1,11 +1,9 @@
 """Average drop, coherency and complexity of a map in one number."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from egcam_jax.core import answers, numerics
-from egcam_jax.core.types import Context
+from egcam_jax.core.types import Context, Explain, ImagesLike, Integers, Predict
 from egcam_jax.metrics import _coherence, _confidence, _copies, _inputs, _program
 from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
 from egcam_jax.metrics._registry import metric
@@ -20,13 +18,13 @@ from egcam_jax.metrics._score import Score
     source=_coherence.SOURCE,
 )
 def adcc(
-    explain: Any,
-    x: Any,
+    explain: Explain,
+    x: ImagesLike,
     *,
-    target: Any = None,
-    predict: Any = None,
+    target: Integers | None = None,
+    predict: Predict | None = None,
     probability: answers.Probability = "softmax",
-    index: Any = 0,
+    index: Integers = 0,
     context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
@@ -77,7 +75,9 @@ def adcc(
     return _program.run(_one, (explain, predict), checked, chunk_size=chunk_size, evaluations=2, probability=rule)
 
 
-def _one(subject: Subject, explain: Any, predict: Any, *, block: int, probability: Any) -> Score:
+def _one(
+    subject: Subject, explain: Explain, predict: Predict, *, block: int, probability: answers.Probability
+) -> Score:
     x, target = subject.x, _program.top(predict, subject.x, subject.target, probability)
     saliency = _coherence.explained(explain, x, target)
     chance = _program.output(predict, target, probability)

@@ -1,8 +1,7 @@
 """The share of a map's mass, whatever its sign, that lies on the object."""
 
-from typing import Any
-
 from egcam_jax.core import checks
+from egcam_jax.core.types import MapsLike
 from egcam_jax.metrics import _localisation
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -15,7 +14,9 @@ from egcam_jax.metrics._score import Score
     undefined=_localisation.NO_MASS,
     source="Kohlbrenner et al., Towards Best Practice in Explaining Neural Network Decisions with LRP, IJCNN 2020",
 )
-def attribution_localisation(saliency: Any, mask: Any, *, weighted: bool = False, positive: bool = False) -> Score:
+def attribution_localisation(
+    saliency: MapsLike, mask: MapsLike, *, weighted: bool = False, positive: bool = False
+) -> Score:
     """Share of the map's mass that lies on the object: ``sum_mask |a| / sum |a|``.
 
     Args:

@@ -1,9 +1,7 @@
 """How much of the class's probability is lost where the image is reduced to what its map shows."""
 
-from typing import Any
-
 from egcam_jax.core import answers
-from egcam_jax.core.types import Context
+from egcam_jax.core.types import Context, ImagesLike, Integers, MapsLike, Predict
 from egcam_jax.metrics import _confidence
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -17,10 +15,10 @@ from egcam_jax.metrics._score import Score
     source=_confidence.SOURCE,
 )
 def average_drop(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
     *,
     probability: answers.Probability = "softmax",
     context: Context = None,

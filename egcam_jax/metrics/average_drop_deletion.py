@@ -1,11 +1,9 @@
 """How much of the class's probability is lost without the part of the image that its map shows."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from egcam_jax.core import answers, numerics
-from egcam_jax.core.types import Context, Scalar
+from egcam_jax.core.types import Context, ImagesLike, Integers, MapsLike, Predict, Scalar
 from egcam_jax.metrics import _confidence
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -19,10 +17,10 @@ from egcam_jax.metrics._score import Score
     source="Jung and Oh, Towards Better Explanations of Class Activation Mapping, ICCV 2021",
 )
 def average_drop_deletion(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
     *,
     probability: answers.Probability = "softmax",
     context: Context = None,

@@ -1,8 +1,6 @@
 """Whether the map of an image stays where the image is reduced to what the map shows."""
 
-from typing import Any
-
-from egcam_jax.core.types import Context
+from egcam_jax.core.types import Context, Explain, ImagesLike, Integers, Predict
 from egcam_jax.metrics import _coherence, _copies, _inputs, _program
 from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
 from egcam_jax.metrics._registry import metric
@@ -17,12 +15,12 @@ from egcam_jax.metrics._score import Score
     source=_coherence.SOURCE,
 )
 def coherency(
-    explain: Any,
-    x: Any,
+    explain: Explain,
+    x: ImagesLike,
     *,
-    target: Any = None,
-    predict: Any = None,
-    index: Any = 0,
+    target: Integers | None = None,
+    predict: Predict | None = None,
+    index: Integers = 0,
     context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
@@ -66,7 +64,7 @@ def coherency(
     return _program.run(_one, (explain, predict), checked, chunk_size=chunk_size, evaluations=2)
 
 
-def _one(subject: Subject, explain: Any, predict: Any, *, block: int) -> Score:
+def _one(subject: Subject, explain: Explain, predict: Predict, *, block: int) -> Score:
     target = _program.top(predict, subject.x, subject.target)
     saliency = _coherence.explained(explain, subject.x, target)
     return Score(_coherence.stays(explain, subject.x, saliency, target))

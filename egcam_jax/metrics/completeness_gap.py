@@ -1,12 +1,11 @@
 """Whether a map adds up to what it explains."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from egcam_jax.core import answers, checks, numerics
-from egcam_jax.core.types import Context
+from egcam_jax.core.types import Context, ImagesLike, Integers, MapsLike, Predict
 from egcam_jax.metrics import _baselines, _inputs, _program
+from egcam_jax.metrics._baselines import Baseline
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -21,12 +20,12 @@ from egcam_jax.metrics._score import Score
     source="Sundararajan et al., Axiomatic Attribution for Deep Networks, ICML 2017",
 )
 def completeness_gap(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
     *,
-    baseline: Any = "black",
+    baseline: Baseline = "black",
     probability: answers.Probability = None,
     relative: bool = False,
     context: Context = None,
@@ -82,7 +81,15 @@ def completeness_gap(
     )
 
 
-def _one(subject: Subject, predict: Any, *, block: int, baseline: Any, probability: Any, relative: bool) -> Score:
+def _one(
+    subject: Subject,
+    predict: Predict,
+    *,
+    block: int,
+    baseline: Baseline,
+    probability: answers.Probability,
+    relative: bool,
+) -> Score:
     target = _program.top(predict, subject.x, subject.target, probability)
     score = _program.output(predict, target, probability)
     difference = score(subject.x) - score(_baselines.of(subject.x, baseline))

@@ -1,11 +1,10 @@
 """The entropy of a map's mass: how much of the image the map takes."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from egcam_jax.core import numerics
+from egcam_jax.core.types import MapsLike
 from egcam_jax.metrics import _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -19,7 +18,7 @@ from egcam_jax.metrics._score import Score
     undefined="the map is zero everywhere, so that it has no mass, or it is not finite",
     source="Bhatt et al., Evaluating and Aggregating Feature-based Model Explanations, IJCAI 2020",
 )
-def complexity(saliency: Any) -> Score:
+def complexity(saliency: MapsLike) -> Score:
     """Measure the entropy of the map's mass: ``-sum_i p_i ln p_i`` with ``p_i = |a_i| / sum_j |a_j|``, ``0 ln 0 = 0``.
 
     Args:

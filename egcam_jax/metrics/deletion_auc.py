@@ -1,11 +1,9 @@
 """How soon the class's probability is lost as the most relevant pixels go first."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from egcam_jax.core import answers
-from egcam_jax.core.types import Context
+from egcam_jax.core.types import Context, ImagesLike, Integers, MapsLike, Predict
 from egcam_jax.metrics import _auc, _steps
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -21,10 +19,10 @@ from egcam_jax.metrics._score import Score
     curve="share of the pixels deleted, most relevant first",
 )
 def deletion_auc(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
     *,
     step: int | None = None,
     area: str = "share",

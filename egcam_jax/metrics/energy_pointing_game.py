@@ -1,7 +1,6 @@
 """The share of a map's positive mass that lies on the object."""
 
-from typing import Any
-
+from egcam_jax.core.types import MapsLike
 from egcam_jax.metrics import _localisation
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -14,7 +13,7 @@ from egcam_jax.metrics._score import Score
     undefined=_localisation.NO_MASS,
     source="Wang et al., Score-CAM, CVPRW 2020",
 )
-def energy_pointing_game(saliency: Any, mask: Any) -> Score:
+def energy_pointing_game(saliency: MapsLike, mask: MapsLike) -> Score:
     """Share of the map's positive mass that lies on the object: ``sum_mask ReLU(a) / sum ReLU(a)``.
 
     The mask may be a bounding box, as in the publication. Arguments as for ``attribution_localisation``.

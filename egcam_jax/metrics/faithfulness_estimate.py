@@ -1,13 +1,12 @@
 """Whether the pixels that a map calls relevant are those whose loss moves the class's score."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from egcam_jax.core import answers, checks
-from egcam_jax.core.types import Context
+from egcam_jax.core.types import Context, ImagesLike, Integers, MapsLike, Predict
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _similarity, _steps
+from egcam_jax.metrics._baselines import Baseline
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -22,13 +21,13 @@ from egcam_jax.metrics._score import Score
     source="Alvarez-Melis and Jaakkola, Towards Robust Interpretability with Self-Explaining Networks, NeurIPS 2018",
 )
 def faithfulness_estimate(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
     *,
     step: int | None = None,
-    baseline: Any = "black",
+    baseline: Baseline = "black",
     probability: answers.Probability = None,
     similarity: str = "pearson",
     mode: str = "definition",
@@ -99,12 +98,12 @@ def faithfulness_estimate(
 
 def _one(
     subject: Subject,
-    predict: Any,
+    predict: Predict,
     *,
     block: int,
     step: int,
-    baseline: Any,
-    probability: Any,
+    baseline: Baseline,
+    probability: answers.Probability,
     similarity: str,
     mode: str,
 ) -> Score:

@@ -1,7 +1,6 @@
 """The share of a map's positive mass that lies in the explained class's cell of a mosaic."""
 
-from typing import Any
-
+from egcam_jax.core.types import MapsLike
 from egcam_jax.metrics import _localisation
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -14,7 +13,7 @@ from egcam_jax.metrics._score import Score
     undefined="the mask is empty, or the map has no positive mass",
     source="Bohle et al., Convolutional Dynamic Alignment Networks for Interpretable Classifications, CVPR 2021",
 )
-def grid_pointing_game(saliency: Any, mask: Any) -> Score:
+def grid_pointing_game(saliency: MapsLike, mask: MapsLike) -> Score:
     """Share of the map's positive mass that lies in the cell of the explained class.
 
     It is ``energy_pointing_game`` on a mosaic: ``sum_cell ReLU(a) / sum ReLU(a)``, about ``1 / N`` for a map that knows

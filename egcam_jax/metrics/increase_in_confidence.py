@@ -1,9 +1,7 @@
 """Whether the class's probability rises where the image is reduced to what its map shows."""
 
-from typing import Any
-
 from egcam_jax.core import answers
-from egcam_jax.core.types import Context, Scalar
+from egcam_jax.core.types import Context, ImagesLike, Integers, MapsLike, Predict, Scalar
 from egcam_jax.metrics import _confidence, _steps
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -17,10 +15,10 @@ from egcam_jax.metrics._score import Score
     source=_confidence.SOURCE,
 )
 def increase_in_confidence(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
     *,
     probability: answers.Probability = "softmax",
     context: Context = None,

@@ -1,16 +1,29 @@
 """How far a map, read as a linear model, is from what the class's score does under perturbations."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 from egcam_jax.core import answers, checks, numerics
-from egcam_jax.core.types import Context, Image, Map, Scalar
+from egcam_jax.core.types import (
+    Context,
+    Image,
+    ImagesLike,
+    Integers,
+    KeyLike,
+    Map,
+    MapsLike,
+    Number,
+    Predict,
+    PRNGKey,
+    Scalar,
+    Whole,
+)
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
-from egcam_jax.metrics._inputs import Subject
+from egcam_jax.metrics._baselines import Baseline
+from egcam_jax.metrics._inputs import Draw, Perturbations, Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
@@ -33,22 +46,22 @@ _QUANTUS_PATCH = 4
     source="Yeh et al., On the (In)fidelity and Sensitivity of Explanations, NeurIPS 2019",
 )
 def infidelity(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
-    key: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
+    key: KeyLike | None = None,
     *,
     perturbation: str = "gaussian",
     num_samples: int = 200,
-    noise_std: float = 0.2,
+    noise_std: Number = 0.2,
     patch_size: int | None = None,
-    baseline: Any = "black",
-    perturbations: Any = None,
+    baseline: Baseline = "black",
+    perturbations: Perturbations | None = None,
     scale: str = "none",
     probability: answers.Probability = None,
     mode: str = "definition",
-    index: Any = 0,
+    index: Integers = 0,
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
@@ -116,7 +129,6 @@ def infidelity(
         samples = _steps.count(height, patch_size) * _steps.count(width, patch_size)
         perturbation = "blocks"
     else:
-        perturbation = perturbation if perturbations is None else "given"
         checked = _inputs.drawn(checked, "infidelity", key, index, perturbations, num_samples)
         samples = _inputs.samples(checked, num_samples)
     return _program.run(
@@ -128,7 +140,7 @@ def infidelity(
         evaluations=samples + 1 + (target is None),
         count=samples,
         perturbation=perturbation,
-        noise_std=float(checks.number("noise_std", noise_std, low=0.0)),
+        noise_std=_inputs.amount("noise_std", noise_std),
         patch_size=patch_size,
         baseline=_baselines.checked(baseline, checked.batch.x),
         scale=checks.one_of("scale", scale, SCALES),
@@ -137,7 +149,9 @@ def infidelity(
     )
 
 
-def _check_blocks(height: int, width: int, patch_size: int, baseline: Any, perturbations: Any, mode: str) -> None:
+def _check_blocks(
+    height: int, width: int, patch_size: int, baseline: Baseline, perturbations: Perturbations | None, mode: str
+) -> None:
     """Refuse what the reference cannot do."""
     if perturbations is not None:
         raise ValueError(f"perturbations are given, but mode {mode!r} makes its own: leave them out.")
@@ -153,16 +167,16 @@ def _check_blocks(height: int, width: int, patch_size: int, baseline: Any, pertu
 
 def _one(
     subject: Subject,
-    predict: Any,
+    predict: Predict,
     *,
     block: int,
     count: int,
     perturbation: str,
-    noise_std: Any,
+    noise_std: Scalar,
     patch_size: int,
-    baseline: Any,
+    baseline: Baseline,
     scale: str,
-    probability: Any,
+    probability: answers.Probability,
     mode: str,
 ) -> Score:
     x, saliency = numerics.accumulate(subject.x), subject.saliency
@@ -170,28 +184,28 @@ def _one(
         saliency = numerics.normalized(saliency)  # its scale does not count, and its squares are finite
     target = _program.top(predict, x, subject.target, probability)
     score = _program.output(predict, target, probability)
-    foretell = _columns_with_rows if mode == "quantus_0_4_4" else _inner_product
-    removed: Callable[[Any], Image]
+    predicted = _columns_with_rows if mode == "quantus_0_4_4" else _inner_product
+    removed: Callable[[Whole], Image]
     if perturbation == "blocks":
         removed = _blocks(x, patch_size, baseline, mode)
     else:
         loss = x - _baselines.of(x, baseline)
-        draw = {
-            "given": None,
+        draw: Draw = {
             "gaussian": lambda key, shape: noise_std * jax.random.normal(key, shape),
             "squares": lambda key, shape: jnp.where(_square(key, shape[:2], patch_size)[..., None], loss, 0),
         }[perturbation]
         removed = lambda number: _inputs.perturbation(subject, number, draw)
     whole = score(x)
 
-    def sample(number: Any) -> tuple[Scalar, Scalar]:
+    def sample(number: Whole) -> tuple[Scalar, Scalar]:
         change = removed(number)
-        return foretell(saliency, change), whole - score(x - change)
+        return predicted(saliency, change), whole - score(x - change)
 
-    foretold, found = _program.over_samples(sample, count, block, (x, saliency))
+    predictions, losses = _program.over_samples(sample, count, block, (x, saliency))
     if scale == "optimal":
-        foretold = foretold * numerics.divide((foretold * found).mean(), jnp.square(foretold).mean(), jnp.nan)
-    curve = jnp.square(foretold - found)
+        fit = numerics.divide((predictions * losses).mean(), jnp.square(predictions).mean(), jnp.nan)
+        predictions = predictions * fit
+    curve = jnp.square(predictions - losses)
     return Score(curve.mean(), curve)
 
 
@@ -205,7 +219,7 @@ def _columns_with_rows(saliency: Map, change: Image) -> Scalar:
     return (change.shape[-1] * saliency.sum(axis=0) * change.sum(axis=(1, 2))).sum()
 
 
-def _square(key: Any, shape: tuple[int, int], largest: int) -> Any:
+def _square(key: PRNGKey, shape: tuple[int, ...], largest: int) -> Bool[Array, "H W"]:
     """A square within the image: its side, then its place, each as likely as any other."""
     keys = jax.random.split(key, 3)
     side = jax.random.randint(keys[0], (), 1, min(largest, *shape) + 1)
@@ -217,7 +231,7 @@ def _square(key: Any, shape: tuple[int, int], largest: int) -> Any:
     return inside[0][:, None] & inside[1]
 
 
-def _blocks(x: Image, patch_size: int, baseline: Any, mode: str) -> Callable[[Any], Image]:
+def _blocks(x: Image, patch_size: int, baseline: Baseline, mode: str) -> Callable[[Whole], Image]:
     """Number of a block to what the image loses where it is replaced, alone or with all before it."""
     rows, columns = (_block_of(length, patch_size, shifted=mode == "quantus_0_4_4") for length in x.shape[:2])
     across = _steps.count(x.shape[1], patch_size)

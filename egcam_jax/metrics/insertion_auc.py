@@ -1,14 +1,12 @@
 """How soon the class's probability comes back as the most relevant pixels come first."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from egcam_jax.core import answers
-from egcam_jax.core.types import Context
+from egcam_jax.core.types import Context, ImagesLike, Integers, MapsLike, Predict
 from egcam_jax.metrics import _auc, _steps
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -26,10 +24,10 @@ _BLUR_SIZE, _BLUR_SIGMA, _BLUR_TRUNCATE = 11, 5.0, 4.0
     curve="share of the pixels inserted, most relevant first",
 )
 def insertion_auc(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
     *,
     step: int | None = None,
     area: str = "share",

@@ -1,11 +1,9 @@
 """Insertion AUC less deletion AUC."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from egcam_jax.core import answers
-from egcam_jax.core.types import Context
+from egcam_jax.core.types import Context, ImagesLike, Integers, MapsLike, Predict
 from egcam_jax.metrics import _auc, _steps
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -22,10 +20,10 @@ from egcam_jax.metrics.insertion_auc import blur
     difference=("insertion_auc", "deletion_auc"),
 )
 def insertion_deletion(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
     *,
     step: int | None = None,
     area: str = "share",

@@ -1,15 +1,15 @@
 """What becomes of the class's score as whole segments of the image go, most relevant first."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from egcam_jax.core import answers, checks, numerics
-from egcam_jax.core.types import Context
+from egcam_jax.core.types import Context, Images, ImagesLike, Integers, MapsLike, Nested, Predict
 from egcam_jax.metrics import _baselines, _inputs, _program, _steps
+from egcam_jax.metrics._baselines import Baseline
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -27,14 +27,14 @@ _ROUNDED_TO = 32
     source="Rieger and Hansen, IROF: a low resource evaluation metric for explanation methods, 2020",
 )
 def irof(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
     *,
-    segments: Any = None,
+    segments: Int[ArrayLike, "*b H W"] | Nested | None = None,
     num_segments: int | None = None,
-    baseline: Any = None,
+    baseline: Baseline | None = None,
     probability: answers.Probability = "softmax",
     mode: str = "definition",
     context: Context = None,
@@ -110,7 +110,7 @@ def irof(
     )
 
 
-def slic(x: Any) -> Int[Array, "b H W"]:
+def slic(x: Images) -> Int[Array, "b H W"]:
     """The segments of ``(B, H, W, C)`` images by ``skimage.segmentation.slic``, with its own defaults, on the host.
 
     Three channels are compared as colours, in Lab. Any other number is compared by the lightness of each channel, so
@@ -144,7 +144,7 @@ def slic(x: Any) -> Int[Array, "b H W"]:
     return jnp.asarray(np.stack([segment(image) for image in np.asarray(x, np.float64)]))
 
 
-def _labels(segments: Any, checked: _inputs.Checked) -> Int[Array, "b H W"]:
+def _labels(segments: Int[ArrayLike, "*b H W"] | Nested, checked: _inputs.Checked) -> Int[Array, "b H W"]:
     """Check labels that were given."""
     segments = jnp.asarray(segments)
     wanted = checked.batch.saliency.shape[checked.single :]
@@ -158,21 +158,30 @@ def _labels(segments: Any, checked: _inputs.Checked) -> Int[Array, "b H W"]:
     return segments[None] if checked.single else segments
 
 
-def _room(labels: Any, num_segments: int | None) -> int:
+def _room(labels: Int[Array, "b H W"], num_segments: int | None) -> int:
     """How many segments the program has room for."""
     if not checks.concrete(labels):
         if num_segments is None:
             raise ValueError("num_segments is None, but segments is traced: pass the largest label plus 1.")
         return checks.count("num_segments", num_segments)
-    found = int(labels.max()) + 1
+    least = int(labels.max()) + 1
     if num_segments is None:
-        return -(-found // _ROUNDED_TO) * _ROUNDED_TO
-    if checks.count("num_segments", num_segments) < found:
-        raise ValueError(f"num_segments must be at least {found}, the largest label plus 1; got {num_segments}.")
+        return -(-least // _ROUNDED_TO) * _ROUNDED_TO
+    if checks.count("num_segments", num_segments) < least:
+        raise ValueError(f"num_segments must be at least {least}, the largest label plus 1; got {num_segments}.")
     return num_segments
 
 
-def _one(subject: Subject, predict: Any, *, block: int, room: int, baseline: Any, probability: Any, mode: str) -> Score:
+def _one(
+    subject: Subject,
+    predict: Predict,
+    *,
+    block: int,
+    room: int,
+    baseline: Baseline,
+    probability: answers.Probability,
+    mode: str,
+) -> Score:
     x, saliency, labels = subject.x, subject.saliency, subject.segments
     target = _program.top(predict, x, subject.target, probability)
     score = _program.output(predict, target, probability)
@@ -182,9 +191,9 @@ def _one(subject: Subject, predict: Any, *, block: int, room: int, baseline: Any
     count = (pixels > 0).sum()
     finish = _baselines.replacing(x, baseline, rank[..., None], room, drifts=mode == "quantus")
     whole = score(x)
-    left = lambda number: score(jnp.where((rank <= number)[..., None], finish, x))
+    without = lambda number: score(jnp.where((rank <= number)[..., None], finish, x))
     real = jnp.arange(room) < count
-    scores = _program.over_samples(left, room, block, (x, finish), needed=real)
+    scores = _program.over_samples(without, room, block, (x, finish), needed=real)
     curve = numerics.divide(jnp.concatenate([whole[None], scores]), whole, jnp.nan)
     exists = jnp.concatenate([jnp.ones(1, bool), real])
     total, last = jnp.where(exists, curve, 0).sum(), curve[count]

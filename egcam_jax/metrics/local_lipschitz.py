@@ -5,10 +5,10 @@ from typing import Any
 import jax
 
 from egcam_jax.core import checks
-from egcam_jax.core.types import Context, Scalar
-from egcam_jax.metrics import _copies
+from egcam_jax.core.types import Context, Explain, ImagesLike, Integers, KeyLike, Number, Predict, Scalar
+from egcam_jax.metrics import _copies, _inputs
 from egcam_jax.metrics._copies import Asked, Copy
-from egcam_jax.metrics._inputs import EXPLANATIONS, Subject
+from egcam_jax.metrics._inputs import EXPLANATIONS, Perturbations, Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
@@ -24,18 +24,18 @@ _TINY = 1e-10
     source="Alvarez-Melis and Jaakkola, On the Robustness of Interpretability Methods, 2018",
 )
 def local_lipschitz(
-    explain: Any,
-    x: Any,
-    key: Any = None,
+    explain: Explain,
+    x: ImagesLike,
+    key: KeyLike | None = None,
     *,
-    target: Any = None,
-    predict: Any = None,
+    target: Integers | None = None,
+    predict: Predict | None = None,
     num_samples: int = 200,
-    noise_std: float = 0.1,
-    perturbations: Any = None,
+    noise_std: Number = 0.1,
+    perturbations: Perturbations | None = None,
     normalize: bool = True,
     nan_on_change: bool = False,
-    index: Any = 0,
+    index: Integers = 0,
     context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
@@ -96,11 +96,13 @@ def local_lipschitz(
     Source: Alvarez-Melis and Jaakkola, 2018.
     """
     asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, context, chunk_size)
-    flag, size = checks.flag("normalize", normalize), float(checks.number("noise_std", noise_std, low=0.0))
-    return _copies.run(_one, "local_lipschitz", explain, x, key, asked, normalize=flag, noise_std=size)
+    normalize, size = checks.flag("normalize", normalize), _inputs.amount("noise_std", noise_std)
+    return _copies.run(_one, "local_lipschitz", explain, x, key, asked, normalize=normalize, noise_std=size)
 
 
-def _one(subject: Subject, explain: Any, predict: Any, *, normalize: bool, noise_std: Any, **over: Any) -> Score:
+def _one(
+    subject: Subject, explain: Explain, predict: Predict, *, normalize: bool, noise_std: Scalar, **over: Any
+) -> Score:
     def quotient(copy: Copy) -> Scalar:
         change = _copies.scaled(copy.saliency, normalize) - _copies.scaled(copy.saliency_moved, normalize)
         return _copies.norm(change) / (_copies.norm(copy.moved - copy.x) + _TINY)

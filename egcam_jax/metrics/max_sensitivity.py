@@ -1,11 +1,9 @@
 """The largest relative change of a map as the image is moved a little."""
 
-from typing import Any
-
-from egcam_jax.core.types import Context
+from egcam_jax.core.types import Context, Explain, ImagesLike, Integers, KeyLike, Number, Predict
 from egcam_jax.metrics import _sensitivity
 from egcam_jax.metrics._copies import Asked
-from egcam_jax.metrics._inputs import EXPLANATIONS
+from egcam_jax.metrics._inputs import EXPLANATIONS, Perturbations
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
@@ -18,18 +16,18 @@ from egcam_jax.metrics._score import Score
     source=_sensitivity.SOURCE,
 )
 def max_sensitivity(
-    explain: Any,
-    x: Any,
-    key: Any = None,
+    explain: Explain,
+    x: ImagesLike,
+    key: KeyLike | None = None,
     *,
-    target: Any = None,
-    predict: Any = None,
+    target: Integers | None = None,
+    predict: Predict | None = None,
     num_samples: int = 200,
-    radius: float = 0.2,
-    perturbations: Any = None,
+    radius: Number = 0.2,
+    perturbations: Perturbations | None = None,
     normalize: bool = False,
     nan_on_change: bool = False,
-    index: Any = 0,
+    index: Integers = 0,
     context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:

@@ -1,9 +1,11 @@
 """Mosaics of images of different classes, whose cells are ground truth for where each class is."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float
 
 from egcam_jax.core import checks
 
@@ -23,11 +25,11 @@ class Mosaic(NamedTuple):
         [False, False, True, True]
     """
 
-    x: Any
-    masks: Any
+    x: Float[Array, "H W C"]
+    masks: Bool[Array, "N H W"]
 
 
-def mosaic(images: Any, *, columns: int = 2, shrink: bool = True) -> Mosaic:
+def mosaic(images: Float[ArrayLike, "N h w C"], *, columns: int = 2, shrink: bool = True) -> Mosaic:
     """Set images beside each other, row by row.
 
     Args:
@@ -52,20 +54,20 @@ def mosaic(images: Any, *, columns: int = 2, shrink: bool = True) -> Mosaic:
 
     Source: Bohle et al., Convolutional Dynamic Alignment Networks for Interpretable Classifications, CVPR 2021.
     """
-    images = checks.images(images, argument="images")
+    pixels = checks.images(images, argument="images")
     columns, shrink = checks.count("columns", columns), checks.flag("shrink", shrink)
-    if images.ndim != 4 or len(images) % columns:
+    if pixels.ndim != 4 or len(pixels) % columns:
         raise ValueError(
-            f"images must have shape (N, H, W, C) with N a multiple of columns={columns}; got {images.shape}."
+            f"images must have shape (N, H, W, C) with N a multiple of columns={columns}; got {pixels.shape}."
         )
-    rows = len(images) // columns
-    count, height, width, channels = images.shape
+    rows = len(pixels) // columns
+    count, height, width, channels = pixels.shape
     if shrink:
         if height < rows or width < columns:
             raise ValueError(f"images of {height} x {width} pixels do not shrink to {rows} x {columns} cells of one.")
         height, width = height // rows, width // columns
-        images = jax.image.resize(images, (count, height, width, channels), "linear")
-    cells = images.reshape(rows, columns, height, width, channels)
+        pixels = jax.image.resize(pixels, (count, height, width, channels), "linear")
+    cells = pixels.reshape(rows, columns, height, width, channels)
     cell = jnp.arange(count).reshape(rows, columns)
     number = jnp.repeat(jnp.repeat(cell, height, axis=0), width, axis=1)
     masks = number == jnp.arange(count)[:, None, None]

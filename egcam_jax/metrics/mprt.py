@@ -2,15 +2,15 @@
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from egcam_jax.core import checks, compilation, kernel, numerics
-from egcam_jax.core.types import Context, Map, Params, PRNGKey
+from egcam_jax.core.types import Context, Explain, ImagesLike, Integers, KeyLike, Map, Params, PRNGKey, Scalar
 from egcam_jax.metrics import _functions, _inputs, _layers, _program, _similarity
+from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
@@ -24,18 +24,18 @@ from egcam_jax.metrics._score import Score
     source="Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018",
 )
 def mprt(
-    explain: Any,
+    explain: Explain,
     params: Params,
-    x: Any,
-    key: Any = None,
+    x: ImagesLike,
+    key: KeyLike | None = None,
     *,
     layers: Sequence[str] | None = None,
-    target: Any,
+    target: Integers | None,
     cascading: bool = True,
     similarity: str = "spearman",
     absolute: bool = False,
-    perturbations: Any = None,
-    index: Any = 0,
+    perturbations: Sequence[Params] | None = None,
+    index: Integers = 0,
     context: Context = None,
     chunk_size: int | None = _inputs.EXPLANATIONS,
 ) -> Score:
@@ -103,7 +103,7 @@ def mprt(
         _maps,
         _program.as_argument(explain, "explain"),
         batch=checked.batch,
-        chunk_size=checks.count("chunk_size", chunk_size),
+        chunk_size=None if chunk_size is None else checks.count("chunk_size", chunk_size),
     )
     trees: Iterable[Params]
     if perturbations is not None:
@@ -119,10 +119,7 @@ def mprt(
     values = jnp.stack(curve, axis=1)
     there = jnp.isfinite(values)
     mean = numerics.divide(jnp.where(there, values, 0).sum(axis=1), there.sum(axis=1), jnp.nan)
-    score = Score(mean, values, None)
-    if checked.single:
-        score = jax.tree.map(lambda leaf: leaf[0], score)
-    return score._replace(evaluations=len(curve) + 1)
+    return _program.scored(checked, mean, values, len(curve) + 1)
 
 
 def _randomized(
@@ -135,7 +132,7 @@ def _randomized(
         yield now
 
 
-def _given(params: Params, perturbations: Any) -> list[Params]:
+def _given(params: Params, perturbations: Sequence[Params]) -> list[Params]:
     """Check parameters that were given."""
     if not isinstance(perturbations, Sequence):
         raise ValueError(f"perturbations must be a sequence of trees like params; got {type(perturbations).__name__}.")
@@ -152,17 +149,19 @@ def _given(params: Params, perturbations: Any) -> list[Params]:
 
 
 @functools.partial(compilation.jit, static_argnames=("chunk_size",))
-def _maps(explain: Any, params: Params, *, batch: Any, chunk_size: int) -> Float[Array, "b h w"]:
+def _maps(explain: Explain, params: Params, *, batch: Subject, chunk_size: int | None) -> Float[Array, "b h w"]:
     blocks = kernel.plan(len(batch.x), 1, chunk_size)
-    one = lambda it: _functions.explainer(functools.partial(explain, params), it)(it.x, it.target)
+    one = lambda subject: _functions.explainer(functools.partial(explain, params), subject)(subject.x, subject.target)
     return kernel.map_images(one, batch, blocks.images)
 
 
 @functools.partial(compilation.jit, static_argnames=("similarity", "absolute"))
-def _alike(whole: Any, now: Any, *, similarity: str, absolute: bool) -> Float[Array, " b"]:
+def _alike(
+    whole: Float[Array, "b h w"], now: Float[Array, "b h w"], *, similarity: str, absolute: bool
+) -> Float[Array, " b"]:
     size = jnp.abs if absolute else (lambda values: values)
 
-    def one(before: Map, after: Map) -> Any:
+    def one(before: Map, after: Map) -> Scalar:
         return _similarity.correlation(size(before), size(after), similarity)
 
     return jax.vmap(one)(whole, now)

@@ -1,12 +1,11 @@
 """What becomes of the class's score as pixels are replaced, most relevant first."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from egcam_jax.core import answers, checks
-from egcam_jax.core.types import Context
+from egcam_jax.core.types import Context, ImagesLike, Integers, MapsLike, Predict
 from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
+from egcam_jax.metrics._baselines import Baseline
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -22,13 +21,13 @@ from egcam_jax.metrics._score import Score
     source="Bach et al., On Pixel-Wise Explanations by Layer-Wise Relevance Propagation, PLOS ONE 2015",
 )
 def pixel_flipping(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
     *,
     step: int | None = None,
-    baseline: Any = "black",
+    baseline: Baseline = "black",
     probability: answers.Probability = "softmax",
     normalize: bool = False,
     include_start: bool = False,
@@ -105,12 +104,12 @@ def pixel_flipping(
 
 def _one(
     subject: Subject,
-    predict: Any,
+    predict: Predict,
     *,
     block: int,
     step: int,
-    baseline: Any,
-    probability: Any,
+    baseline: Baseline,
+    probability: answers.Probability,
     normalize: bool,
     first: int,
     mode: str,

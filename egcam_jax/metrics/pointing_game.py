@@ -1,12 +1,11 @@
 """Whether a map's maximum lies on the object."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from egcam_jax.core import checks
+from egcam_jax.core.types import MapsLike
 from egcam_jax.metrics import _inputs, _localisation, _program, _scale, _steps
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -21,7 +20,7 @@ from egcam_jax.metrics._score import Score
     scaled={"tolerance": _scale.tolerance},
     source="Zhang et al., Top-down Neural Attention by Excitation Backprop, IJCV 2018",
 )
-def pointing_game(saliency: Any, mask: Any, *, tolerance: int | None = None) -> Score:
+def pointing_game(saliency: MapsLike, mask: MapsLike, *, tolerance: int | None = None) -> Score:
     """Whether the map's maximum lies on the object, or within a tolerance of it: 1 for a hit, 0 for a miss.
 
     Args:
@@ -48,9 +47,12 @@ def pointing_game(saliency: Any, mask: Any, *, tolerance: int | None = None) -> 
     Source: Zhang et al., 2018.
     """
     checked = _inputs.maps_and_masks(saliency, mask)
-    if tolerance is None or checks.number("tolerance", tolerance, low=0.0) != 0:
-        tolerance = _scale.resolve("tolerance", tolerance, _scale.tolerance, checked.batch.saliency.shape[1:])
-    return _program.run(_one, (), checked, tolerance=int(tolerance))
+    if tolerance is None:
+        pixels = _scale.tolerance(*checked.batch.saliency.shape[1:])
+    else:
+        number = checks.number("tolerance", tolerance, low=0.0)
+        pixels = 0 if checks.concrete(number) and number == 0 else checks.count("tolerance", number)
+    return _program.run(_one, (), checked, tolerance=pixels)
 
 
 def _one(subject: Subject, *, block: int, tolerance: int) -> Score:

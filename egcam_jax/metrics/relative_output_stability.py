@@ -1,11 +1,9 @@
 """How much a map changes, relatively, as the model's logits change a little."""
 
-from typing import Any
-
-from egcam_jax.core.types import Context
-from egcam_jax.metrics import _copies, _stability
+from egcam_jax.core.types import Context, Explain, ImagesLike, Integers, KeyLike, Number, Predict
+from egcam_jax.metrics import _stability
 from egcam_jax.metrics._copies import Asked
-from egcam_jax.metrics._inputs import EXPLANATIONS
+from egcam_jax.metrics._inputs import EXPLANATIONS, Perturbations
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
@@ -18,20 +16,20 @@ from egcam_jax.metrics._score import Score
     source=_stability.SOURCE,
 )
 def relative_output_stability(
-    explain: Any,
-    x: Any,
-    key: Any = None,
+    explain: Explain,
+    x: ImagesLike,
+    key: KeyLike | None = None,
     *,
-    target: Any = None,
-    predict: Any = None,
+    target: Integers | None = None,
+    predict: Predict | None = None,
     num_samples: int = 200,
-    low: float = 0.02,
-    high: float = 0.2,
-    perturbations: Any = None,
-    eps: float = 1e-6,
+    low: Number = 0.02,
+    high: Number = 0.2,
+    perturbations: Perturbations | None = None,
+    eps: Number = 1e-6,
     nan_on_change: bool = True,
     mode: str = "definition",
-    index: Any = 0,
+    index: Integers = 0,
     context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
@@ -62,7 +60,6 @@ def relative_output_stability(
     if predict is None:
         raise ValueError("predict is None, but relative_output_stability compares logits: pass the model.")
     asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, context, chunk_size)
-    options = _stability.options(low, high, eps, mode)
-    return _copies.run(
-        _stability.stability, "relative_output_stability", explain, x, key, asked, outputs=True, **options
+    return _stability.run(
+        "relative_output_stability", explain, x, key, asked, low=low, high=high, eps=eps, mode=mode, outputs=True
     )

@@ -1,7 +1,6 @@
 """The share of a map's sum that lies on the object."""
 
-from typing import Any
-
+from egcam_jax.core.types import MapsLike
 from egcam_jax.metrics import _localisation
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -14,7 +13,7 @@ from egcam_jax.metrics._score import Score
     undefined=_localisation.NO_MASS,
     source="Arras et al., CLEVR-XAI, Information Fusion 2022",
 )
-def relevance_mass_accuracy(saliency: Any, mask: Any) -> Score:
+def relevance_mass_accuracy(saliency: MapsLike, mask: MapsLike) -> Score:
     """Share of the map's sum that lies on the object, with signs: ``sum_mask a / sum a``.
 
     For maps without negative values it is ``attribution_localisation``; else it may be any number. Arguments as there.

@@ -1,7 +1,6 @@
 """The share of a map's largest values, as many as the object has pixels, that lie on the object."""
 
-from typing import Any
-
+from egcam_jax.core.types import MapsLike
 from egcam_jax.metrics import _inputs, _localisation, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -15,7 +14,7 @@ from egcam_jax.metrics._score import Score
     undefined=_localisation.NO_ORDER,
     source="Arras et al., CLEVR-XAI, Information Fusion 2022",
 )
-def relevance_rank_accuracy(saliency: Any, mask: Any) -> Score:
+def relevance_rank_accuracy(saliency: MapsLike, mask: MapsLike) -> Score:
     """Share of the map's K largest values that lie on the object of K pixels: ``|top_K(a) and mask| / K``.
 
     Args:

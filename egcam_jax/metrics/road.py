@@ -1,15 +1,15 @@
 """What becomes of the answer as relevant pixels are filled in from around them, so that nothing shows the gaps."""
 
-from typing import Any
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from egcam_jax.core import answers, checks, numerics
-from egcam_jax.core.types import Context, Image
+from egcam_jax.core.types import Context, Image, ImagesLike, Integers, KeyLike, MapsLike, Number, Predict, Scalar, Whole
 from egcam_jax.metrics import _inputs, _program, _steps
-from egcam_jax.metrics._inputs import Subject
+from egcam_jax.metrics._inputs import Perturbations, Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
@@ -18,6 +18,9 @@ PERCENTAGES = tuple(range(1, 100, 2))
 
 _SIDE, _CORNER = 1 / 6, 1 / 12
 """Weights of the eight neighbours."""
+_Solution: TypeAlias = tuple[Float[Array, "H W C"], Float[Array, "H W C"], Float[Array, "H W C"], Float[Array, " C"]]
+_State: TypeAlias = tuple[Whole, _Solution]
+"""The number of the iteration; the values, the residual, the direction and the residual's square."""
 _SOLVED = 1e-6
 """Share of the equations' first error at which they count as solved."""
 
@@ -30,19 +33,19 @@ _SOLVED = 1e-6
     source="Rong et al., A Consistent and Efficient Evaluation Strategy for Attribution Methods, ICML 2022",
 )
 def road(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
-    key: Any = None,
+    predict: Predict,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
+    key: KeyLike | None = None,
     *,
     percentages: tuple[int | float, ...] = PERCENTAGES,
     most_relevant_first: bool = True,
-    noise_std: float = 0.01,
+    noise_std: Number = 0.01,
     iterations: int | None = None,
     probability: answers.Probability = None,
-    perturbations: Any = None,
-    index: Any = 0,
+    perturbations: Perturbations | None = None,
+    index: Integers = 0,
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
@@ -94,8 +97,12 @@ def road(
 
     Source: Rong et al., 2022.
     """
-    if not isinstance(percentages, tuple) or not percentages or not all(0 < share < 100 for share in percentages):
-        raise ValueError(f"percentages must lie between 0 and 100, a tuple such as (10, 50); got {percentages!r}.")
+    shares = percentages if isinstance(percentages, tuple) else ()
+    if not shares or not all(checks.concrete(share) and 0 < share < 100 for share in shares):
+        raise ValueError(
+            f"percentages must be a tuple of numbers between 0 and 100, known before compilation; got {percentages!r}. "
+            f"Pass such as (10, 50)."
+        )
     checked = _inputs.drawn(_inputs.images_and_maps(x, saliency, target, context), "road", key, index, perturbations, 1)
     height, width = checked.batch.saliency[0].shape
     pixels, iterations = height * width, 2 * (height + width) if iterations is None else iterations
@@ -108,7 +115,7 @@ def road(
         evaluations=len(percentages) + (target is None),
         removed=tuple(int(pixels * share / 100) for share in percentages),
         most_relevant_first=checks.flag("most_relevant_first", most_relevant_first),
-        noise_std=float(checks.number("noise_std", noise_std, low=0.0)),
+        noise_std=_inputs.amount("noise_std", noise_std),
         iterations=checks.count("iterations", iterations),
         probability=answers.checked(probability, optional=True),
     )
@@ -128,7 +135,7 @@ def impute(x: Image, gone: Bool[Array, "H W"], iterations: int) -> Image:
     values = missing * mean
     residual = known - operator(values)
 
-    def advance(state: Any) -> Any:
+    def advance(state: _State) -> _State:
         number, (values, residual, direction, size) = state
         along = operator(direction)
         step = numerics.divide(size, (direction * along).sum(axis=(0, 1)))
@@ -138,7 +145,7 @@ def impute(x: Image, gone: Bool[Array, "H W"], iterations: int) -> Image:
 
     start = jnp.square(residual).sum(axis=(0, 1))
     unsolved = lambda state: (state[0] < iterations) & (state[1][3] > _SOLVED**2 * start).any()
-    _, (filled, *_) = jax.lax.while_loop(unsolved, advance, (0, (values, residual, residual, start)))
+    _, (filled, *_) = jax.lax.while_loop(unsolved, advance, (jnp.int32(0), (values, residual, residual, start)))
     return jnp.where(gone[..., None], filled, x)
 
 
@@ -152,28 +159,28 @@ def _around(values: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
 
 def _one(
     subject: Subject,
-    predict: Any,
+    predict: Predict,
     *,
     block: int,
     removed: tuple[int, ...],
     most_relevant_first: bool,
-    noise_std: Any,
+    noise_std: Scalar,
     iterations: int,
-    probability: Any,
+    probability: answers.Probability,
 ) -> Score:
     x, saliency = numerics.accumulate(subject.x), subject.saliency
     target = _program.top(predict, x, subject.target, probability)
     rank = _steps.ranks(saliency if most_relevant_first else -saliency)
     noise = _inputs.perturbation(subject, 0, lambda key, shape: noise_std * jax.random.normal(key, shape))
 
-    def sample(number: Any) -> Any:
+    def sample(number: Whole) -> Scalar:
         gone = rank < jnp.asarray(removed)[number]
         logits = _program.logits(predict, jnp.where(gone[..., None], impute(x, gone, iterations) + noise, x))
         if probability is not None:
             return _program.of_class(logits, target, probability)
-        found = _program.answer(logits)
-        there = (found >= 0) & (target < answers.count(logits.size))
-        return jnp.where(there, (found == target).astype(logits.dtype), jnp.nan)
+        answer = _program.answer(logits)
+        known = (answer >= 0) & (target < answers.count(logits.size))
+        return jnp.where(known, (answer == target).astype(logits.dtype), jnp.nan)
 
     curve = _program.over_samples(sample, len(removed), block, (x, saliency))
     return Score(jnp.where(_steps.ordered(saliency), curve.mean(), jnp.nan), curve)

@@ -2,15 +2,15 @@
 
 import functools
 import time
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from egcam_jax.core import checks
-from egcam_jax.core.types import Context
-from egcam_jax.metrics import _functions, _inputs
+from egcam_jax.core.types import Context, Explain, ImagesLike, Integers
+from egcam_jax.metrics import _functions, _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
@@ -25,7 +25,13 @@ from egcam_jax.metrics._score import Score
     source="Expected Grad-CAM, section 4: 100 explanations of single CIFAR-10 images",
 )
 def running_time(
-    explain: Any, x: Any, *, target: Any = None, repeats: int = 10, index: Any = 0, context: Context = None
+    explain: Explain,
+    x: ImagesLike,
+    *,
+    target: Integers | None = None,
+    repeats: int = 10,
+    index: Integers = 0,
+    context: Context = None,
 ) -> Score:
     """Measure the seconds that an explanation of one image takes, compiled before.
 
@@ -68,11 +74,10 @@ def running_time(
     batch = batch if batch.target is not None else batch._replace(target=jnp.zeros(len(batch.x), jnp.int32))
     each = [jax.tree.map(lambda leaf, i=i: leaf[i], batch) for i in range(len(batch.x))]
     curve = np.stack([_times(explain, subject, repeats) for subject in each])
-    value = np.median(curve, axis=1)
-    return Score(value[0], curve[0], repeats + 1) if checked.single else Score(value, curve, repeats + 1)
+    return _program.scored(checked, np.median(curve, axis=1), curve, repeats + 1)
 
 
-def _times(explain: Any, subject: Subject, repeats: int) -> np.ndarray:
+def _times(explain: Explain, subject: Subject, repeats: int) -> Float[np.ndarray, " repeats"]:
     ask = functools.partial(explain, subject.x[None], subject.target[None], **_functions.named(explain, subject))
     jax.block_until_ready(ask())
     times = []

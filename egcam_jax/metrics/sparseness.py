@@ -1,10 +1,9 @@
 """How unequally a map's mass is spread over the pixels."""
 
-from typing import Any
-
 import jax.numpy as jnp
 
 from egcam_jax.core import numerics
+from egcam_jax.core.types import MapsLike
 from egcam_jax.metrics import _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -21,7 +20,7 @@ _OFFSET = 1e-7
     undefined="the map is not finite",
     source="Chalasani et al., Concise Explanations of Neural Networks using Adversarial Training, ICML 2020",
 )
-def sparseness(saliency: Any) -> Score:
+def sparseness(saliency: MapsLike) -> Score:
     """Measure how unequally the map's mass is spread, by the Gini index.
 
     With ``g`` the n sorted values of ``|a| / max |a| + 1e-7``: ``sum_i (2 i - n - 1) g_i / (n sum g)``.

@@ -1,14 +1,13 @@
 """Whether images that are explained alike are also classified alike."""
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from egcam_jax.core import checks, compilation, numerics
-from egcam_jax.core.types import Context, Scalar
+from egcam_jax.core.types import Context, ImagesLike, Integers, MapsLike, Number, Predict, Scalar
 from egcam_jax.metrics import _inputs, _program
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -23,12 +22,12 @@ from egcam_jax.metrics._score import Score
     source="Dasgupta, Frost and Moshkovitz, Framework for Evaluating Faithfulness of Local Explanations, ICML 2022",
 )
 def sufficiency(
-    predict: Any,
-    x: Any,
-    saliency: Any,
-    target: Any = None,
+    predict: Predict | None,
+    x: ImagesLike,
+    saliency: MapsLike,
+    target: Integers | None = None,
     *,
-    threshold: float = 0.6,
+    threshold: Number = 0.6,
     normalize: bool = True,
     absolute: bool = True,
     strict: bool = False,
@@ -79,18 +78,18 @@ def sufficiency(
     checked = _inputs.images_and_maps(x, saliency, target, context)
     if checked.single or len(checked.batch.x) < 2:
         raise ValueError(f"x must be a batch of at least two images, which are compared; got shape {jnp.shape(x)}.")
-    checks.number("threshold", threshold, low=0.0)
+    nearest = _inputs.amount("threshold", threshold)
     if target is None:
         asked = _program.run(_answer, (predict,), checked, chunk_size=chunk_size, evaluations=1)
-        answers, evaluations = asked.value, asked.evaluations
+        answers, evaluations = jnp.asarray(asked.value), asked.evaluations
     else:
         answers, evaluations = checked.batch.target, 0
     flags = {"normalize": normalize, "absolute": absolute, "strict": strict}
     flags = {name: checks.flag(name, value) for name, value in flags.items()}
-    return Score(_shares(checked.batch.saliency, answers, threshold, **flags), None, evaluations)
+    return Score(_shares(checked.batch.saliency, answers, nearest, **flags), None, evaluations)
 
 
-def _answer(subject: Subject, predict: Any, *, block: int) -> Score:
+def _answer(subject: Subject, predict: Predict, *, block: int) -> Score:
     return Score(_program.answer(_program.logits(predict, subject.x)))
 
 
@@ -98,7 +97,7 @@ def _answer(subject: Subject, predict: Any, *, block: int) -> Score:
 def _shares(
     saliency: Float[Array, "b H W"],
     answers: Int[Array, " b"],
-    threshold: Any,
+    threshold: Scalar,
     *,
     normalize: bool,
     absolute: bool,
@@ -111,7 +110,7 @@ def _shares(
     sound = jnp.isfinite(maps).all(axis=1, keepdims=True)
     known = (answers >= 0) if strict else (answers >= 0) & (maps != 0).any(axis=1)
     sound &= known[:, None]
-    deviation = maps.std(axis=0) if strict else maps.std(axis=0, where=sound)  # which a map that is not finite lacks
+    deviation = maps.std(axis=0) if strict else maps.std(axis=0, where=sound)  # of the finite maps
     scaled = maps / deviation if strict else numerics.divide(maps, deviation)
     distance = jax.lax.map(lambda one: numerics.sqrt(jnp.square(scaled - one).sum(axis=1)), scaled)
     near = distance / distance.max() <= threshold if strict else distance <= threshold * _furthest(distance)

@@ -1,8 +1,7 @@
 """The share of a map's k largest values that lie on the object."""
 
-from typing import Any
-
 from egcam_jax.core import checks
+from egcam_jax.core.types import MapsLike
 from egcam_jax.metrics import _inputs, _localisation, _program, _scale
 from egcam_jax.metrics._inputs import Subject
 from egcam_jax.metrics._registry import metric
@@ -17,7 +16,9 @@ from egcam_jax.metrics._score import Score
     scaled={"k": _scale.top},
     source="Theiner et al., Interpretable Semantic Photo Geolocation, WACV 2022",
 )
-def top_k_intersection(saliency: Any, mask: Any, *, k: int | None = None, concept_influence: bool = False) -> Score:
+def top_k_intersection(
+    saliency: MapsLike, mask: MapsLike, *, k: int | None = None, concept_influence: bool = False
+) -> Score:
     """Share of the map's k largest values that lie on the object: ``|top_k(a) and mask| / k``.
 
     Args:
