@@ -69,7 +69,7 @@ def adcc(
     Source: Poppi et al., 2021.
     """
     if predict is None:
-        raise ValueError("predict is None, but adcc asks the model for the average drop: pass the model.")
+        raise ValueError("predict must be the model, which adcc asks for the average drop; got None. Pass predict.")
     checked = _inputs.indexed(_copies.images(x, target, predict, context), index)
     rule = answers.checked(probability)
     return _program.run(_one, (explain, predict), checked, chunk_size=chunk_size, evaluations=2, probability=rule)

@@ -1,5 +1,6 @@
 """How far a map, read as a linear model, is from what the class's score does under perturbations."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -154,15 +155,18 @@ def _check_blocks(
 ) -> None:
     """Refuse what the reference cannot do."""
     if perturbations is not None:
-        raise ValueError(f"perturbations are given, but mode {mode!r} makes its own: leave them out.")
+        raise ValueError(
+            f"perturbations must be None in mode {mode!r}, which makes its own; got an array. Leave perturbations out."
+        )
     if height % patch_size or width % patch_size:
         raise ValueError(
-            f"patch_size must divide the image's {height} x {width} pixels in mode {mode!r}; got {patch_size}."
+            f"patch_size must divide the image's {height} x {width} pixels in mode {mode!r}; got {patch_size}. Pass "
+            f"{math.gcd(height, width)} or a divisor of it."
         )
-    if mode == "quantus_0_4_4" and (height != width or baseline == "mean"):
-        raise ValueError(
-            f"mode {mode!r} needs square images and a baseline other than 'mean'; got {height} x {width}, {baseline!r}."
-        )
+    if mode == "quantus_0_4_4" and height != width:
+        raise ValueError(f"x must be square in mode {mode!r}; got {height} x {width} pixels. Pass mode='quantus'.")
+    if mode == "quantus_0_4_4" and isinstance(baseline, str) and baseline == "mean":
+        raise ValueError(f"baseline must not be 'mean' in mode {mode!r}; got 'mean'. Pass another, or mode='quantus'.")
 
 
 def _one(

@@ -121,13 +121,14 @@ def slic(x: Images) -> Int[Array, "b H W"]:
         ImportError: There is no scikit-image.
     """
     if not checks.concrete(x):
-        raise ValueError("segments is None, but x is traced, and segments are found on the host: pass segments.")
+        raise ValueError("segments must be given where x is traced, since slic needs numbers; got None. Pass segments.")
     try:
         from skimage import color, segmentation
     except ImportError as error:
         raise ImportError(
-            'irof finds segments with scikit-image: pip install "egcam_jax[cli]", or pass segments.'
-        ) from (error)
+            "segments must be given where scikit-image is not installed; got None. Pass segments, or run "
+            'pip install "egcam_jax[cli]".'
+        ) from error
 
     def segment(image: np.ndarray) -> np.ndarray:
         channels = image.shape[-1]
@@ -162,7 +163,9 @@ def _room(labels: Int[Array, "b H W"], num_segments: int | None) -> int:
     """How many segments the program has room for."""
     if not checks.concrete(labels):
         if num_segments is None:
-            raise ValueError("num_segments is None, but segments is traced: pass the largest label plus 1.")
+            raise ValueError(
+                "num_segments must be given where segments is traced; got None. Pass the largest label plus 1."
+            )
         return checks.count("num_segments", num_segments)
     least = int(labels.max()) + 1
     if num_segments is None:

@@ -64,7 +64,10 @@ def mosaic(images: Float[ArrayLike, "N h w C"], *, columns: int = 2, shrink: boo
     count, height, width, channels = pixels.shape
     if shrink:
         if height < rows or width < columns:
-            raise ValueError(f"images of {height} x {width} pixels do not shrink to {rows} x {columns} cells of one.")
+            raise ValueError(
+                f"images must have at least {rows} x {columns} pixels, one for each cell of the mosaic; got {height} x "
+                f"{width}. Pass shrink=False."
+            )
         height, width = height // rows, width // columns
         pixels = jax.image.resize(pixels, (count, height, width, channels), "linear")
     cells = pixels.reshape(rows, columns, height, width, channels)

@@ -95,7 +95,8 @@ def mprt(
     checked = _inputs.indexed(_inputs.images(x, target, context), index)
     if checked.batch.target is None:
         raise ValueError(
-            "target is None, but the class must stay as layers lose their weights: pass one for each image."
+            "target must be a class, or one for each image, which stays as layers lose their weights; got None. Pass "
+            "target."
         )
     _similarity.checked(similarity)
     cascading = checks.flag("cascading", cascading)
@@ -112,7 +113,7 @@ def mprt(
         lost = _layers.losses(params, layers, maps)
         trees = _randomized(params, lost, checks.key(key, "mprt"), cascading)
     else:
-        raise ValueError("layers is None, and so is perturbations: name the layers, or pass the parameters themselves.")
+        raise ValueError("layers must be names of layers where perturbations is None; got None. Pass one of them.")
     whole = maps(params)
     flags = {"similarity": similarity, "absolute": checks.flag("absolute", absolute)}
     curve = [_alike(whole, maps(tree), **flags) for tree in trees]

@@ -58,7 +58,7 @@ def relative_output_stability(
     Source: Agarwal et al., 2022.
     """
     if predict is None:
-        raise ValueError("predict is None, but relative_output_stability compares logits: pass the model.")
+        raise ValueError("predict must be the model, whose logits are compared; got None. Pass predict.")
     asked = Asked(target, predict, num_samples, perturbations, nan_on_change, index, context, chunk_size)
     return _stability.run(
         "relative_output_stability", explain, x, key, asked, low=low, high=high, eps=eps, mode=mode, outputs=True

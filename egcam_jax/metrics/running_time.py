@@ -67,7 +67,8 @@ def running_time(
     checked = _inputs.indexed(_inputs.images(x, target, context), index)
     if not checks.concrete(checked.batch.x):
         raise ValueError(
-            "x is traced, and running_time measures what happens outside a compiled program: call it there."
+            "x must hold numbers, since running_time measures time outside a compiled program; got a traced array. "
+            "Call running_time outside jit and vmap."
         )
     repeats = checks.count("repeats", repeats)
     batch = checked.batch

@@ -77,7 +77,9 @@ def sufficiency(
     """
     checked = _inputs.images_and_maps(x, saliency, target, context)
     if checked.single or len(checked.batch.x) < 2:
-        raise ValueError(f"x must be a batch of at least two images, which are compared; got shape {jnp.shape(x)}.")
+        raise ValueError(
+            f"x must be a batch of at least two images, which are compared; got shape {jnp.shape(x)}. Pass more images."
+        )
     nearest = _inputs.amount("threshold", threshold)
     if target is None:
         asked = _program.run(_answer, (predict,), checked, chunk_size=chunk_size, evaluations=1)

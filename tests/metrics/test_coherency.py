@@ -108,9 +108,9 @@ def test_the_top_class_is_found_and_stays_for_both_maps():
     top = np.asarray(mixed(x)).argmax(axis=1)
     one, other = (metrics.coherency(explain, x, **which).value for which in ({"target": top}, {"predict": mixed}))
     np.testing.assert_allclose(one, other, rtol=1e-6)
-    with pytest.raises(ValueError, match="target is None, and so is predict"):
+    with pytest.raises(ValueError, match="target must be the class of each image where predict is None"):
         metrics.coherency(explain, x)
-    with pytest.raises(ValueError, match="predict is None, but adcc asks the model"):
+    with pytest.raises(ValueError, match="predict must be the model, which adcc asks"):
         metrics.adcc(explain, x, target=top)
 
 

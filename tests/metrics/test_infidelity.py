@@ -92,7 +92,7 @@ def test_what_a_mode_cannot_do_is_refused():
     x, saliency = np.ones((4, 6, 1), np.float32), np.zeros((4, 6), np.float32)
     with pytest.raises(ValueError, match="patch_size must divide the image's 4 x 6 pixels"):
         metrics.infidelity(mixed, x, saliency, 0, mode="quantus", patch_size=4)
-    with pytest.raises(ValueError, match="needs square images"):
+    with pytest.raises(ValueError, match="x must be square in mode"):
         metrics.infidelity(mixed, x, saliency, 0, mode="quantus_0_4_4", patch_size=2)
     with pytest.raises(ValueError, match="makes its own"):
         metrics.infidelity(mixed, x, saliency, 0, mode="quantus", patch_size=2, perturbations=x[None])

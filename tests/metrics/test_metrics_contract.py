@@ -369,6 +369,7 @@ def test_evaluations_are_what_the_network_is_asked(name):
     assert per_image == score.evaluations
 
 
+@pytest.mark.usefixtures("unannotated")
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_bad_input_is_named(name):
     given, it, takes = arrays(), METRICS[name], TAKES[name]

@@ -270,7 +270,7 @@ def test_a_map_that_is_not_finite_is_like_no_other():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"target": None}, "^target is None"),
+        ({"target": None}, "^target must be a class"),
         ({"layers": ()}, "^layers must be a sequence"),
         ({"similarity": "kendall"}, "^similarity must be one of"),
         ({"key": None}, "^key is None"),
@@ -308,5 +308,5 @@ def test_parameters_can_be_given_in_place_of_a_key_and_layers():
         ask(perturbations=[once, {"params": PARAMS["params"]["out"]}])
     with pytest.raises(ValueError, match="at least one step"):
         ask(perturbations=[])
-    with pytest.raises(ValueError, match="layers is None, and so is perturbations"):
+    with pytest.raises(ValueError, match="layers must be names of layers where perturbations is None"):
         ask()

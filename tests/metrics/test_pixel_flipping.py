@@ -146,7 +146,7 @@ def test_undefined_where_nothing_changes_and_where_one_point_is_left():
     x, ramp = np.ones((2, 2, 1), np.float32), RAMP
     constant = lambda x: jnp.zeros((len(x), 2))
     assert np.isnan(metrics.faithfulness_estimate(constant, x, ramp, 0, baseline=0.0).value)
-    with pytest.raises(ValueError, match=r"step must be less than 4, what the image has in all: .* got 4\."):
+    with pytest.raises(ValueError, match=r"step must be less than 4, the size of the image; got 4\."):
         metrics.pixel_flipping(additive, x, ramp, 0, step=4)
 
 

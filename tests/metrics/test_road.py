@@ -99,7 +99,7 @@ def test_noise_is_drawn_once_for_an_image():
 
 def test_percentages_out_of_range_are_refused():
     x, saliency = example()
-    with pytest.raises(ValueError, match="percentages must lie between 0 and 100"):
+    with pytest.raises(ValueError, match="percentages must be a tuple of numbers between 0 and 100"):
         metrics.road(left_half, x, saliency, 0, jax.random.key(0), percentages=(10, 100))
 
 

@@ -72,5 +72,5 @@ def test_the_model_is_asked_in_the_dtype_of_the_images(name):
 
 
 def test_a_model_that_is_missing_is_said_so():
-    with pytest.raises(ValueError, match="predict is None, but this metric asks the model"):
+    with pytest.raises(ValueError, match="predict must be a function from images to logits; got None"):
         metrics.insertion_auc(None, X, MAPS, 0)
