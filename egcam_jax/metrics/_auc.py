@@ -50,7 +50,7 @@ def run(
         step: Pixels in a step.
         area: One of ``AREAS``.
         probability: A rule for probabilities.
-        context: What the model takes beside the images.
+        context: The model's other inputs, with one row for each image.
         chunk_size: Images times steps in one pass.
     """
     checked = _inputs.images_and_maps(x, saliency, target, context)

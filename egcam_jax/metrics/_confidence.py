@@ -35,7 +35,7 @@ def run(
         saliency: Maps.
         target: Classes.
         probability: A rule for probabilities.
-        context: What the model takes beside the images.
+        context: The model's other inputs, with one row for each image.
         chunk_size: Images in one pass.
         part: A map to the share of each pixel that stays: ``shown`` or ``hidden``.
         compare: The probabilities for the image and for the part to the value.

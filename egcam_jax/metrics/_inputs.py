@@ -149,7 +149,7 @@ def drawn(
         checked: The images, with ``x``.
         metric: Its name, for the errors.
         key: A PRNG key.
-        index: The first image's index in the whole, or one for each.
+        index: The index of the first image in the whole data set, or one index for each image.
         perturbations: ``(S, H, W, C)`` for all images, or ``(B, S, H, W, C)``; used in place of a key.
         num_samples: S, for random perturbations.
     """

@@ -32,7 +32,6 @@ def in_dtype(predict: Predict, compute_dtype: DTypeLike | None) -> Predict:
 
     Example:
         >>> import jax
-    from jax.typing import DTypeLike
         >>> import jax.numpy as jnp
         >>> from egcam_jax import metrics
         >>> predict = jax.tree_util.Partial(lambda weights, x: x.reshape(len(x), -1) @ weights, jnp.ones((12, 2)))

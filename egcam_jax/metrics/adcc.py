@@ -28,25 +28,25 @@ def adcc(
     context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
-    """Average drop, coherency and complexity in one: the harmonic mean of the three, each turned so that 1 is best.
+    """The harmonic mean of average drop, coherency and complexity, each turned so that 1 is best.
 
-    ``3 / (1 / c + 1 / (1 - k) + 1 / (1 - d))`` with the coherency c of ``coherency``, the average drop d of
-    ``average_drop``, and the complexity ``k = sum_p m_p / (H W)``, the mean of the map scaled to [0, 1].
+    ``3 / (1 / c + 1 / (1 - k) + 1 / (1 - d))`` with the coherency c of ``coherency`` and the average drop d of
+    ``average_drop``. The complexity is ``k = sum_p m_p / (H W)``, the mean of the map scaled to [0, 1].
 
     This complexity is not the metric ``complexity``. Here it is the L1 norm of the scaled map over the number of
     pixels, in [0, 1]. There it is the entropy of the map's mass, in nats, and the map is not scaled. A map that is 1 on
     one half of the image and 0 on the other has k = 1/2 here, and ``ln(H W / 2)`` there.
 
     Args:
-        explain: As for ``coherency``, as are ``x``, ``target``, ``index``, ``context`` and ``chunk_size``.
-        x: Images.
-        target: Classes.
+        explain: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, H, W)`` maps, as for ``coherency``.
+        x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
+        target: ``(B,)`` classes or one; ``None`` each image's top class.
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; with a context ``predict(x, context)``.
-        index: The images' place in the whole.
-        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+        index: The index of the first image in the whole data set, or one index for each image.
+        probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
             ``(b, classes)``. One logit has a sigmoid.
-        context: What model and explainer take beside the images.
-        chunk_size: Images in one pass.
+        context: The other inputs of the model and of the explainer, with one row for each image.
+        chunk_size: Images in one pass, each of which takes the memory that ``explain`` takes for one image.
 
     Returns:
         ``Score`` of value ``(B,)`` in [0, 1], higher is better, and curve ``(B, 3)``, the parts c, k and d as above.

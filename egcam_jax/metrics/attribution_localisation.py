@@ -22,9 +22,10 @@ def attribution_localisation(
     Args:
         saliency: ``(B, H, W)`` or ``(H, W)``; its scale does not count.
         mask: The same shape, true on the object.
-        weighted: Multiply by ``H W / |mask|``, so that 1 is what a map without information gets, as the publication
-            does for objects of different sizes.
-        positive: Count positive values only, ``ReLU(a)``, the publication's definition; the reference takes ``|a|``.
+        weighted: Multiply by ``H W / |mask|``, so that a map without information has the value 1. The publication does
+            so for objects of different sizes.
+        positive: Count positive values only, ``ReLU(a)``, which is the publication's definition. The reference takes
+            ``|a|``.
 
     Returns:
         ``Score`` of value ``(B,)`` in [0, 1] (without weights); higher is better.
@@ -41,8 +42,8 @@ def attribution_localisation(
         >>> float(metrics.attribution_localisation(saliency, mask, weighted=True).value)  # the object has 1 of 4 pixels
         3.0
 
-    Quantus: equal to 0.4.4-0.6 unweighted, but for 1e-9 that 0.6 adds to the denominator (so that it gives 0 for a map
-    of zeros); its weights are another factor, ``|mask| / H W`` in 0.4.4, and wrong in 0.6.
+    Quantus: equal to 0.4.4-0.6 without weights. 0.6 adds 1e-9 to the denominator, and so gives 0 for a map of zeros.
+    Its weights are another factor: ``|mask| / H W`` in 0.4.4, and a wrong one in 0.6.
 
     Source: Kohlbrenner et al., 2020.
     """

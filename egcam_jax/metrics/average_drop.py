@@ -26,18 +26,18 @@ def average_drop(
 ) -> Score:
     """Relative drop of the class's probability, ``max(0, p(x) - p(m x)) / p(x)``.
 
-    ``m = (a - min a) / (max a - min a)`` is the map scaled to [0, 1], and ``m x`` the product in the units of ``x``:
-    what the map hides becomes 0.
+    ``m = (a - min a) / (max a - min a)`` is the map scaled to [0, 1]. ``m x`` is the product in the units of ``x``:
+    pixels that the map hides become 0.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
-        saliency: ``(B, H, W)`` or ``(H, W)``; neither its scale nor its offset counts.
+        saliency: ``(B, H, W)`` or ``(H, W)``; its scale and its offset do not count.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
-        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+        probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
             ``(b, classes)``. One logit has a sigmoid.
-        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
-            ``predict(x, context)``, every copy of an image with the image's own row.
+        context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
+            ``predict(x, context)``, and every copy of an image has the image's own row.
         chunk_size: Images in one pass through the network; 32 by default.
 
     Returns:
@@ -54,7 +54,7 @@ def average_drop(
         >>> [round(float(metrics.average_drop(predict, x, saliency, 0).value), 3) for saliency in (on, beside)]
         [0.0, 0.491]
 
-    Quantus: has none of this, ``increase_in_confidence`` and ``average_drop_deletion``.
+    Quantus: has no such metric.
 
     Source: Chattopadhay et al., 2018.
     """

@@ -28,22 +28,22 @@ def average_drop_deletion(
 ) -> Score:
     """Relative drop of the class's probability without the map's region, ``(p(x) - p((1 - m) x)) / p(x)``.
 
-    This is the average drop in deletion (ADD). ``m`` is the map scaled to [0, 1], and the arguments are those of
-    ``average_drop``: what the map shows most becomes 0.
+    This is the average drop in deletion (ADD). ``m`` is the map scaled to [0, 1], as for ``average_drop``: pixels that
+    the map shows most become 0.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
-        saliency: ``(B, H, W)`` or ``(H, W)``; neither its scale nor its offset counts.
+        saliency: ``(B, H, W)`` or ``(H, W)``; its scale and its offset do not count.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
-        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+        probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
             ``(b, classes)``. One logit has a sigmoid.
-        context: What the model takes beside the images; see ``average_drop``.
+        context: The model's other inputs; see ``average_drop``.
         chunk_size: Images in one pass through the network; 32 by default.
 
     Returns:
-        ``Score`` of value ``(B,)``, at most 1, higher is better; its mean times 100 is the published number. It is
-        negative where the probability rises: unlike ``average_drop`` the publication does not cut it at 0.
+        ``Score`` of value ``(B,)``, at most 1, higher is better; its mean times 100 is the published number. The value
+        is negative where the probability rises: the publication does not cut it at 0, unlike ``average_drop``.
 
     Raises:
         ValueError: For shapes that do not fit.

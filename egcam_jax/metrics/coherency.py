@@ -24,22 +24,22 @@ def coherency(
     context: Context = None,
     chunk_size: int | None = EXPLANATIONS,
 ) -> Score:
-    """Compare the map of an image with the map of what it shows: ``(1 + corr(a(x), a(m x))) / 2``.
+    """Compare the map of an image with the map of the part that it shows: ``(1 + corr(a(x), a(m x))) / 2``.
 
     ``m = (a - min a) / (max a - min a)`` is the map ``a = a(x)`` scaled to [0, 1], ``m x`` the product in the units of
     ``x``, and ``corr`` Pearson's correlation over the pixels. Both maps are of the same class.
 
     Args:
-        explain: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, H, W)`` maps, of the size of the images; as for
-            ``local_lipschitz`` else.
+        explain: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, H, W)`` maps of the images' size. For an
+            explainer that draws, see ``local_lipschitz``.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
-        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; needed for ``target=None`` alone.
-        index: The first image's index in the whole, or one for each, as it was given to ``egcam_jax.explain``, so that
-            both maps have the same draws.
-        context: What the model takes beside the images, a pytree of arrays with one row for each image; both maps have
-            the image's own row. ``explain`` must then have an argument ``context``.
-        chunk_size: Images in one pass, each of which takes what ``explain`` takes for one image.
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; needed only where ``target`` is ``None``.
+        index: The index of the first image in the whole data set, or one index for each image, as given to
+            ``egcam_jax.explain``. Both maps then have the same draws.
+        context: The model's other inputs, a pytree of arrays with one row for each image. Both maps have the image's
+            own row, and ``explain`` must have an argument ``context``.
+        chunk_size: Images in one pass, each of which takes the memory that ``explain`` takes for one image.
 
     Returns:
         ``Score`` of value ``(B,)`` in [0, 1], higher is better: 1 where the map stays, 1/2 where the two are
@@ -56,7 +56,8 @@ def coherency(
         >>> round(float(score.value), 3)
         0.988
 
-    Quantus: has no such metric. The authors' code counts 0 where a map is NaN, as a constant map is after it is scaled.
+    Quantus: has no such metric. The authors' code counts 0 where a map is NaN, which a constant map becomes as it is
+    scaled.
 
     Source: Poppi et al., 2021.
     """

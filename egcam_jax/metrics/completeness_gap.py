@@ -31,10 +31,10 @@ def completeness_gap(
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
-    """Distance of the map's sum from the difference that it should explain: ``|sum a - (f(x) - f(baseline))|``.
+    """Distance between the map's sum and the difference that the map explains: ``|sum a - (f(x) - f(baseline))|``.
 
-    It is meant for maps whose sum has the units of the score. Those of CAMs are scaled and upsampled: their gap is
-    ``Explanation.completeness_gap``, taken at the layer.
+    The metric is for maps whose sum has the units of the score. The maps of CAMs are scaled and upsampled: their gap at
+    the layer is ``Explanation.completeness_gap``.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
@@ -42,11 +42,11 @@ def completeness_gap(
         saliency: ``(B, H, W)`` or ``(H, W)``.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
         baseline: As for ``pixel_flipping``.
-        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
-            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
+        probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes the logit itself. One logit has a sigmoid.
         relative: Divide by ``|f(x) - f(baseline)|``.
-        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
-            ``predict(x, context)``, every copy of an image with the image's own row.
+        context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
+            ``predict(x, context)``, and every copy of an image has the image's own row.
         chunk_size: Images in one pass through the network; 32 by default.
 
     Returns:

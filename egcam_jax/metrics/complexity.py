@@ -22,10 +22,10 @@ def complexity(saliency: MapsLike) -> Score:
     """Measure the entropy of the map's mass: ``-sum_i p_i ln p_i`` with ``p_i = |a_i| / sum_j |a_j|``, ``0 ln 0 = 0``.
 
     Args:
-        saliency: ``(B, H, W)`` or ``(H, W)``; only its shape counts, not its scale or signs.
+        saliency: ``(B, H, W)`` or ``(H, W)``; its scale and its signs do not count.
 
     Returns:
-        ``Score`` of value ``(B,)`` in nats, from 0 (one pixel) to ``ln(H W)`` (all alike); lower is better.
+        ``Score`` of value ``(B,)`` in nats, from 0 (one pixel) to ``ln(H W)`` (a constant map); lower is better.
 
     Raises:
         ValueError: For another shape.

@@ -32,8 +32,8 @@ def deletion_auc(
 ) -> Score:
     """Area under the class's probability as pixels of the image are set to 0, most relevant first.
 
-    0 is in the units of ``x``: the mean colour, for a network whose input has the mean subtracted. All else is as for
-    ``insertion_auc``, but lower is better.
+    0 is in the units of ``x``: the mean colour, for a network whose input has the mean subtracted. The arguments are
+    those of ``insertion_auc``. Lower is better.
 
     Example:
         >>> import jax.numpy as jnp

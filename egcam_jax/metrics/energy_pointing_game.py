@@ -16,7 +16,7 @@ from egcam_jax.metrics._score import Score
 def energy_pointing_game(saliency: MapsLike, mask: MapsLike) -> Score:
     """Share of the map's positive mass that lies on the object: ``sum_mask ReLU(a) / sum ReLU(a)``.
 
-    The mask may be a bounding box, as in the publication. Arguments as for ``attribution_localisation``.
+    The mask may be a bounding box, as in the publication. The arguments are those of ``attribution_localisation``.
 
     Example:
         >>> import jax.numpy as jnp
@@ -25,7 +25,7 @@ def energy_pointing_game(saliency: MapsLike, mask: MapsLike) -> Score:
         >>> float(metrics.energy_pointing_game(saliency, mask).value)
         0.75
 
-    Quantus: has none by this name; of a map that is nowhere negative its ``AttributionLocalisation`` is the same.
+    Quantus: has no metric of this name. For a map without negative values its ``AttributionLocalisation`` is equal.
 
     Source: Wang et al., Score-CAM, 2020.
     """

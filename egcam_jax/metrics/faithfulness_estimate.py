@@ -34,10 +34,10 @@ def faithfulness_estimate(
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
-    """Correlate the relevance of groups of pixels with what the class's score loses without them.
+    """Correlate the relevance of groups of pixels with the loss of the class's score without them.
 
-    ``corr_k(sum_{p in G_k} a_p, f(x) - f(x without G_k))``, where the groups are ``step`` pixels each, in descending
-    order of relevance, and each is replaced by the baseline in the image itself.
+    ``corr_k(sum_{p in G_k} a_p, f(x) - f(x without G_k))``, where each group has ``step`` pixels, in descending order
+    of relevance, and is replaced by the baseline in the image itself.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
@@ -46,18 +46,19 @@ def faithfulness_estimate(
         target: ``(B,)`` classes or one; ``None`` each image's top class.
         step: Pixels in a group; every group takes a pass. By default ``ceil(H W / 224)``, so that an image of any size
             has about 224 groups; in the modes of Quantus its own default, 1.
-        baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
-            an array that broadcasts to one image, in the units of ``x``.
-        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
-            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
+        baseline: The new value of replaced pixels, in the units of ``x``: ``"black"``, ``"white"`` or ``"mean"``, the
+            image's own least, greatest or mean entry; a number; or an array that broadcasts to one image.
+        probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes the logit itself. One logit has a sigmoid.
         similarity: ``"pearson"`` or ``"spearman"``.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``.
-        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
-            ``predict(x, context)``, every copy of an image with the image's own row.
+        context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
+            ``predict(x, context)``, and every copy of an image has the image's own row.
         chunk_size: Images times groups in one pass through the network; 32 by default.
 
     Returns:
-        ``Score`` of value ``(B,)`` in [-1, 1], higher is better, and curve ``(B, T)``, what each group's loss costs.
+        ``Score`` of value ``(B,)`` in [-1, 1], higher is better, and curve ``(B, T)``, the loss of score without each
+        group.
 
     Raises:
         ValueError: For shapes that do not fit, an unknown word, or a step as large as the image.
@@ -72,7 +73,8 @@ def faithfulness_estimate(
         [1.0, -1.0]
 
     Quantus: 0.4.4 takes pixels, as here; ``mode="quantus"`` takes single channels, ``H W C`` of them, as 0.6 does. Both
-    say Spearman and compute Pearson. Ties come in an order of the machine there, and in row-major order here.
+    are documented as Spearman and compute Pearson. The order of ties depends on the machine there, and is row-major
+    here.
 
     Source: Alvarez-Melis and Jaakkola, 2018.
     """

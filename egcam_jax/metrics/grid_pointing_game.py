@@ -16,8 +16,9 @@ from egcam_jax.metrics._score import Score
 def grid_pointing_game(saliency: MapsLike, mask: MapsLike) -> Score:
     """Share of the map's positive mass that lies in the cell of the explained class.
 
-    It is ``energy_pointing_game`` on a mosaic: ``sum_cell ReLU(a) / sum ReLU(a)``, about ``1 / N`` for a map that knows
-    nothing of the class. Arguments as there; make image and masks with ``mosaic``::
+    The metric is ``energy_pointing_game`` on a mosaic: ``sum_cell ReLU(a) / sum ReLU(a)``. A map that does not depend
+    on the class has about ``1 / N``. The arguments are those of ``energy_pointing_game``. Make image and masks with
+    ``mosaic``::
 
         made = metrics.mosaic(images)
         maps = explain(jnp.broadcast_to(made.x, (len(classes), *made.x.shape)), classes)
@@ -31,7 +32,7 @@ def grid_pointing_game(saliency: MapsLike, mask: MapsLike) -> Score:
         >>> float(score.value)
         0.75
 
-    Quantus: its nearest is ``Focus``, on mosaics in which two of the four cells are of the class.
+    Quantus: the nearest metric is ``Focus``, on mosaics in which two of the four cells have the class.
 
     Source: Bohle et al., 2021.
     """

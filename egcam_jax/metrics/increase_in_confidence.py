@@ -24,9 +24,9 @@ def increase_in_confidence(
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
-    """Whether the class's probability rises, ``p(m x) > p(x)``: 1 or 0; its mean is the published share.
+    """Whether the class's probability rises, ``p(m x) > p(x)``: 1 or 0. The mean over images is the published share.
 
-    All else is as for ``average_drop``, but higher is better.
+    The arguments are those of ``average_drop``. Higher is better.
 
     Example:
         >>> import jax.numpy as jnp

@@ -66,34 +66,35 @@ def infidelity(
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
-    """Mean squared difference of what a map foretells of a perturbation, and what the class's score does.
+    """Mean squared difference between the change that a map predicts and the change of the class's score.
 
-    ``mean_s (b sum_i I_si a_i - (f(x) - f(x - I_s)))^2``, summed over pixels and channels, the map alike for these.
+    ``mean_s (b sum_i I_si a_i - (f(x) - f(x - I_s)))^2``, summed over pixels and channels. All channels of a pixel have
+    the same map value.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; its scale counts, unless it is fitted.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
-        key: For random perturbations; each image's own is folded from its index.
-        perturbation: ``"gaussian"``, ``I ~ N(0, noise_std^2)`` on every entry; ``"squares"``, I what a square of side 1
-            to ``patch_size``, anywhere, loses to the baseline; ``"blocks"``, the same for each block of a grid of
-            ``patch_size``, without a key.
-        num_samples: S, of random ones.
-        noise_std: In the units of ``x``.
-        patch_size: In pixels. By default a quarter of the image's shorter side, as the paper's 56 are of 224; in the
-            modes of Quantus its own default, 4.
-        baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
-            an array that broadcasts to one image, in the units of ``x``.
-        perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, the I themselves, in place of a key.
-        scale: ``"none"``, b = 1; or ``"optimal"``, the b that makes the value least, so that the map's scale does not
+        key: PRNG key for random perturbations; each image's own key is folded from its index.
+        perturbation: ``"gaussian"``, ``I ~ N(0, noise_std^2)`` on every entry; ``"squares"``, I is the difference from
+            the baseline inside one random square of side 1 to ``patch_size``; ``"blocks"``, the same for each block of
+            a grid of ``patch_size``, without a key.
+        num_samples: S, the number of random perturbations.
+        noise_std: The standard deviation of the noise, in the units of ``x``.
+        patch_size: The side of squares or blocks, in pixels. The default is a quarter of the image's shorter side, as
+            the paper's 56 are of 224; in the modes of Quantus it is 4, as there.
+        baseline: The new value of replaced pixels, in the units of ``x``: ``"black"``, ``"white"`` or ``"mean"``, the
+            image's own least, greatest or mean entry; a number; or an array that broadcasts to one image.
+        perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, the perturbations I, in place of a key.
+        scale: ``"none"``, b = 1; or ``"optimal"``, the b with the least value; the scale of the map then does not
             count.
-        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
-            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
+        probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes the logit itself. One logit has a sigmoid.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``; the latter two take blocks, and no key.
-        index: The first image's index in the whole, or one for each.
-        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
-            ``predict(x, context)``, every copy of an image with the image's own row.
+        index: The index of the first image in the whole data set, or one index for each image.
+        context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
+            ``predict(x, context)``, and every copy of an image has the image's own row.
         chunk_size: Images times perturbations in one pass through the network; 32 by default.
 
     Returns:
@@ -112,9 +113,9 @@ def infidelity(
         >>> float(right.value) < 1e-6 < float(wrong.value)
         True
 
-    Quantus: its blocks add up, each I the last and one block more; ``mode="quantus"`` equals 0.6 with one size of
-    patches. ``mode="quantus_0_4_4"`` moreover leaves out the last ``patch_size - 1`` rows and columns, and pairs the
-    map's columns with the perturbation's rows, as 0.4.4 does, and so the paper; its values have no other meaning.
+    Quantus: its blocks add up: each I has one block more than the last. ``mode="quantus"`` equals 0.6 with one size of
+    patches. ``mode="quantus_0_4_4"`` equals 0.4.4, which the paper used. It also leaves out the last ``patch_size - 1``
+    rows and columns, and pairs the map's columns with the perturbation's rows.
 
     Source: Yeh et al., 2019.
     """

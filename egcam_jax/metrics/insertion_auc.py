@@ -35,15 +35,15 @@ def insertion_auc(
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
-    """Area under the class's probability as pixels of the image are inserted into its blurred copy, best first.
+    """Area under the class's probability as pixels are inserted into the blurred image, most relevant first.
 
-    Pixels go ``step`` at a time in descending order of saliency, ties in row-major order. With ``p_i`` the probability
-    after a share ``s_i`` of the pixels, the blurred copy (i = 0) and the image itself (i = T) among them, the area is
-    ``sum_i (s_i - s_{i-1}) (p_{i-1} + p_i) / 2``.
+    Pixels are inserted ``step`` at a time in descending order of saliency, ties in row-major order. ``p_i`` is the
+    probability after a share ``s_i`` of the pixels, from the blurred copy (i = 0) to the image itself (i = T). The area
+    is ``sum_i (s_i - s_{i-1}) (p_{i-1} + p_i) / 2``.
 
     Args:
-        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; bind parameters with ``jax.tree_util.Partial``, so
-            that they are arguments of the compiled program and not constants in it. Keep one function object.
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; bind parameters with ``jax.tree_util.Partial``,
+            which makes them arguments of the compiled program and not constants in it. Keep one function object.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; only its order counts.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
@@ -51,10 +51,10 @@ def insertion_auc(
             about 224 steps. At 224 x 224 that is the published 224.
         area: ``"share"``, as above; or ``"rise"``, where a last step of fewer pixels counts as much as the others. The
             two are equal where ``step`` divides the number of pixels.
-        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+        probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
             ``(b, classes)``. One logit has a sigmoid.
-        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
-            ``predict(x, context)``, every copy of an image with the image's own row.
+        context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
+            ``predict(x, context)``, and every copy of an image has the image's own row.
         chunk_size: Images times steps in one pass through the network; 32 by default.
 
     Returns:
@@ -71,10 +71,10 @@ def insertion_auc(
         >>> round(float(metrics.insertion_auc(predict, jnp.ones((2, 2, 1)), saliency, 0).value), 3)
         0.946
 
-    Quantus: has neither this nor ``deletion_auc``; its nearest is ``pixel_flipping``.
+    Quantus: has no such metric; the nearest is ``pixel_flipping``.
 
     Source: Petsiuk et al., RISE, 2018. ``area="rise"`` equals its code. The blur is RISE's at every size of the image:
-    an 11 x 11 kernel that is nearly a box, with zeros beyond the borders. PolyCAM blurs with reflection and leaves the
+    an 11 x 11 kernel that is nearly a box, with zeros beyond the borders. PolyCAM blurs with reflection, and leaves the
     start out.
     """
     return _auc.run((blur, _auc.same), predict, x, saliency, target, step, area, probability, context, chunk_size)

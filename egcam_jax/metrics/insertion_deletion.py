@@ -31,10 +31,10 @@ def insertion_deletion(
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
-    """Insertion AUC less deletion AUC, image by image; higher is better, and arguments are as for ``insertion_auc``.
+    """Insertion AUC less deletion AUC, image by image. The arguments are those of ``insertion_auc``; higher is better.
 
-    The image itself, where one ends and the other starts, goes through the network once. PolyCAM starts both from a
-    blurred copy and leaves the start out of the mean; here each area is RISE's.
+    The image itself ends one curve and starts the other, and goes through the network once. Each area is RISE's.
+    PolyCAM starts both curves from a blurred copy, and leaves the start out of the mean.
 
     Example:
         >>> import jax.numpy as jnp

@@ -57,11 +57,11 @@ def irof(
         num_segments: Room for so many of them, known before compilation; needed only where the labels are traced.
         baseline: ``"mean_colour"`` (the default), ``"mean"``, ``"black"`` or ``"white"`` of the image itself, a number,
             or an array that broadcasts to one image, in the units of ``x``.
-        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
-            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
+        probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes the logit itself. One logit has a sigmoid.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``, which are the same.
-        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
-            ``predict(x, context)``, every copy of an image with the image's own row.
+        context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
+            ``predict(x, context)``, and every copy of an image has the image's own row.
         chunk_size: Images times segments in one pass through the network; 32 by default.
 
     Returns:

@@ -57,12 +57,12 @@ def local_lipschitz(
             It is called on single images under ``vmap``. An image and its copies have the same index, and so the same
             draws.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
-        key: For the noise; each image's own is folded from its index.
+        key: PRNG key for the noise; each image's own key is folded from its index.
         target: ``(B,)`` classes or one, the same for an image and its copies; ``None`` each image's top class.
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; needed for ``target=None`` and ``nan_on_change``.
             With a context ``predict(x, context)``.
-        num_samples: S, the copies of each image.
-        noise_std: In the units of ``x``.
+        num_samples: S, the number of copies of each image.
+        noise_std: The standard deviation of the noise, in the units of ``x``.
         perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, what is added to ``x``, in place of a key.
         normalize: Divide each map by its largest absolute value; zeros stay zeros.
         nan_on_change: Make an image NaN where a copy has another top class.

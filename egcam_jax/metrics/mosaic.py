@@ -15,7 +15,7 @@ class Mosaic(NamedTuple):
 
     Attributes:
         x: ``(H, W, C)``.
-        masks: ``(N, H, W)`` where each of the N images is.
+        masks: ``(N, H, W)``, true where each of the N images is.
 
     Example:
         >>> import jax.numpy as jnp
@@ -33,13 +33,14 @@ def mosaic(images: Float[ArrayLike, "N h w C"], *, columns: int = 2, shrink: boo
     """Set images beside each other, row by row.
 
     Args:
-        images: ``(N, h, w, C)`` preprocessed images, best of N different classes that the network is sure of.
-        columns: In each row; N is a multiple.
-        shrink: Bring the mosaic to about the size of one image, for networks that take no other: every image is resized
-            to ``h / rows`` by ``w / columns``, linearly with antialiasing. ``False`` leaves them as they are.
+        images: ``(N, h, w, C)`` preprocessed images. Take N different classes, and images whose class has a high
+            probability.
+        columns: The number of images in a row; N is a multiple of it.
+        shrink: Whether the mosaic has about the size of one image, for networks that take one size only. Every image is
+            then resized to ``h / rows`` by ``w / columns``, linearly with antialiasing.
 
     Returns:
-        A ``Mosaic``: its ``x`` is explained once for each class, and ``masks[i]`` is where the i-th image's class is.
+        A ``Mosaic``. Explain its ``x`` once for each class; ``masks[i]`` is true where the i-th image is.
 
     Raises:
         ValueError: For another shape, rows that are not full, or images too small to shrink.

@@ -47,15 +47,15 @@ def pixel_flipping(
         target: ``(B,)`` classes or one; ``None`` each image's top class.
         step: Pixels that are replaced at a time; every step takes a pass. By default ``ceil(H W / 224)``, so that an
             image of any size takes about 224 steps; in the modes of Quantus its own default, 1.
-        baseline: ``"black"``, ``"white"`` or ``"mean"``, the image's own least, greatest and mean entry; a number, or
-            an array that broadcasts to one image, in the units of ``x``.
-        probability: What makes the class's probability of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
-            ``(b, classes)``; ``None`` takes its logit. One logit has a sigmoid.
+        baseline: The new value of replaced pixels, in the units of ``x``: ``"black"``, ``"white"`` or ``"mean"``, the
+            image's own least, greatest or mean entry; a number; or an array that broadcasts to one image.
+        probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
+            ``(b, classes)``; ``None`` takes the logit itself. One logit has a sigmoid.
         normalize: Divide by the width of the whole curve, so that the area is a mean height.
         include_start: Let the curve begin with the image itself; the reference leaves that out.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``.
-        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
-            ``predict(x, context)``, every copy of an image with the image's own row.
+        context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
+            ``predict(x, context)``, and every copy of an image has the image's own row.
         chunk_size: Images times steps in one pass through the network; 32 by default.
 
     Returns:

@@ -26,8 +26,8 @@ def pointing_game(saliency: MapsLike, mask: MapsLike, *, tolerance: int | None =
     Args:
         saliency: ``(B, H, W)`` or ``(H, W)``; any of several equal maxima may hit.
         mask: The same shape, true on the object.
-        tolerance: How far from the object a hit may be, in pixels. By default the share of the shorter side that 15
-            pixels are of 224, to the nearest pixel: 2 at 32 x 32.
+        tolerance: The distance from the object, in pixels, at which a maximum still hits. The default is the share of
+            the shorter side that 15 pixels are of 224, to the nearest pixel: 2 at 32 x 32.
 
     Returns:
         ``Score`` of value ``(B,)``; higher is better.

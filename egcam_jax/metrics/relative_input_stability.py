@@ -55,8 +55,8 @@ def relative_input_stability(
         nan_on_change: Make an image NaN where a copy has another top class, as the reference does. The definition
             leaves such copies out of the neighbourhood: the largest of the curve's values that are not NaN.
         mode: ``"definition"``, or ``"quantus"``: there ``eps`` is added to divisors that are exactly 0, and no other.
-        index: The images' place in the whole.
-        context: What model and explainer take beside the images.
+        index: The index of the first image in the whole data set, or one index for each image.
+        context: The other inputs of the model and of the explainer, with one row for each image.
         chunk_size: Images times copies in one pass.
 
     Returns:

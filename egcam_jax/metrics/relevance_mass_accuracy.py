@@ -16,7 +16,8 @@ from egcam_jax.metrics._score import Score
 def relevance_mass_accuracy(saliency: MapsLike, mask: MapsLike) -> Score:
     """Share of the map's sum that lies on the object, with signs: ``sum_mask a / sum a``.
 
-    For maps without negative values it is ``attribution_localisation``; else it may be any number. Arguments as there.
+    For a map without negative values the value is that of ``attribution_localisation``; else it may be any number. The
+    arguments are those of ``attribution_localisation``.
 
     Example:
         >>> import jax.numpy as jnp

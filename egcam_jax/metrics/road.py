@@ -63,15 +63,15 @@ def road(
         key: For the noise, which is the same at every step; each image's own is folded from its index.
         percentages: Of the pixels, in (0, 100).
         most_relevant_first: ``False`` removes the least relevant, where higher is better.
-        noise_std: In the units of ``x``.
+        noise_std: The standard deviation of the noise, in the units of ``x``.
         iterations: Of the solver, at most; twice the image's height and width by default, which holes as large as the
             image take. It stops where what is left of the equations' error is a millionth of what it was.
         probability: Take the class's probability instead of whether it is the answer: ``"softmax"``, ``"sigmoid"`` or a
             function of logits ``(b, classes)``. One logit has a sigmoid.
         perturbations: ``(1, H, W, C)`` or ``(B, 1, H, W, C)``, the noise itself, in place of a key.
-        index: The first image's index in the whole, or one for each.
-        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
-            ``predict(x, context)``, every copy of an image with the image's own row.
+        index: The index of the first image in the whole data set, or one index for each image.
+        context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
+            ``predict(x, context)``, and every copy of an image has the image's own row.
         chunk_size: Images times steps in one pass through the network; 32 by default.
 
     Returns:

@@ -41,8 +41,8 @@ def running_time(
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``; each is explained alone.
         target: ``(B,)`` classes or one; class 0 by default, since which it is does not change the work.
         repeats: How often each image is explained, after once for compilation.
-        index: The first image's index in the whole, or one for each.
-        context: What the model takes beside the images.
+        index: The index of the first image in the whole data set, or one index for each image.
+        context: The model's other inputs, with one row for each image.
 
     Returns:
         ``Score`` of value ``(B,)``, the median seconds, lower is better, and curve ``(B, repeats)``, each time. On

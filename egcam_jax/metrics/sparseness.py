@@ -26,7 +26,7 @@ def sparseness(saliency: MapsLike) -> Score:
     With ``g`` the n sorted values of ``|a| / max |a| + 1e-7``: ``sum_i (2 i - n - 1) g_i / (n sum g)``.
 
     Args:
-        saliency: ``(B, H, W)`` or ``(H, W)``; neither its scale nor its signs count.
+        saliency: ``(B, H, W)`` or ``(H, W)``; its scale and its signs do not count.
 
     Returns:
         ``Score`` of value ``(B,)`` in [0, 1 - 1 / n]: 0 for a constant map and for zeros; higher is better.

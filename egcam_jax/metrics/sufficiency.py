@@ -51,8 +51,8 @@ def sufficiency(
         absolute: Drop the maps' signs.
         strict: As the reference does: a pixel that is the same in all maps makes all distances undefined and every
             value 0, and an image without neighbours has 0. By default such pixels are left out, and the value is NaN.
-        context: What the model takes beside the images, a pytree of arrays with one row for each: it is then asked as
-            ``predict(x, context)``, every copy of an image with the image's own row.
+        context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
+            ``predict(x, context)``, and every copy of an image has the image's own row.
         chunk_size: Images in one pass through the network; 32 by default.
 
     Returns:

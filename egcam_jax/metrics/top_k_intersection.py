@@ -24,8 +24,8 @@ def top_k_intersection(
     Args:
         saliency: ``(B, H, W)`` or ``(H, W)``; only its order counts, ties in row-major order.
         mask: The same shape, true on the object.
-        k: How many values; an object of fewer pixels cannot reach 1. By default the share of the pixels that the
-            published 1000 are of 224 x 224, about 2 %, and at least one.
+        k: The number of values; an object of fewer pixels cannot reach 1. The default is at least 1 and about 2 % of
+            the pixels, as the published 1000 are of 224 x 224.
         concept_influence: Multiply by ``H W / |mask|``.
 
     Returns:
