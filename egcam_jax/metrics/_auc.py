@@ -1,4 +1,4 @@
-"""What insertion and deletion share: the curve of the class's probability as pixels change, and the area under it."""
+"""The area under the class's probability as pixels change, for insertion and deletion."""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -15,7 +15,7 @@ SOURCE = "Petsiuk et al., RISE, BMVC 2018"
 NEEDS = ("saliency", "predict")
 SCALED = {"step": _scale.step}
 AREAS = ("share", "rise")
-"""A last step of fewer pixels counts by its share of them; or it counts as much as the others, as in RISE's code."""
+"""A last step of fewer pixels has the weight of its share; or the weight of the others, as in RISE's code."""
 
 
 Stage: TypeAlias = Callable[[Image], Image]

@@ -1,4 +1,4 @@
-"""What ``coherency`` and ``adcc`` share: the map of what the image's own map shows of the image."""
+"""The map of the part of the image that its own map shows, for ``coherency`` and ``adcc``."""
 
 import jax.numpy as jnp
 
@@ -10,14 +10,14 @@ NO_MAPS = "the map of the image, or of what it shows, is constant or not finite"
 
 
 def stays(explain: Explain, x: Image, saliency: Map, target: Whole) -> Scalar:
-    """The coherency of an image, given its map; NaN where that puts the pixels in no order."""
+    """The coherency of an image, given its map; NaN where the map puts the pixels in no order."""
     again = explained(explain, x * _confidence.shown(saliency)[..., None], target)
     value = (1 + _similarity.correlation(saliency, again, "pearson")) / 2
     return jnp.where(_steps.ordered(saliency), value, jnp.nan)
 
 
 def explained(explain: Explain, image: Image, target: Whole) -> Map:
-    """The map of the image, or of the part that its map shows."""
+    """The map of the image, or of the part that its map shows, checked to have the image's size."""
     saliency = explain(image, target)
     if saliency.shape != image.shape[:2]:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What the metrics of confidence share: the class's probability for the image, and for a part of it."""
+"""The class's probability for the image and for a part of it, for the metrics of confidence."""
 
 from collections.abc import Callable
 

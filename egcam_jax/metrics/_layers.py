@@ -1,4 +1,4 @@
-"""Which arrays of the parameters belong to which layer, by the names that ``egcam_jax.layers`` lists."""
+"""The arrays of the parameters that belong to each layer, by the names that ``egcam_jax.layers`` lists."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ def losses(params: Params, layers: Sequence[str], function: Callable[[Params], A
     Args:
         params: The model's parameters.
         layers: Names.
-        function: What uses the parameters inside named scopes.
+        function: A function of the parameters, which uses them inside named scopes.
 
     Raises:
         ValueError: A name is no layer with parameters, or of several layers.

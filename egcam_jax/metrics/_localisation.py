@@ -1,4 +1,4 @@
-"""What the metrics of localisation share: the object's share of a map's mass, and of its largest values."""
+"""The object's share of a map's mass, and of its largest values, for the metrics of localisation."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ NO_MASS = "the mask is empty, or the map is not finite, or has no mass: it sums 
 NO_ORDER = f"the mask is empty, or {_steps.UNORDERED}"
 
 _PARTS = {"signed": lambda saliency: saliency, "absolute": jnp.abs, "positive": jax.nn.relu}
-"""What counts as the mass of a map."""
+"""The mass of a map, by name."""
 
 
 def mass(saliency: MapsLike, mask: MapsLike, part: str, *, weighted: bool = False) -> Score:

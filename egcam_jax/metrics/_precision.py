@@ -13,11 +13,10 @@ from egcam_jax.metrics import _program
 
 
 def in_dtype(predict: Predict, compute_dtype: DTypeLike | None) -> Predict:
-    """Let a model compute in another dtype, as ``explain(compute_dtype=)`` does for maps.
+    """Make a model compute in another dtype, as ``explain(compute_dtype=)`` does for maps.
 
-    The floating arrays that are bound to the model, its parameters, are cast, and so are images and context. Integers
-    and keys stay. Every metric takes the result in place of ``predict``. The metric itself computes in float32 from the
-    logits on: probabilities, areas and sums.
+    The parameters that are bound to the model, its images and its context are cast. Integers and keys stay. Every
+    metric takes the result in place of ``predict``. The metric itself computes in float32 from the logits on.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits, with its parameters bound by
@@ -25,7 +24,8 @@ def in_dtype(predict: Predict, compute_dtype: DTypeLike | None) -> Predict:
         compute_dtype: Such as ``jnp.bfloat16``; ``None`` returns ``predict``.
 
     Returns:
-        A function of the same arguments. One made again from the same model and dtype compiles nothing again.
+        A function of the same arguments. A second call with the same model and dtype returns a function that compiles
+        nothing again.
 
     Raises:
         TypeError: For a dtype that is not floating.

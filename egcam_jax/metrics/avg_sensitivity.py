@@ -33,7 +33,7 @@ def avg_sensitivity(
 ) -> Score:
     """Take the mean relative change of the map, ``mean_s ||a(x) - a(x + d_s)|| / ||a(x)||``.
 
-    All else is as for ``max_sensitivity``; with the same key both see the same copies.
+    The arguments are those of ``max_sensitivity``. With the same key both metrics take the same copies.
 
     Example:
         >>> import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Whether a map adds up to what it explains."""
+"""The distance between the sum of a map and the score that the map explains."""
 
 import jax.numpy as jnp
 

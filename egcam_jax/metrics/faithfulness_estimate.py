@@ -1,4 +1,4 @@
-"""Whether the pixels that a map calls relevant are those whose loss moves the class's score."""
+"""Whether the class's score depends most on the pixels that a map calls relevant."""
 
 import jax
 import jax.numpy as jnp
@@ -44,8 +44,8 @@ def faithfulness_estimate(
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; its positive scale does not count.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
-        step: Pixels in a group; every group takes a pass. By default ``ceil(H W / 224)``, so that an image of any size
-            has about 224 groups; in the modes of Quantus its own default, 1.
+        step: The number of pixels in a group; every group takes a pass. The default is ``ceil(H W / 224)``, about 224
+            groups for any size of the image; in the modes of Quantus it is 1, as there.
         baseline: The new value of replaced pixels, in the units of ``x``: ``"black"``, ``"white"`` or ``"mean"``, the
             image's own least, greatest or mean entry; a number; or an array that broadcasts to one image.
         probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits

@@ -1,11 +1,10 @@
-"""How far a map, read as a linear model, is from what the class's score does under perturbations."""
+"""The distance between a map, taken as a linear model, and the class's score under perturbations."""
 
 import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
 
 from egcam_jax.core import answers, checks, numerics
 from egcam_jax.core.types import (
@@ -18,23 +17,22 @@ from egcam_jax.core.types import (
     MapsLike,
     Number,
     Predict,
-    PRNGKey,
     Scalar,
     Whole,
 )
-from egcam_jax.metrics import _baselines, _inputs, _program, _scale, _steps
+from egcam_jax.metrics import _baselines, _inputs, _patches, _program, _scale, _steps
 from egcam_jax.metrics._baselines import Baseline
 from egcam_jax.metrics._inputs import Draw, Perturbations, Subject
 from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
 PERTURBATIONS = ("gaussian", "squares", "blocks")
-"""Noise on every entry; one random square at a time; every block of a grid, one at a time."""
+"""Noise on every entry; a random square; every block of a grid, one at a time."""
 
 SCALES = ("none", "optimal")
-"""The map as it comes, or times the factor that fits best."""
+"""The map itself, or the map times the factor that fits best."""
 _QUANTUS_PATCH = 4
-"""Side of the blocks of Quantus, unless told otherwise."""
+"""The default side of the blocks of Quantus."""
 
 
 @metric(
@@ -154,7 +152,7 @@ def infidelity(
 def _check_blocks(
     height: int, width: int, patch_size: int, baseline: Baseline, perturbations: Perturbations | None, mode: str
 ) -> None:
-    """Refuse what the reference cannot do."""
+    """Refuse options that the reference cannot compute."""
     if perturbations is not None:
         raise ValueError(
             f"perturbations must be None in mode {mode!r}, which makes its own; got an array. Leave perturbations out."
@@ -192,12 +190,12 @@ def _one(
     predicted = _columns_with_rows if mode == "quantus_0_4_4" else _inner_product
     removed: Callable[[Whole], Image]
     if perturbation == "blocks":
-        removed = _blocks(x, patch_size, baseline, mode)
+        removed = _patches.blocks(x, patch_size, baseline, mode)
     else:
         loss = x - _baselines.of(x, baseline)
         draw: Draw = {
             "gaussian": lambda key, shape: noise_std * jax.random.normal(key, shape),
-            "squares": lambda key, shape: jnp.where(_square(key, shape[:2], patch_size)[..., None], loss, 0),
+            "squares": lambda key, shape: jnp.where(_patches.square(key, shape[:2], patch_size)[..., None], loss, 0),
         }[perturbation]
         removed = lambda number: _inputs.perturbation(subject, number, draw)
     whole = score(x)
@@ -215,44 +213,10 @@ def _one(
 
 
 def _inner_product(saliency: Map, change: Image) -> Scalar:
-    """What a map, alike for all channels, foretells of a perturbation: ``sum_{p, c} a_p I_pc``."""
+    """The change that a map predicts for a perturbation, the same for all channels: ``sum_{p, c} a_p I_pc``."""
     return (saliency * change.sum(axis=-1)).sum()
 
 
 def _columns_with_rows(saliency: Map, change: Image) -> Scalar:
-    """What Quantus 0.4.4 takes for it: the sum of a tensor product that pairs columns of one with rows of the other."""
+    """The change as Quantus 0.4.4 computes it: a tensor product that pairs columns of one with rows of the other."""
     return (change.shape[-1] * saliency.sum(axis=0) * change.sum(axis=(1, 2))).sum()
-
-
-def _square(key: PRNGKey, shape: tuple[int, ...], largest: int) -> Bool[Array, "H W"]:
-    """A square within the image: its side, then its place, each as likely as any other."""
-    keys = jax.random.split(key, 3)
-    side = jax.random.randint(keys[0], (), 1, min(largest, *shape) + 1)
-    inside = []
-    for axis, length in enumerate(shape):
-        start = jax.random.randint(keys[1 + axis], (), 0, length - side + 1)
-        place = jnp.arange(length)
-        inside.append((place >= start) & (place < start + side))
-    return inside[0][:, None] & inside[1]
-
-
-def _blocks(x: Image, patch_size: int, baseline: Baseline, mode: str) -> Callable[[Whole], Image]:
-    """Number of a block to what the image loses where it is replaced, alone or with all before it."""
-    rows, columns = (_block_of(length, patch_size, shifted=mode == "quantus_0_4_4") for length in x.shape[:2])
-    across = _steps.count(x.shape[1], patch_size)
-    blocks = _steps.count(x.shape[0], patch_size) * across
-    outside = (rows[:, None] < 0) | (columns < 0)
-    number = jnp.where(outside, blocks, rows[:, None] * across + columns)[..., None]
-    lost = x - _baselines.replacing(x, baseline, number, blocks, drifts=mode != "definition")
-    if mode == "definition":
-        return lambda block: jnp.where(number == block, lost, 0)
-    return lambda block: jnp.where(number <= block, lost, 0)
-
-
-def _block_of(length: int, size: int, *, shifted: bool) -> Int[Array, " n"]:
-    """The block that each row is in; shifted as in Quantus 0.4.4 it ends at its first row, and the last have none."""
-    place = jnp.arange(length)
-    if not shifted:
-        return place // size
-    block = -(-place // size)
-    return jnp.where(block < length // size, block, -1)

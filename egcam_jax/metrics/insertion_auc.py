@@ -47,10 +47,10 @@ def insertion_auc(
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; only its order counts.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
-        step: Pixels that are replaced at a time; by default ``ceil(H W / 224)``, so that an image of any size takes
-            about 224 steps. At 224 x 224 that is the published 224.
-        area: ``"share"``, as above; or ``"rise"``, where a last step of fewer pixels counts as much as the others. The
-            two are equal where ``step`` divides the number of pixels.
+        step: The number of pixels that are replaced at a time. The default is ``ceil(H W / 224)``, about 224 steps for
+            any size of the image. At 224 x 224 that is the published 224.
+        area: ``"share"``, as above; or ``"rise"``, where a last step of fewer pixels has the same weight as the others.
+            The two are equal where ``step`` divides the number of pixels.
         probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
             ``(b, classes)``. One logit has a sigmoid.
         context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as

@@ -1,4 +1,4 @@
-"""What becomes of the class's score as whole segments of the image go, most relevant first."""
+"""How fast the class's score is lost as whole segments of the image are replaced, most relevant first."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Int
 
 from egcam_jax.core import answers, checks, numerics
-from egcam_jax.core.types import Context, Images, ImagesLike, Integers, MapsLike, Nested, Predict
+from egcam_jax.core.types import Context, ImagesLike, Integers, MapsLike, Nested, Predict
 from egcam_jax.metrics import _baselines, _inputs, _program, _steps
 from egcam_jax.metrics._baselines import Baseline
 from egcam_jax.metrics._inputs import Subject
@@ -15,7 +15,7 @@ from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
 _ROUNDED_TO = 32
-"""Room for segments goes up in steps of so many, so that batches with other numbers of them share a program."""
+"""The room for segments is a multiple of this, so that batches with other numbers of segments share a program."""
 
 
 @metric(
@@ -40,23 +40,23 @@ def irof(
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
-    """Area over the class's score, relative to the image's, as its segments are replaced, most relevant first.
+    """Area over the curve of the class's relative score as segments are replaced, most relevant first.
 
-    A segment's relevance is its mean saliency. With ``c_l = f(x_l) / f(x)`` for l of L segments replaced, it is
-    ``1 - ((c_0 + c_L) / 2 + c_1 + ... + c_{L-1}) / L``, the area over the curve on [0, 1]. As published, each segment
-    counts the same, however many pixels it has.
+    A segment's relevance is its mean saliency. ``c_l = f(x_l) / f(x)`` is the relative score with l of L segments
+    replaced. The value is ``1 - ((c_0 + c_L) / 2 + c_1 + ... + c_{L-1}) / L``, the area over the curve on [0, 1]. As
+    published, all segments have the same weight, whatever their number of pixels.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; its positive scale does not count.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
-        segments: ``(B, H, W)`` or ``(H, W)`` labels from 0; by default those of ``skimage.segmentation.slic`` with its
-            own defaults, about 100 at any size of the image, found on the host and different from release to release of
-            scikit-image. Images that do not have three channels are segmented by the lightness of each channel.
-        num_segments: Room for so many of them, known before compilation; needed only where the labels are traced.
-        baseline: ``"mean_colour"`` (the default), ``"mean"``, ``"black"`` or ``"white"`` of the image itself, a number,
-            or an array that broadcasts to one image, in the units of ``x``.
+        segments: ``(B, H, W)`` or ``(H, W)`` labels from 0. The default is ``skimage.segmentation.slic`` with its own
+            defaults, about 100 segments at any size of the image. It runs on the host, and differs between releases of
+            scikit-image. Images without three channels are segmented by the lightness of each channel.
+        num_segments: The number of segments that the program has room for; needed only where the labels are traced.
+        baseline: The new value of replaced pixels, in the units of ``x``: ``"mean_colour"`` (the default), ``"mean"``,
+            ``"black"`` or ``"white"`` of the image itself; a number; or an array that broadcasts to one image.
         probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
             ``(b, classes)``; ``None`` takes the logit itself. One logit has a sigmoid.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``, which are the same.
@@ -70,7 +70,7 @@ def irof(
 
     Raises:
         ValueError: For shapes that do not fit, or labels that are not whole numbers from 0.
-        ImportError: There are no segments, and no scikit-image to find them.
+        ImportError: Segments are not given, and scikit-image is not installed.
 
     Example:
         >>> import jax.numpy as jnp
@@ -82,9 +82,9 @@ def irof(
         >>> [round(float(score.value), 3) for score in scores]
         [0.429, 0.061]
 
-    Quantus: ``mode="quantus"``, or ``"quantus_0_4_4"``, equals 0.4.4 (0.6 fails on images with channels): ``L`` less
-    the area under ``c_1`` to ``c_L`` with steps of 1, not divided by L, and the mean of all entries of what is left,
-    instead of the mean colour.
+    Quantus: ``mode="quantus"``, or ``"quantus_0_4_4"``, equals 0.4.4 (0.6 fails on images with channels). Its value is
+    ``L`` less the area under ``c_1`` to ``c_L`` with steps of 1, not divided by L. It replaces pixels by the mean of
+    all entries of the image as it is at that step, instead of the mean colour.
 
     Source: Rieger and Hansen, 2020.
     """
@@ -110,15 +110,15 @@ def irof(
     )
 
 
-def slic(x: Images) -> Int[Array, "b H W"]:
+def slic(x: ImagesLike) -> Int[Array, "b H W"]:
     """The segments of ``(B, H, W, C)`` images by ``skimage.segmentation.slic``, with its own defaults, on the host.
 
-    Three channels are compared as colours, in Lab. Any other number is compared by the lightness of each channel, so
-    that equal channels, and one alone, have the segments of the grey picture in three channels.
+    Three channels are compared as colours, in Lab. Any other number of channels is compared by the lightness of each.
+    One channel, or equal channels, then have the same segments as the grey picture in three channels.
 
     Raises:
         ValueError: ``x`` is traced.
-        ImportError: There is no scikit-image.
+        ImportError: scikit-image is not installed.
     """
     if not checks.concrete(x):
         raise ValueError("segments must be given where x is traced, since slic needs numbers; got None. Pass segments.")
@@ -146,7 +146,7 @@ def slic(x: Images) -> Int[Array, "b H W"]:
 
 
 def _labels(segments: Int[ArrayLike, "*b H W"] | Nested, checked: _inputs.Checked) -> Int[Array, "b H W"]:
-    """Check labels that were given."""
+    """Check the labels that the caller gave."""
     segments = jnp.asarray(segments)
     wanted = checked.batch.saliency.shape[checked.single :]
     if segments.shape != wanted or not jnp.issubdtype(segments.dtype, jnp.integer):
@@ -160,7 +160,7 @@ def _labels(segments: Int[ArrayLike, "*b H W"] | Nested, checked: _inputs.Checke
 
 
 def _room(labels: Int[Array, "b H W"], num_segments: int | None) -> int:
-    """How many segments the program has room for."""
+    """The number of segments that the program has room for."""
     if not checks.concrete(labels):
         if num_segments is None:
             raise ValueError(

@@ -44,18 +44,18 @@ def local_lipschitz(
     ``max_s ||a(x) - a(x + d_s)|| / (||d_s|| + 1e-10)`` with ``d_s ~ N(0, noise_std^2)`` and Euclidean norms.
 
     Args:
-        explain: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, h, w)`` maps. One that draws samples must also
-            have an argument ``index``, the images' ``(b,)`` indices, and hand it on: the map that is judged is then
-            the one that ``egcam_jax.explain`` gives for these indices. Keep one function object, with arrays bound by
-            ``jax.tree_util.Partial``::
+        explain: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, h, w)`` maps. An explainer that draws samples
+            must also have an argument ``index``, the images' ``(b,)`` indices, and pass it to ``egcam_jax.explain``.
+            The judged map is then the map that ``explain`` gives for these indices. Keep one function object, with
+            arrays bound by ``jax.tree_util.Partial``::
 
                 def saliency(params, refs, key, x, target, index):
                     return egcam_jax.explain(params, apply_fn, x, refs, key, target=target, index=index).saliency
 
                 explain = jax.tree_util.Partial(saliency, params, refs, key)
 
-            It is called on single images under ``vmap``. An image and its copies have the same index, and so the same
-            draws.
+            The function is called on single images under ``vmap``. An image and its copies have the same index, and so
+            the same draws.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         key: PRNG key for the noise; each image's own key is folded from its index.
         target: ``(B,)`` classes or one, the same for an image and its copies; ``None`` each image's top class.
@@ -63,21 +63,23 @@ def local_lipschitz(
             With a context ``predict(x, context)``.
         num_samples: S, the number of copies of each image.
         noise_std: The standard deviation of the noise, in the units of ``x``.
-        perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, what is added to ``x``, in place of a key.
+        perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, the noise itself, in place of a key.
         normalize: Divide each map by its largest absolute value; zeros stay zeros.
         nan_on_change: Make an image NaN where a copy has another top class.
-        index: The first image's index in the whole, or one for each, as it was given to ``egcam_jax.explain``.
-        context: What the model takes beside the images, a pytree of arrays with one row for each image. ``explain``
-            must then have an argument ``context`` too; a copy goes with the row of its image.
-        chunk_size: Images times copies in one pass, each of which takes what ``explain`` takes for one image.
+        index: The index of the first image in the whole data set, or one index for each image, as given to
+            ``egcam_jax.explain``.
+        context: The model's other inputs, a pytree of arrays with one row for each image. ``explain`` must then have an
+            argument ``context`` too; a copy has the row of its image.
+        chunk_size: Images times copies in one pass, each of which takes the memory that ``explain`` takes for one
+            image.
 
     Returns:
         ``Score`` of value ``(B,)``, lower is better, and curve ``(B, S)``, the copies' quotients.
 
     Raises:
         ValueError: For shapes that do not fit, or neither ``target`` nor ``predict``.
-        TypeError: ``explain`` draws and has no argument ``index``, or there is a context and it has no argument
-            ``context``.
+        TypeError: ``explain`` draws and has no argument ``index``; or a context is given, and ``explain`` has no
+            argument ``context``.
 
     Example:
         >>> import jax
@@ -90,8 +92,8 @@ def local_lipschitz(
         >>> round(float(score.value), 3)
         3.0
 
-    Quantus: 0.4.4 divides the maps of the copies, and 0.6 all maps, by the maximum over their batch instead; equal
-    for maps that come with a maximum of 1, and for ``normalize=False``.
+    Quantus: 0.4.4 divides the maps of the copies, and 0.6 all maps, by the maximum over their batch instead. The values
+    are equal for maps whose maximum is 1, and for ``normalize=False``.
 
     Source: Alvarez-Melis and Jaakkola, 2018.
     """

@@ -33,12 +33,12 @@ def max_sensitivity(
 ) -> Score:
     """Take the largest relative change of the map: ``max_s ||a(x) - a(x + d_s)|| / ||a(x)||``.
 
-    ``d_s ~ U(-radius, radius)`` for every entry, and Euclidean norms. All arguments but ``radius``, in the units of
-    ``x``, are those of ``local_lipschitz``.
+    ``d_s ~ U(-radius, radius)`` for every entry, in the units of ``x``, and norms are Euclidean. All other arguments
+    are those of ``local_lipschitz``.
 
     Returns:
-        ``Score`` of value ``(B,)``, lower is better, and curve ``(B, S)``, the copies' changes. It is 1 where a
-        copy's map is all zero.
+        ``Score`` of value ``(B,)``, lower is better, and curve ``(B, S)``, the copies' changes. A copy whose map is
+        zero everywhere has the value 1.
 
     Raises:
         ValueError: For shapes that do not fit, or neither ``target`` nor ``predict``.
@@ -52,8 +52,8 @@ def max_sensitivity(
         >>> round(float(score.value), 3), score.curve.round(3).tolist() == jnp.array([0.1, 0.5]).tolist()
         (0.5, True)
 
-    Quantus: equal to 0.4.4-0.6 with the same noise, but that 0.4.4 never perturbs an image's first entry, and 0.6
-    refuses copies whose maps are zero.
+    Quantus: equal to 0.4.4-0.6 with the same noise. 0.4.4 never perturbs the first entry of an image, and 0.6 refuses
+    copies whose maps are zero.
 
     Source: Yeh et al., 2019, whose code divides by the size of the map; their equation does not.
     """

@@ -1,4 +1,4 @@
-"""Whether a map depends on what the network has learnt: the map again, as its layers lose their weights."""
+"""Whether a map depends on the trained weights: the similarity of maps as layers lose their weights."""
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,42 +39,46 @@ def mprt(
     context: Context = None,
     chunk_size: int | None = _inputs.EXPLANATIONS,
 ) -> Score:
-    """Compare a map with those after layers lost their weights: the model parameter randomisation test.
+    """Compare a map with the maps after layers lost their weights: the model parameter randomisation test.
 
-    ``value = mean_l corr(a(theta), a(theta_l))``, with ``theta_l`` the parameters of which the first l layers, or the
-    l-th alone, are shuffled: each array's entries are permuted, which keeps their distribution, and leaves an array of
-    equal entries, such as a new bias, as it is. Arrays of one size in one innermost scope share their permutation, as
-    scale and offset of the same channels do. The value is the same for the same network in all frameworks.
+    ``value = mean_l corr(a(theta), a(theta_l))``. In ``theta_l`` the first l layers, or the l-th alone, are shuffled:
+    the entries of each array are permuted, which keeps their distribution. An array of equal entries, such as a new
+    bias, stays the same. Arrays of one size in one innermost scope, such as scale and offset of the same channels,
+    share their permutation. The value is the same for the same network in all frameworks.
 
     Args:
         explain: ``(params, x, target)`` with ``(b, H, W, C)`` images and ``(b,)`` classes, to ``(b, h, w)`` maps. Keep
-            one function object. It is called on single images under ``vmap``. One that draws samples has an argument
-            ``index`` too, see ``local_lipschitz``.
+            one function object. The function is called on single images under ``vmap``. A function that draws samples
+            has an argument ``index`` too; see ``local_lipschitz``.
         params: The model's parameters.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
-        key: For the permutations, which are the same for all images.
-        layers: Names of layers, in the order in which they lose their weights, for the test as published from the
-            output to the input: named scopes as ``egcam_jax.layers`` lists them, or their unambiguous ends, and those
-            without a grid too, such as ``"fc"``. A layer's arrays are those that ``explain`` uses first inside its
-            scope. For a network without scopes they are the arrays below a key of ``params``, such as ``"Dense_0"``
-            or ``"params/Dense_0"``. Integers and keys stay.
-        target: ``(B,)`` classes or one.
-        cascading: Let layers stay without their weights as the next lose theirs; ``False`` takes one at a time.
+        key: PRNG key for the permutations, which are the same for all images.
+        layers: Names of layers, in the order in which they lose their weights; the published order is from the output
+            to the input. A name is a named scope as ``egcam_jax.layers`` lists them, or its unambiguous end, or a scope
+            without a grid such as ``"fc"``. The layer has the arrays that ``explain`` uses first inside the scope. In a
+            network without scopes, a name is a key of ``params``, such as ``"Dense_0"`` or ``"params/Dense_0"``, and
+            the layer has the arrays below it. Integers and keys stay.
+        target: ``(B,)`` classes or one; ``None`` is refused, since the class must stay the same.
+        cascading: Keep the earlier layers shuffled as the next layer is shuffled; ``False`` shuffles one layer at a
+            time.
         similarity: ``"spearman"`` or ``"pearson"``.
-        absolute: Compare sizes without signs.
+        absolute: Compare absolute values.
         perturbations: The parameters ``theta_l`` themselves, a sequence of trees like ``params``, such as new initial
             weights, in place of ``key`` and ``layers``.
-        index: The first image's index in the whole, or one for each, as it was given to ``egcam_jax.explain``.
-        context: What the model takes beside the images; ``explain`` must then have an argument ``context``.
+        index: The index of the first image in the whole data set, or one index for each image, as given to
+            ``egcam_jax.explain``.
+        context: The model's other inputs, with one row for each image; ``explain`` must then have an argument
+            ``context``.
         chunk_size: Images in one pass.
 
     Returns:
-        ``Score`` of value ``(B,)`` in [-1, 1], lower is better: a map that stays is not the network's; and curve
-        ``(B, L)``, a value for each layer, NaN where the map is constant or not finite, which the mean leaves out.
+        ``Score`` of value ``(B,)`` in [-1, 1], and curve ``(B, L)``, a value for each layer. Lower is better: a map
+        that stays does not depend on the weights. A layer's value is NaN where the map is constant or not finite, and
+        the mean leaves it out.
 
     Raises:
-        ValueError: For shapes that do not fit, a name that is no layer with parameters or of several layers, or
-            neither layers nor perturbations.
+        ValueError: For shapes that do not fit, a name of no layer with parameters or of several layers, or neither
+            ``layers`` nor ``perturbations``.
 
     Example:
         >>> import jax
@@ -87,8 +91,8 @@ def mprt(
         >>> [round(float(score.value), 3) < 1 for score in scores]  # the first map does not depend on the weights
         [False, True]
 
-    Quantus: draws new initial weights with the layer's own ``reset_parameters``, which a function does not have, and
-    takes the similarity as an argument: pass such weights as ``perturbations``.
+    Quantus: draws new initial weights with the layer's own ``reset_parameters``, and takes the similarity as an
+    argument. A function has no ``reset_parameters``: pass such weights as ``perturbations``.
 
     Source: Adebayo et al., 2018.
     """
@@ -134,7 +138,7 @@ def _randomized(
 
 
 def _given(params: Params, perturbations: Sequence[Params]) -> list[Params]:
-    """Check parameters that were given."""
+    """Check the parameters that the caller gave."""
     if not isinstance(perturbations, Sequence):
         raise ValueError(f"perturbations must be a sequence of trees like params; got {type(perturbations).__name__}.")
     trees = list(perturbations)

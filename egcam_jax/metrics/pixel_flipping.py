@@ -1,4 +1,4 @@
-"""What becomes of the class's score as pixels are replaced, most relevant first."""
+"""How fast the class's score is lost as pixels are replaced, most relevant first."""
 
 import jax.numpy as jnp
 
@@ -35,24 +35,24 @@ def pixel_flipping(
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
-    """Area under the class's score as pixels are replaced by the baseline, ``step`` at a time, most relevant first.
+    """Area under the class's score as the baseline replaces pixels, ``step`` at a time, most relevant first.
 
-    By the trapezoid rule over the T steps, each 1 wide, and the last ``r / step`` where only r pixels are left for it:
-    in ``[0, T - 1]``, where the curve begins after the first step.
+    The area is by the trapezoid rule over the T steps. Each step is 1 wide; a last step of r pixels is ``r / step``
+    wide. The curve begins after the first step, so that the area of probabilities lies in ``[0, T - 1]``.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; only its order counts.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
-        step: Pixels that are replaced at a time; every step takes a pass. By default ``ceil(H W / 224)``, so that an
-            image of any size takes about 224 steps; in the modes of Quantus its own default, 1.
+        step: The number of pixels that are replaced at a time; every step takes a pass. The default is ``ceil(H W /
+            224)``, about 224 steps for any size of the image; in the modes of Quantus it is 1, as there.
         baseline: The new value of replaced pixels, in the units of ``x``: ``"black"``, ``"white"`` or ``"mean"``, the
             image's own least, greatest or mean entry; a number; or an array that broadcasts to one image.
         probability: The rule that makes probabilities of logits: ``"softmax"``, ``"sigmoid"`` or a function of logits
             ``(b, classes)``; ``None`` takes the logit itself. One logit has a sigmoid.
         normalize: Divide by the width of the whole curve, so that the area is a mean height.
-        include_start: Let the curve begin with the image itself; the reference leaves that out.
+        include_start: Let the curve begin with the image itself, which the reference leaves out.
         mode: ``"definition"``, ``"quantus"`` or ``"quantus_0_4_4"``.
         context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
             ``predict(x, context)``, and every copy of an image has the image's own row.
@@ -74,9 +74,9 @@ def pixel_flipping(
         >>> [round(float(score.value), 3) for score in scores]
         [1.5, 2.705]
 
-    Quantus: both generations take ``"mean"`` of what is left of the image at each step, and here it is the image's own.
-    ``mode="quantus_0_4_4"`` does that, and gives a last step of fewer pixels the width of the others;
-    ``mode="quantus"`` moreover takes single channels, ``H W C`` of them, as 0.6.
+    Quantus: in both generations ``"mean"`` is the mean of the image as it is at each step; here it is the mean of the
+    image itself. ``mode="quantus_0_4_4"`` does as they do, and gives a last step of fewer pixels the width of the
+    others. ``mode="quantus"`` also takes single channels, ``H W C`` of them, as 0.6.
 
     Source: Bach et al., 2015; the area is Quantus's.
     """

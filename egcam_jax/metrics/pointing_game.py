@@ -62,7 +62,7 @@ def _one(subject: Subject, *, block: int, tolerance: int) -> Score:
 
 
 def _grown(mask: Bool[Array, "H W"], radius: int) -> Bool[Array, "H W"]:
-    """The pixels within a distance of the mask, as a convolution with a disc."""
+    """The pixels within a distance of the mask, by a convolution with a disc."""
     if radius == 0:
         return mask
     side = 2 * radius + 1

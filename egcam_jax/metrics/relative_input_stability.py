@@ -35,26 +35,26 @@ def relative_input_stability(
 ) -> Score:
     """Relate the map's relative change to the image's.
 
-    ``max_s ||(a(x) - a(x_s)) / a(x)|| / max(||(x - x_s) / x||, eps)`` with ``x_s = x + d_s``, ``d_s ~ U(low, high)``
-    for every entry, quotients entry by entry and Euclidean norms. Entries of ``a(x)`` and ``x`` smaller than ``eps``
-    count as ``eps``, so that a map that is zero there has a value.
+    ``max_s ||(a(x) - a(x_s)) / a(x)|| / max(||(x - x_s) / x||, eps)`` with ``x_s = x + d_s`` and ``d_s ~ U(low, high)``
+    for every entry. Quotients are entry by entry, and norms are Euclidean. As divisors, entries of ``a(x)`` and ``x``
+    smaller than ``eps`` are replaced by ``eps``.
 
     Args:
-        explain: As for ``local_lipschitz``, as are ``x``, ``key``, ``target``, ``num_samples``, ``perturbations``,
-            ``index``, ``context`` and ``chunk_size``.
-        x: Images.
-        key: For the noise.
-        target: Classes.
+        explain: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, h, w)`` maps; see ``local_lipschitz``.
+        x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
+        key: PRNG key for the noise; each image's own key is folded from its index.
+        target: ``(B,)`` classes or one, the same for an image and its copies; ``None`` each image's top class.
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; with a context ``predict(x, context)``.
-        num_samples: S.
-        low: The least that is added to an entry, in the units of ``x``; above 0, so the noise is one-sided, as in the
-            reference.
-        high: The most.
-        perturbations: What is added, in place of a key.
+        num_samples: S, the number of copies of each image.
+        low: The least noise on an entry, in the units of ``x``. The default is above 0: the noise is one-sided, as in
+            the reference.
+        high: The largest noise on an entry, at least ``low``.
+        perturbations: ``(S, H, W, C)`` or ``(B, S, H, W, C)``, the noise itself, in place of a key.
         eps: The smallest divisor.
         nan_on_change: Make an image NaN where a copy has another top class, as the reference does. The definition
-            leaves such copies out of the neighbourhood: the largest of the curve's values that are not NaN.
-        mode: ``"definition"``, or ``"quantus"``: there ``eps`` is added to divisors that are exactly 0, and no other.
+            leaves such copies out: for it, take the largest of the curve's values that are not NaN.
+        mode: ``"definition"``, or ``"quantus"``, where ``eps`` replaces divisors that are exactly 0, and no other
+            divisors.
         index: The index of the first image in the whole data set, or one index for each image.
         context: The other inputs of the model and of the explainer, with one row for each image.
         chunk_size: Images times copies in one pass.
@@ -77,8 +77,8 @@ def relative_input_stability(
         >>> round(float(score.value), 3)
         2.1
 
-    Quantus: ``mode="quantus"`` equals 0.4.4-0.6 with the same noise. Maps that are exactly 0 in many places, as after a
-    ReLU, make either value large: it counts how many places become non-zero.
+    Quantus: ``mode="quantus"`` equals 0.4.4-0.6 with the same noise. In both modes the value is large for maps that are
+    exactly 0 in many places, as after a ReLU: it then measures how many places become non-zero.
 
     Source: Agarwal et al., 2022.
     """

@@ -35,11 +35,11 @@ def relative_output_stability(
 ) -> Score:
     """Relate the map's relative change to that of the logits.
 
-    ``max_s ||(a(x) - a(x_s)) / a(x)|| / max(||z(x) - z(x_s)||, eps)`` over all logits z; all else is as for
-    ``relative_input_stability``, and with the same key both see the same copies.
+    ``max_s ||(a(x) - a(x_s)) / a(x)|| / max(||z(x) - z(x_s)||, eps)`` over all logits z. The arguments are those of
+    ``relative_input_stability``. With the same key both metrics take the same copies.
 
     Raises:
-        ValueError: As there, and without ``predict``.
+        ValueError: As for ``relative_input_stability``, and where ``predict`` is ``None``.
 
     Example:
         >>> import jax.numpy as jnp

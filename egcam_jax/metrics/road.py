@@ -1,4 +1,4 @@
-"""What becomes of the answer as relevant pixels are filled in from around them, so that nothing shows the gaps."""
+"""How long the model keeps its answer as relevant pixels are filled in from their neighbours."""
 
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from egcam_jax.metrics._registry import metric
 from egcam_jax.metrics._score import Score
 
 PERCENTAGES = tuple(range(1, 100, 2))
-"""Shares of the pixels that are filled in, as in Quantus."""
+"""The percentages of Quantus."""
 
 _SIDE, _CORNER = 1 / 6, 1 / 12
 """Weights of the eight neighbours."""
@@ -22,7 +22,7 @@ _Solution: TypeAlias = tuple[Float[Array, "H W C"], Float[Array, "H W C"], Float
 _State: TypeAlias = tuple[Whole, _Solution]
 """The number of the iteration; the values, the residual, the direction and the residual's square."""
 _SOLVED = 1e-6
-"""Share of the equations' first error at which they count as solved."""
+"""The solver stops at this share of the residual at the start."""
 
 
 @metric(
@@ -49,25 +49,25 @@ def road(
     context: Context = None,
     chunk_size: int | None = None,
 ) -> Score:
-    """Remove and debias: share of the steps at which the model still gives the class, as more pixels are filled in.
+    """Remove and debias: the share of steps at which the model gives the class as pixels are filled in.
 
-    Removed pixels are the solution of ``x_p = sum_q w_pq x_q / sum_q w_pq`` over the eight neighbours q, 1/6 beside and
-    1/12 across, those outside the image left out; then ``noise_std`` of noise is added to them. The system is solved by
-    conjugate gradients.
+    Removed pixels are the solution of ``x_p = sum_q w_pq x_q / sum_q w_pq`` over the eight neighbours q inside the
+    image. The weights are 1/6 for a common side and 1/12 for a common corner. Then noise of ``noise_std`` is added. The
+    system is solved by conjugate gradients.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
         saliency: ``(B, H, W)`` or ``(H, W)``; only its order counts.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
-        key: For the noise, which is the same at every step; each image's own is folded from its index.
-        percentages: Of the pixels, in (0, 100).
-        most_relevant_first: ``False`` removes the least relevant, where higher is better.
+        key: PRNG key for the noise, which is the same at every step; each image's own key is folded from its index.
+        percentages: The shares of the pixels that are filled in, each in (0, 100).
+        most_relevant_first: ``False`` removes the least relevant pixels first; then higher is better.
         noise_std: The standard deviation of the noise, in the units of ``x``.
-        iterations: Of the solver, at most; twice the image's height and width by default, which holes as large as the
-            image take. It stops where what is left of the equations' error is a millionth of what it was.
-        probability: Take the class's probability instead of whether it is the answer: ``"softmax"``, ``"sigmoid"`` or a
-            function of logits ``(b, classes)``. One logit has a sigmoid.
+        iterations: The largest number of iterations of the solver. The default is twice the image's height and width,
+            which holes as large as the image take. The solver stops where the residual is a millionth of its start.
+        probability: Take the class's probability in place of 1 or 0 for the right or a wrong answer: ``"softmax"``,
+            ``"sigmoid"`` or a function of logits ``(b, classes)``. One logit has a sigmoid.
         perturbations: ``(1, H, W, C)`` or ``(B, 1, H, W, C)``, the noise itself, in place of a key.
         index: The index of the first image in the whole data set, or one index for each image.
         context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
@@ -75,8 +75,8 @@ def road(
         chunk_size: Images times steps in one pass through the network; 32 by default.
 
     Returns:
-        ``Score`` of value ``(B,)`` in [0, 1], lower is better, and curve ``(B, T)``, one value for each percentage,
-        whose mean over the images is the published accuracy.
+        ``Score`` of value ``(B,)`` in [0, 1], lower is better, and curve ``(B, T)``, one value for each percentage. The
+        mean of the curve over the images is the published accuracy.
 
     Raises:
         ValueError: For shapes that do not fit, or percentages out of range.
@@ -92,8 +92,8 @@ def road(
         >>> [float(score.value) for score in scores]
         [0.0, 1.0]
 
-    Quantus: the same system and noise; 0.6 fails on images with channels, gives the accuracy of the whole set at each
-    percentage, and draws new noise for each.
+    Quantus: has the same system and noise. 0.6 fails on images with channels, gives the accuracy of the whole set at
+    each percentage, and draws new noise for each percentage.
 
     Source: Rong et al., 2022.
     """
@@ -122,10 +122,10 @@ def road(
 
 
 def impute(x: Image, gone: Bool[Array, "H W"], iterations: int) -> Image:
-    """Fill pixels in with the weighted mean of their eight neighbours, all at once.
+    """Fill in pixels with the weighted mean of their eight neighbours, all at once.
 
-    Among the missing pixels the equations are ``d_p x_p - sum_{q missing} w_pq x_q = sum_{q there} w_pq x_q``,
-    symmetric and positive definite, and so solved by conjugate gradients.
+    Among the missing pixels the equations are ``d_p x_p - sum_{q missing} w_pq x_q = sum_{q there} w_pq x_q``, which
+    are symmetric and positive definite: conjugate gradients solve them.
     """
     missing = gone[..., None].astype(x.dtype)
     weight = _around(jnp.ones((*gone.shape, 1), x.dtype))
@@ -150,7 +150,7 @@ def impute(x: Image, gone: Bool[Array, "H W"], iterations: int) -> Image:
 
 
 def _around(values: Float[Array, "H W C"]) -> Float[Array, "H W C"]:
-    """The weighted sum of each pixel's neighbours, nothing beyond the borders: two passes, along rows and columns."""
+    """The weighted sum of each pixel's neighbours, with zeros beyond the borders: along columns, then along rows."""
     padded = jnp.pad(values, ((1, 1), (1, 1), (0, 0)))
     beside = padded[:, :-2] + padded[:, 2:]
     columns = _SIDE * padded[:, 1:-1] + _CORNER * beside

@@ -1,4 +1,4 @@
-"""How long an explanation takes."""
+"""The time that an explanation takes."""
 
 import functools
 import time
@@ -33,23 +33,23 @@ def running_time(
     index: Integers = 0,
     context: Context = None,
 ) -> Score:
-    """Measure the seconds that an explanation of one image takes, compiled before.
+    """Measure the seconds that an explanation of one image takes, without compilation.
 
     Args:
-        explain: ``(1, H, W, C)`` images and ``(1,)`` classes to maps, and ``index`` and ``context`` where it has
-            arguments of these names; ``jax.jit`` it, as it is to be used.
+        explain: ``(1, H, W, C)`` images and ``(1,)`` classes to maps. ``index`` and ``context`` are passed where the
+            function has arguments of these names. Wrap it in ``jax.jit`` as you use it.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``; each is explained alone.
-        target: ``(B,)`` classes or one; class 0 by default, since which it is does not change the work.
-        repeats: How often each image is explained, after once for compilation.
+        target: ``(B,)`` classes or one; 0 by default, since the work does not depend on the class.
+        repeats: The number of timed explanations of each image, after one explanation for compilation.
         index: The index of the first image in the whole data set, or one index for each image.
         context: The model's other inputs, with one row for each image.
 
     Returns:
-        ``Score`` of value ``(B,)``, the median seconds, lower is better, and curve ``(B, repeats)``, each time. On
-        other machines, or beside other work, it is another number: name the device, and compare within one run.
+        ``Score`` of value ``(B,)``, the median seconds, lower is better, and curve ``(B, repeats)``, each time. The
+        time depends on the machine and on its other work: name the device, and compare within one run.
 
     Raises:
-        ValueError: For shapes that do not fit, or under ``jit``, where there is no time.
+        ValueError: For shapes that do not fit, or under ``jit``.
 
     Example:
         >>> import jax
@@ -60,9 +60,9 @@ def running_time(
         >>> 0 < float(score.value) < 1
         True
 
-    Quantus: has no such metric; the paper timed its methods by itself.
+    Quantus: has no such metric; the paper's authors timed their methods themselves.
 
-    Source: the Expected Grad-CAM paper's R.T., a mean; the curve's mean is that.
+    Source: R.T. in the Expected Grad-CAM paper, which is the mean of the curve.
     """
     checked = _inputs.indexed(_inputs.images(x, target, context), index)
     if not checks.concrete(checked.batch.x):

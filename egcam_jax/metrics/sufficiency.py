@@ -1,4 +1,4 @@
-"""Whether images that are explained alike are also classified alike."""
+"""Whether images with similar maps also have the same class."""
 
 import functools
 
@@ -36,21 +36,23 @@ def sufficiency(
 ) -> Score:
     """Share of the images with a similar map to which the model gives the same answer.
 
-    ``D_ij = sqrt(sum_p (v_ip - v_jp)^2 / V_p)`` between maps ``v_i = |a_i| / max |a_i|``, where ``V_p`` is the variance
-    of pixel p over the images; of the other images with ``D_ij <= threshold max D``, the share with i's class.
+    ``D_ij = sqrt(sum_p (v_ip - v_jp)^2 / V_p)`` is the distance between maps ``v_i = |a_i| / max |a_i|``, and ``V_p``
+    the variance of pixel p over the images. Of the other images with ``D_ij <= threshold max D``, the value is the
+    share with i's class.
 
-    It is a property of a set of images: every value depends on which others there are. Compare equal sets.
+    Every value depends on the other images of the batch. Compare values of equal batches.
 
     Args:
-        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; may be ``None`` where ``target`` is given.
+        predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; ``None`` is possible where ``target`` is given.
         x: ``(B, H, W, C)`` preprocessed images, at least two.
         saliency: ``(B, H, W)``.
-        target: ``(B,)`` the model's own answers, where they are known already; ``None`` asks the model.
-        threshold: Relative distance within which maps are similar.
+        target: ``(B,)`` the model's own answers where they are known; ``None`` asks the model.
+        threshold: The relative distance up to which maps are similar.
         normalize: Divide each map by its largest absolute value.
         absolute: Drop the maps' signs.
-        strict: As the reference does: a pixel that is the same in all maps makes all distances undefined and every
-            value 0, and an image without neighbours has 0. By default such pixels are left out, and the value is NaN.
+        strict: Do as the reference does. There a pixel that is the same in all maps makes all distances undefined and
+            every value 0, and an image without neighbours has 0. By default such pixels are left out, and such an image
+            has NaN.
         context: The model's other inputs, a pytree of arrays with one row for each image. The model is then called as
             ``predict(x, context)``, and every copy of an image has the image's own row.
         chunk_size: Images in one pass through the network; 32 by default.
@@ -71,7 +73,7 @@ def sufficiency(
         [1.0, 1.0, nan]
 
     Quantus: ``strict=True, normalize=False`` equals 0.6, which divides all maps by one maximum, for batches of up to 64
-    images (more are cut into chunks of 64 there); with ``absolute=False`` too it equals 0.4.4.
+    images. 0.6 cuts larger batches into chunks of 64. With ``absolute=False`` too the value equals that of 0.4.4.
 
     Source: Dasgupta et al., 2022; the distances are Quantus's.
     """
@@ -123,5 +125,5 @@ def _shares(
 
 
 def _furthest(distance: Float[Array, "b b"]) -> Scalar:
-    """The largest of the distances that there are; maps that are not finite have none."""
+    """The largest finite distance; a map that is not finite has no distance."""
     return jnp.max(distance, initial=0, where=jnp.isfinite(distance))
