@@ -129,6 +129,7 @@ def infidelity(
         samples = _steps.count(height, patch_size) * _steps.count(width, patch_size)
         perturbation = "blocks"
     else:
+        perturbation = perturbation if perturbations is None else "gaussian"  # given ones take the place of the noise
         checked = _inputs.drawn(checked, "infidelity", key, index, perturbations, num_samples)
         samples = _inputs.samples(checked, num_samples)
     return _program.run(

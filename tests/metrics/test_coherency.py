@@ -103,6 +103,7 @@ def test_complexity_is_a_mean_and_not_an_entropy():
     np.testing.assert_allclose(metrics.complexity(half).value, np.log(8), rtol=1e-6)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_the_top_class_is_found_and_stays_for_both_maps():
     x, _ = example()
     top = np.asarray(mixed(x)).argmax(axis=1)
@@ -136,6 +137,7 @@ def test_maps_that_say_nothing_are_undefined():
         assert np.isnan(metrics.adcc(constant, x, target=0, predict=mixed).value).all()
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_a_coarse_map_is_refused():
     x, _ = example()
     with pytest.raises(

@@ -69,6 +69,7 @@ def test_made_again_it_compiles_nothing_again():
     np.testing.assert_array_equal(*values)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_integers_and_keys_stay_and_none_changes_nothing():
     def function(table, key, x, target):
         assert (table.dtype, x.dtype, target.dtype) == (jnp.int32, jnp.bfloat16, jnp.int32)

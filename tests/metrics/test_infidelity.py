@@ -88,6 +88,7 @@ def test_squares_have_every_side_and_place():
     assert (np.abs(counts - 300) < 3 * np.sqrt(900 * 1 / 3 * 2 / 3)).all()
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_what_a_mode_cannot_do_is_refused():
     x, saliency = np.ones((4, 6, 1), np.float32), np.zeros((4, 6), np.float32)
     with pytest.raises(ValueError, match="patch_size must divide the image's 4 x 6 pixels"):
@@ -115,6 +116,7 @@ def test_a_map_of_any_scale_is_fitted():
     np.testing.assert_allclose(values[1:], values[0], rtol=1e-5)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_perturbations_are_finite():
     with pytest.raises(ValueError, match="perturbations has 32 entries that are NaN or infinite"):
         metrics.infidelity(linear, image(), np.ones((4, 4)), 0, perturbations=np.full((1, 4, 4, 2), np.nan))

@@ -126,6 +126,7 @@ def test_one_channel_is_judged_by_the_segments_of_its_grey_picture():
     np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_undefined_and_refused():
     x, saliency = np.ones((2, 3, 1), np.float32), np.arange(6.0).reshape(2, 3)
     assert np.isnan(metrics.irof(mixed, x, saliency, 0, segments=np.zeros((2, 3), int)).value)

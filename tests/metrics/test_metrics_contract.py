@@ -217,6 +217,7 @@ def test_one_logit_is_two_classes(name):
         assert np.isfinite(got.value).all() or name in TOGETHER
 
 
+@pytest.mark.usefixtures("unannotated")
 @pytest.mark.parametrize("name", [name for name in PREDICTING if "probability" in TAKES[name]])
 def test_a_sigmoid_head_asks_of_each_class_alone(name):
     """``sigmoid(z)`` is the softmax of ``(z, 0)``; a function of the logits is taken as it is."""
@@ -236,6 +237,7 @@ def test_a_sigmoid_head_asks_of_each_class_alone(name):
         ask(name, given, probability="logistic")
 
 
+@pytest.mark.usefixtures("unannotated")
 @pytest.mark.parametrize("name", PREDICTING)
 @pytest.mark.parametrize(
     ("wrong", "said"),

@@ -38,6 +38,7 @@ def test_a_map_that_knows_the_class_points_at_its_cell():
     np.testing.assert_array_equal(metrics.grid_pointing_game(signed, made.masks).value, 1)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_rows_that_are_not_full_are_refused():
     with pytest.raises(ValueError, match="N a multiple of columns=2"):
         metrics.mosaic(np.ones((3, 4, 4, 1), np.float32))

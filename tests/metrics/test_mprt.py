@@ -44,6 +44,7 @@ def members(layers, *rest):
     return [{loss.number for loss in found} for found in lost(layers, *rest)]
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_a_layer_is_the_arrays_below_its_key_where_there_are_no_scopes():
     assert members(["out", "first", "params/first", "first/bias", "params"]) == [{2}, {0, 1}, {0, 1}, {0}, {0, 1, 2}]
     with pytest.raises(ValueError, match=r"layers must be names of layers with parameters; got 'fist'\. Did you mean"):
@@ -54,6 +55,7 @@ def test_a_layer_is_the_arrays_below_its_key_where_there_are_no_scopes():
         metrics.mprt(saliency, PARAMS, images(), jax.random.key(0), layers="out", target=0)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_a_layer_is_the_arrays_that_its_scope_uses_first():
     params = {
         "b": jnp.ones((3, 2)),
@@ -294,6 +296,7 @@ def test_one_trace_for_all_layers():
     assert len(traces) == 1
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_parameters_can_be_given_in_place_of_a_key_and_layers():
     x, key, target = images(), jax.random.key(5), np.array([0, 2])
     drawn = metrics.mprt(saliency, PARAMS, x, key, layers=("out", "first"), target=target)

@@ -158,6 +158,7 @@ def test_one_network_has_one_value_in_all_frameworks(make, expected):
     np.testing.assert_allclose(value(*make()), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_names_are_those_that_are_listed_or_their_ends(expected):
     params, apply_fn = in_haiku()
     assert {"conv", "bn"} <= set(egcam_jax.layers(apply_fn, params, X))

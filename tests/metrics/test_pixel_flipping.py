@@ -142,6 +142,7 @@ def test_channels_are_units_of_their_own_in_quantus():
     np.testing.assert_allclose(got.curve[0], softmax(np.asarray(mixed(now[None]))[0])[0], rtol=1e-5)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_undefined_where_nothing_changes_and_where_one_point_is_left():
     x, ramp = np.ones((2, 2, 1), np.float32), RAMP
     constant = lambda x: jnp.zeros((len(x), 2))

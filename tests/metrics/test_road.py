@@ -97,6 +97,7 @@ def test_noise_is_drawn_once_for_an_image():
     assert one == same != other
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_percentages_out_of_range_are_refused():
     x, saliency = example()
     with pytest.raises(ValueError, match="percentages must be a tuple of numbers between 0 and 100"):

@@ -67,6 +67,7 @@ def test_repeats_are_one_or_more():
         metrics.running_time(lambda x, target: x, np.zeros((2, 2, 1), np.float32), repeats=0)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_not_within_a_compiled_program():
     with pytest.raises(ValueError, match="x must hold numbers, since running_time measures time outside"):
         jax.jit(lambda x: metrics.running_time(lambda x, target: x, x).value)(np.zeros((2, 2, 1), np.float32))

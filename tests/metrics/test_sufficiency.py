@@ -75,6 +75,7 @@ def test_strictly_a_pixel_that_never_varies_makes_all_values_zero():
     np.testing.assert_array_equal(metrics.sufficiency(classify, x, maps, threshold=1.0, strict=True).value, 0)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_one_image_has_none_to_compare_with():
     with pytest.raises(ValueError, match="x must be a batch of at least two images"):
         metrics.sufficiency(classify, images([0])[0], np.ones((2, 2), np.float32))

@@ -71,6 +71,7 @@ def test_the_model_is_asked_in_the_dtype_of_the_images(name):
     np.testing.assert_allclose(*found, rtol=0.2, atol=0.05)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_a_model_that_is_missing_is_said_so():
     with pytest.raises(ValueError, match="predict must be a function from images to logits; got None"):
         metrics.insertion_auc(None, X, MAPS, 0)
