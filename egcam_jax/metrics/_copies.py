@@ -41,10 +41,6 @@ class Copy(NamedTuple):
     logits_moved: Logits
 
 
-_NOT_ASKED: Any = None
-"""In place of logits that no one compares."""
-
-
 class Asked(NamedTuple):
     """The arguments that all metrics of robustness share, as the public functions name them."""
 
@@ -140,7 +136,7 @@ def over(
     target = _program.top(predict, x, subject.target)
 
     def seen(image: Image) -> tuple[Map, Logits]:
-        return explain(image, target), _program.logits(predict, image) if asked else _NOT_ASKED
+        return explain(image, target), _program.logits(predict, image) if asked else jnp.zeros(0)
 
     saliency, logits = seen(x)
 
