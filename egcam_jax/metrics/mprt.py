@@ -182,11 +182,9 @@ def _shuffled(params: Params, losses: Sequence[_layers.Loss], key: PRNGKey) -> P
     for loss in losses:
         leaf = jnp.asarray(leaves[loss.number])
         part = leaf if loss.step is None else leaf[loss.step]
-        # Axes of length 1 that the network drops one after the other leave no order: the array's own then holds.
-        axes = loss.axes if len(loss.axes) == part.ndim else tuple(range(part.ndim))
-        ordered = jnp.transpose(part, axes)
+        ordered = jnp.transpose(part, loss.axes)
         own = jax.random.fold_in(jax.random.fold_in(key, loss.group), ordered.size)
         shuffled = jax.random.permutation(own, ordered.ravel()).reshape(ordered.shape)
-        shuffled = jnp.transpose(shuffled, tuple(map(axes.index, range(len(axes)))))
+        shuffled = jnp.transpose(shuffled, tuple(map(loss.axes.index, range(part.ndim))))
         leaves[loss.number] = shuffled if loss.step is None else leaf.at[loss.step].set(shuffled)
     return jax.tree.unflatten(structure, leaves)

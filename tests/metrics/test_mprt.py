@@ -130,6 +130,33 @@ def test_steps_of_a_loop_over_layers_lose_their_weights_one_by_one():
     assert sorted(apart) == [(0, 1), (1, 1)]
 
 
+@pytest.mark.parametrize(
+    ("shape", "matrix"),
+    [
+        ((1, 1, 3, 6), lambda w: w[0][0]),  # one axis after the other
+        ((1, 1, 3, 6), lambda w: w[0, 0]),
+        ((6, 3, 1, 1), lambda w: w[:, :, 0, 0].T),  # PyTorch's layout
+        ((3, 1, 6), lambda w: w[:, 0]),
+    ],
+)
+def test_axes_of_length_one_that_the_network_drops_do_not_change_what_is_shuffled(shape, matrix):
+    """The kernel of a 1 x 1 convolution, used as a matrix, loses the weights that the matrix loses."""
+    weights = np.random.default_rng(3).standard_normal((3, 6)).astype(np.float32)
+    back = lambda array: np.asarray(array.T if shape[0] == 6 else array).reshape(shape)
+
+    def use(params):
+        with jax.named_scope("layer"):
+            return jnp.ones((2, 3)) @ matrix(params["w"])
+
+    params = {"w": back(weights)}
+    (found,) = losses(params, ["layer"], use)
+    assert [loss.step for loss in found] == [None]  # an axis of length 1 is no stack of layers
+    got = _shuffled(params, found, jax.random.key(0))["w"]
+    plain = _shuffled({"w": weights}, [Loss(0, None, 0, (0, 1))], jax.random.key(0))["w"]
+    assert not np.array_equal(plain, weights)
+    np.testing.assert_array_equal(matrix(got), plain)
+
+
 def test_weights_are_lost_and_their_distribution_is_kept():
     shuffled = _shuffled(PARAMS, [Loss(1, None, 0, (0, 1))], jax.random.key(0))
     before, after = (np.asarray(it["params"]["first"]["kernel"]) for it in (PARAMS, shuffled))

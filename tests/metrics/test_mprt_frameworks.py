@@ -15,6 +15,7 @@ from flax import nnx
 
 import egcam_jax
 from egcam_jax import metrics
+from egcam_jax.models._layers import ConvUnit, relu6
 
 DRAW = np.random.default_rng(0)
 X = DRAW.standard_normal((2, 8, 8, 3), np.float32)
@@ -156,6 +157,79 @@ def expected():
 @pytest.mark.parametrize("make", [in_linen, in_nnx, in_equinox, in_haiku, in_keras, lambda: in_jax(plainly_unnamed)])
 def test_one_network_has_one_value_in_all_frameworks(make, expected):
     np.testing.assert_allclose(value(*make()), expected, rtol=1e-3, atol=1e-3)
+
+
+POINT, DEPTH = DRAW.standard_normal((1, 1, 3, 6), np.float32), DRAW.standard_normal((3, 3, 1, 6), np.float32)
+NARROW, SHIFT = DRAW.standard_normal((1, 1, 6, 6), np.float32), DRAW.standard_normal(6, np.float32)
+NAMES = ("fc", "project", "depthwise", "expand")
+
+
+def mobile_of_the_library():
+    """An inverted residual of the library's own layers: its depthwise and pointwise convolutions are not XLA's."""
+
+    class Net(linen.Module):
+        @linen.compact
+        def __call__(self, x):
+            x = ConvUnit(6, 1, activation=relu6, name="expand")(x)
+            x = ConvUnit(6, 3, groups=6, padding="SAME", activation=relu6, name="depthwise")(x)
+            x = ConvUnit(6, 1, activation=None, name="project")(x)
+            return linen.Dense(5, name="fc")(x.mean((1, 2)))
+
+    kernels = {"expand": POINT, "depthwise": DEPTH, "project": NARROW}
+    params = {name: {"kernel": kernel, "bias": SHIFT} for name, kernel in kernels.items()}
+    return egcam_jax.from_linen(Net(), {"params": {**params, "fc": {"kernel": DENSE, "bias": OUT}}})
+
+
+def mobile_in_equinox():
+    class Net(eqx.Module):
+        expand: eqx.nn.Conv2d
+        depthwise: eqx.nn.Conv2d
+        project: eqx.nn.Conv2d
+        fc: eqx.nn.Linear
+
+        def __call__(self, x):
+            x = jnp.clip(self.expand(x), 0, 6)
+            x = jnp.clip(self.depthwise(x), 0, 6)
+            return self.fc(self.project(x).mean((1, 2)))
+
+    key, wide = jax.random.key(0), SHIFT[:, None, None]
+    made = (eqx.nn.Conv2d(3, 6, 1, key=key), eqx.nn.Conv2d(6, 6, 3, padding=1, groups=6, key=key))
+    net = Net(*made, eqx.nn.Conv2d(6, 6, 1, key=key), eqx.nn.Linear(6, 5, key=key))
+    turned = [(kernel.transpose(3, 2, 0, 1), wide) for kernel in (POINT, DEPTH, NARROW)]
+    where = lambda net: [(layer.weight, layer.bias) for layer in (net.expand, net.depthwise, net.project, net.fc)]
+    return egcam_jax.from_equinox(eqx.tree_at(where, net, jax.tree.map(jnp.asarray, [*turned, (DENSE.T, OUT)])))
+
+
+def mobile_plain(params, x):
+    with jax.named_scope("expand"):
+        x = jnp.clip(x @ params["expand"]["w"][0][0] + params["expand"]["b"], 0, 6)
+    with jax.named_scope("depthwise"):
+        dimensions = ("NHWC", "HWIO", "NHWC")
+        x = jax.lax.conv_general_dilated(
+            x, params["depthwise"]["w"], (1, 1), "SAME", dimension_numbers=dimensions, feature_group_count=6
+        )
+        x = jnp.clip(x + params["depthwise"]["b"], 0, 6)
+    with jax.named_scope("project"):
+        x = x @ params["project"]["w"][0, 0] + params["project"]["b"]
+    with jax.named_scope("fc"):
+        return x.mean((1, 2)) @ params["fc"]["w"] + params["fc"]["b"]
+
+
+def test_an_inverted_residual_has_one_value_too():
+    """The kind of EfficientNet-Lite: kernels whose axes of length 1 a network drops, or a convolution takes."""
+
+    def curve(params, apply_fn):
+        explain = lambda params, x, target: jnp.square(
+            jax.grad(lambda x: apply_fn(params, x)[jnp.arange(len(x)), target].sum())(x)
+        ).sum(axis=-1)
+        return metrics.mprt(explain, params, X, jax.random.key(3), layers=NAMES, target=1).curve
+
+    kernels = {"expand": POINT, "depthwise": DEPTH, "project": NARROW}
+    params = {name: {"w": kernel, "b": SHIFT} for name, kernel in kernels.items()} | {"fc": {"w": DENSE, "b": OUT}}
+    want = curve(params, mobile_plain)
+    assert (np.abs(want) < 0.97).all()  # all layers matter
+    for other in (mobile_of_the_library(), mobile_in_equinox()):
+        np.testing.assert_allclose(curve(*other), want, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.usefixtures("unannotated")
