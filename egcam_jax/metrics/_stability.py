@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from egcam_jax.core import checks
@@ -35,7 +36,7 @@ def run(
 ) -> Score:
     """Check the options, and score every image; ``outputs`` compares the logits in place of the images."""
     least = _inputs.amount("low", low, -float("inf"))
-    most = _inputs.amount("high", high, float(least) if checks.concrete(least) else -float("inf"))
+    most = _inputs.amount("high", high, np.asarray(low).item() if checks.concrete(low) else -float("inf"))
     options = {"low": least, "high": most, "eps": _inputs.amount("eps", eps)}
     mode = checks.one_of("mode", mode, _MODES)
     return _copies.run(_one, metric, explain, x, key, asked, **options, mode=mode, outputs=outputs)

@@ -1,5 +1,7 @@
 """How fast the class's score is lost as whole segments of the image are replaced, most relevant first."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -98,7 +100,7 @@ def irof(
     return _program.run(
         _one,
         (predict,),
-        checked._replace(batch=checked.batch._replace(segments=labels)),
+        checked._replace(batch=checked.batch._replace(segments=jnp.asarray(labels))),
         samples=room,
         chunk_size=chunk_size,
         evaluations=room + 1 + (target is None),
@@ -110,7 +112,7 @@ def irof(
     )
 
 
-def slic(x: ImagesLike) -> Int[Array, "b H W"]:
+def slic(x: ImagesLike) -> Int[np.ndarray, "b H W"]:
     """The segments of ``(B, H, W, C)`` images by ``skimage.segmentation.slic``, with its own defaults, on the host.
 
     Three channels are compared as colours, in Lab. Any other number of channels is compared by the lightness of each.
@@ -142,26 +144,26 @@ def slic(x: ImagesLike) -> Int[Array, "b H W"]:
         lightness = color.rgb2lab(np.repeat(grey[..., None], 3, axis=-1))[..., 0] / 100
         return segmentation.slic(lightness, compactness=0.1 * channels**0.5, convert2lab=False, start_label=0)
 
-    return jnp.asarray(np.stack([segment(image) for image in np.asarray(x, np.float64)]))
+    return np.stack([segment(image) for image in np.asarray(x, np.float64)])
 
 
-def _labels(segments: Int[ArrayLike, "*b H W"] | Nested, checked: _inputs.Checked) -> Int[Array, "b H W"]:
+def _labels(segments: Int[ArrayLike, "*b H W"] | Nested, checked: _inputs.Checked) -> Int[Array | np.ndarray, "b H W"]:
     """Check the labels that the caller gave."""
-    segments = jnp.asarray(segments)
+    labels: Any = np.asarray(segments) if checks.concrete(segments) else segments
     wanted = checked.batch.saliency.shape[checked.single :]
-    if segments.shape != wanted or not jnp.issubdtype(segments.dtype, jnp.integer):
+    if labels.shape != wanted or not jnp.issubdtype(labels.dtype, jnp.integer):
         raise ValueError(
-            f"segments must be whole numbers of shape {wanted}, a label for each pixel; got {segments.dtype} of shape "
-            f"{segments.shape}."
+            f"segments must be whole numbers of shape {wanted}, a label for each pixel; got {labels.dtype} of shape "
+            f"{labels.shape}."
         )
-    if checks.concrete(segments) and int(segments.min()) < 0:
-        raise ValueError(f"segments must be labels from 0; got {int(segments.min())}.")
-    return segments[None] if checked.single else segments
+    if isinstance(labels, np.ndarray) and labels.min() < 0:
+        raise ValueError(f"segments must be labels from 0; got {labels.min()}. Subtract the least label.")
+    return labels[None] if checked.single else labels
 
 
-def _room(labels: Int[Array, "b H W"], num_segments: int | None) -> int:
+def _room(labels: Int[Array | np.ndarray, "b H W"], num_segments: int | None) -> int:
     """The number of segments that the program has room for."""
-    if not checks.concrete(labels):
+    if not isinstance(labels, np.ndarray):
         if num_segments is None:
             raise ValueError(
                 "num_segments must be given where segments is traced; got None. Pass the largest label plus 1."

@@ -195,9 +195,10 @@ def mobile_in_equinox():
     key, wide = jax.random.key(0), SHIFT[:, None, None]
     made = (eqx.nn.Conv2d(3, 6, 1, key=key), eqx.nn.Conv2d(6, 6, 3, padding=1, groups=6, key=key))
     net = Net(*made, eqx.nn.Conv2d(6, 6, 1, key=key), eqx.nn.Linear(6, 5, key=key))
-    turned = [(kernel.transpose(3, 2, 0, 1), wide) for kernel in (POINT, DEPTH, NARROW)]
-    where = lambda net: [(layer.weight, layer.bias) for layer in (net.expand, net.depthwise, net.project, net.fc)]
-    return egcam_jax.from_equinox(eqx.tree_at(where, net, jax.tree.map(jnp.asarray, [*turned, (DENSE.T, OUT)])))
+    turned = [array for kernel in (POINT, DEPTH, NARROW) for array in (kernel.transpose(3, 2, 0, 1), wide)]
+    layers = lambda net: (net.expand, net.depthwise, net.project, net.fc)
+    where = lambda net: [array for layer in layers(net) for array in (layer.weight, layer.bias)]
+    return egcam_jax.from_equinox(eqx.tree_at(where, net, list(map(jnp.asarray, [*turned, DENSE.T, OUT]))))
 
 
 def mobile_plain(params, x):
