@@ -30,7 +30,7 @@ def run(
     """Compare the class's probability for the image and for a part of it.
 
     Args:
-        predict: As the metrics take it, as are the next six.
+        predict: The model, as in ``average_drop``.
         x: Images.
         saliency: Maps.
         target: Classes.

@@ -66,7 +66,7 @@ def run(
     """Check the arguments that all metrics of robustness share, and score every image.
 
     Raises:
-        ValueError: There is neither a class nor a model to find it with, or no model where its outputs count.
+        ValueError: Neither the class nor the model is given, or the model is not given where its answers are compared.
     """
     checked = images(x, asked.target, asked.predict, asked.context)
     if checks.flag("nan_on_change", asked.nan_on_change) and asked.predict is None:
@@ -93,7 +93,7 @@ def images(x: ImagesLike, target: Integers | None, predict: Predict | None, cont
     """Check images that are explained again, and that the class of each image is given or can be asked for.
 
     Raises:
-        ValueError: There is neither a class nor a model to find it with.
+        ValueError: Neither the class nor the model is given.
     """
     if target is None and predict is None:
         raise ValueError(

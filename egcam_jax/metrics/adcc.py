@@ -33,9 +33,9 @@ def adcc(
     ``3 / (1 / c + 1 / (1 - k) + 1 / (1 - d))`` with the coherency c of ``coherency`` and the average drop d of
     ``average_drop``. The complexity is ``k = sum_p m_p / (H W)``, the mean of the map scaled to [0, 1].
 
-    This complexity is not the metric ``complexity``. Here it is the L1 norm of the scaled map over the number of
-    pixels, in [0, 1]. There it is the entropy of the map's mass, in nats, and the map is not scaled. A map that is 1 on
-    one half of the image and 0 on the other has k = 1/2 here, and ``ln(H W / 2)`` there.
+    This complexity is not the metric ``complexity``. Here the complexity is the L1 norm of the scaled map over the
+    number of pixels, in [0, 1]. The metric is the entropy of the map's mass, in nats, and does not scale the map. A map
+    that is 1 on one half of the image and 0 on the other has k = 1/2; the metric ``complexity`` gives ``ln(H W / 2)``.
 
     Args:
         explain: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, H, W)`` maps, as for ``coherency``.

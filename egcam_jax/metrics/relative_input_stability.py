@@ -78,7 +78,7 @@ def relative_input_stability(
         2.1
 
     Quantus: ``mode="quantus"`` equals 0.4.4-0.6 with the same noise. In both modes the value is large for maps that are
-    exactly 0 in many places, as after a ReLU: it then measures how many places become non-zero.
+    exactly 0 in many places, as after a ReLU: the value then measures how many places become non-zero.
 
     Source: Agarwal et al., 2022.
     """
