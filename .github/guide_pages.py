@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 
 import egcam_jax
-from egcam_jax import METHODS, METRICS
+from egcam_jax import METHODS, METRICS, metrics
 from egcam_jax.methods import ESTIMATORS, aggregators
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COPIED = {"contributing.md": ".github/CONTRIBUTING.md", "changelog.md": "egcam_jax/CHANGELOG.md"}
-FAMILIES = dict.fromkeys(metric.family for metric in METRICS.values())
+FAMILIES = metrics.FAMILIES
 PACKAGES = ("methods", "metrics", "models", "data", "evaluate", "render", "report", "paper")
 """Packages whose every public name the guide must document."""
 NOTE = (

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from egcam_jax.metrics import Score, running_time
-from egcam_jax.metrics.segments import slic
+from egcam_jax.metrics.irof import slic
 from egcam_jax.run import programs
 from egcam_jax.run.asking import AskedMethod, AskedMetric
 from egcam_jax.run.session import Session, program
