@@ -42,6 +42,7 @@ def others(plan: Any) -> dict[str, Any]:
     rule = getattr(plan.probability, "__qualname__", plan.probability)
     more = {"negative": True} if plan.negative else {}
     more |= {"probability": rule} if rule != "softmax" else {}
+    more |= {"rivals": plan.rivals, "gamma": plan.gamma} if plan.rivals is not None else {}
     return more | ({"precision": plan.precision} if plan.precision else {})
 
 
