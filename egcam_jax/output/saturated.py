@@ -101,7 +101,7 @@ def write(folder: Path, asked: Asked, networks: Sequence[Found], document: Mappi
     at = alphas(asked)
     panels = {
         "cosine similarity of the layer": {one.name: one.curves["similarity"] for one in networks},
-        "softmax score of the top class": {one.name: one.curves["probability"] for one in networks},
+        f"{_rule(networks[0])} score of the top class": {one.name: one.curves["probability"] for one in networks},
     }
     origin = "a black picture" if asked.space == "pixels" else "zero in the network's input"
     device = {"versions": provenance.versions("matplotlib"), "device": provenance.device()}
@@ -119,12 +119,17 @@ def write(folder: Path, asked: Asked, networks: Sequence[Found], document: Mappi
 
 def said(network: Found, at: np.ndarray) -> list[str]:
     """How soon each mean curve comes within a tenth of its end; and what could not be read."""
-    curves = {"layer": network.curves["similarity"], "softmax": network.curves["probability"]}
+    curves = {"layer": network.curves["similarity"], _rule(network): network.curves["probability"]}
     parts = [f"{name} {_reached(np.nanmean(values, axis=0), at):.2f}" for name, values in curves.items()]
     text = (
         f"{network.name}, {len(network.ids)} images: the mean is within a tenth of its end from α = {', '.join(parts)}"
     )
     return [text, *(f"  unreadable: {name}: {reason}" for name, reason in network.unreadable)]
+
+
+def _rule(network: Found) -> str:
+    """What makes probabilities of logits."""
+    return str(getattr(network.session.plan.probability, "__name__", network.session.plan.probability))
 
 
 def _curves(session: Session, batch: Batch, at: np.ndarray, black: np.ndarray) -> Any:
