@@ -57,7 +57,8 @@ def networks(asked: Any, default: Sequence[str]) -> list[Network]:
     of = {flag: _by_network(flag, getattr(asked, flag) or (), models) for flag in Network._fields[2:]}
     paths = {flag: {name: Path(text) for name, text in of[flag].items()} for flag in _FILES}
     given = of | paths
-    several = [Network(*pair, *(some.get(pair[0]) for some in given.values())) for pair in pairs]
+    own: list[dict[str, Any]] = [{flag: some.get(name) for flag, some in given.items()} for name, _ in pairs]
+    several = [Network(*pair, **flags) for pair, flags in zip(pairs, own, strict=True)]
     for network in several:
         _networks.check(network.model, network.weights)
     folders = [network.folder for network in several]

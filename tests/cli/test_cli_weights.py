@@ -1,4 +1,4 @@
-"""Weights of one's own on the command line: which set of a file, their preprocessing, and the names of their classes."""
+"""Weights of one's own on the command line: which set of a file, their preprocessing and the classes' names."""
 
 import jax
 import numpy as np
