@@ -25,8 +25,8 @@ def read_mask(path: str | os.PathLike[str], picture: Picture) -> Bool[np.ndarray
     Values are read by what they are:
 
     - 0 and one other value: the other is the object.
-    - Small numbers of classes, all below half of the range, or the indices of a coloured palette: all but 0 are the
-      object. 255 beside them is void: neither object nor background, so no part of the mask.
+    - Numbers of classes, which are small or fill areas beside 0, or the indices of a coloured palette: all but 0 are
+      the object. 255 beside them is void: neither object nor background, so no part of the mask.
     - Else soft values, as of smooth edges and of JPEG's noise: at least half of the range is the object.
     - Colours: all but black, and but VOC's border; where they are soft, a channel of at least half.
     - Transparent pixels are no object. Where a picture is cut out, the opaque pixels are the object.
@@ -126,13 +126,24 @@ def _of_grey(values: np.ndarray, lossy: bool) -> Bool[np.ndarray, "H W"]:
         return values >= 0.5
     white = next((white for white in (255, 4095, 65535) if values.max(initial=0) <= white), values.max(initial=0))
     between = present[present != white] if white == _VOID else present
-    if lossy or (len(present) > 1 and (between >= white / 2).any()):
-        return values >= white / 2
+    if not lossy and (len(present) <= 1 or (between <= _SMALL).all() or _has_areas(values, white / 2)):
+        return _of_classes(values)
+    if 0 < values.max(initial=0) < white / 2:
+        raise ImageFileError(
+            f"a mask must reach half of its range, or have numbers of classes beside 0 in a lossless format; its values "
+            f"are {values.min()} to {values.max()}. Save it as PNG with 0 and 255"
+        )
+    return values >= white / 2
+
+
+def _has_areas(values: np.ndarray, half: float) -> bool:
+    """Whether values below half of the range are areas, as of classes above 0, and no soft edges or backgrounds."""
     drawn = (values > 0) & (values != _VOID)
     thin = 2 * int((values == _VOID).sum()) <= int(drawn.sum())  # a border, if it is one
-    if len(present) <= 1 or (between <= _SMALL).all() or (thin and _is_flat(values, drawn)):
-        return _of_classes(values)
-    return values >= white / 2
+    low = drawn & (values < half)
+    flat, numbers = _flat(values), np.unique(values[low])
+    areas = [2 * int(flat[values == number].sum()) >= int((values == number).sum()) for number in numbers]
+    return thin and not values.min() and bool(areas) and 2 * sum(areas) > len(areas)  # a lossy format makes one in ten
 
 
 def _of_classes(numbers: np.ndarray) -> Bool[np.ndarray, "H W"]:
@@ -146,11 +157,16 @@ def _strongest(values: np.ndarray) -> np.ndarray:
 
 
 def _is_flat(values: np.ndarray, where: np.ndarray) -> bool:
-    """Whether most pixels lie in squares of 2 x 2 equal values: areas of classes do, and soft edges do not."""
+    """Whether most pixels lie in areas."""
+    return bool(_flat(values)[where].sum() * 2 >= where.sum())
+
+
+def _flat(values: np.ndarray) -> Bool[np.ndarray, "H W"]:
+    """Which pixels lie in squares of 2 x 2 equal values: those of classes do, and those of soft edges do not."""
     down, right = values[1:, :-1] == values[:-1, :-1], values[:-1, 1:] == values[:-1, :-1]
     square = down & right & (values[1:, 1:] == values[:-1, :-1])
     flat = np.zeros(values.shape, bool)
     for rows in (slice(None, -1), slice(1, None)):
         for columns in (slice(None, -1), slice(1, None)):
             flat[rows, columns] |= square
-    return bool(flat[where].sum() * 2 >= where.sum())
+    return flat
