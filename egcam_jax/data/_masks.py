@@ -74,7 +74,7 @@ def boxes_mask(boxes: Iterable[tuple[float, float, float, float]], size: tuple[i
 
 def _object(image: Image.Image) -> Bool[np.ndarray, "H W"]:
     """True on the object, as stored."""
-    lossy = image.format in _LOSSY
+    lossy = _is_lossy(image)
     image.load()
     if image.mode == "P":
         return _of_palette(image)
@@ -91,6 +91,14 @@ def _object(image: Image.Image) -> Bool[np.ndarray, "H W"]:
     if opaque.all() or (inside.any() and not inside.all() and _is_flat(_strongest(drawn), opaque)):
         return _of_values(np.where(opaque if drawn.ndim == 2 else opaque[..., None], drawn, 0), lossy)
     return opaque
+
+
+def _is_lossy(image: Image.Image) -> bool:
+    """Whether a file's values have noise; only a WebP's content says so. The image is not loaded yet."""
+    if image.format != "WEBP" or image.fp is None:
+        return image.format in _LOSSY
+    image.fp.seek(0)
+    return b"VP8L" not in image.fp.read()
 
 
 def _of_palette(image: Image.Image) -> Bool[np.ndarray, "H W"]:
@@ -130,7 +138,7 @@ def _of_grey(values: np.ndarray, lossy: bool) -> Bool[np.ndarray, "H W"]:
         return _of_classes(values)
     if 0 < values.max(initial=0) < white / 2:
         raise ImageFileError(
-            f"a mask must reach half of its range, or have numbers of classes beside 0 in a lossless format; its values "
+            "a mask must reach half of its range, or have numbers of classes beside 0 in a lossless format; its values "
             f"are {values.min()} to {values.max()}. Save it as PNG with 0 and 255"
         )
     return values >= white / 2
