@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -95,10 +96,11 @@ def _object(image: Image.Image) -> Bool[np.ndarray, "H W"]:
 
 def _is_lossy(image: Image.Image) -> bool:
     """Whether a file's values have noise; only a WebP's content says so. The image is not loaded yet."""
-    if image.format != "WEBP" or image.fp is None:
+    file: Any = getattr(image, "fp", None)
+    if image.format != "WEBP" or file is None:
         return image.format in _LOSSY
-    image.fp.seek(0)
-    return b"VP8L" not in image.fp.read()
+    file.seek(0)
+    return b"VP8L" not in file.read()
 
 
 def _of_palette(image: Image.Image) -> Bool[np.ndarray, "H W"]:
