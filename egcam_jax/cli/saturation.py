@@ -41,7 +41,7 @@ class Saturation(options.Networks):
     out: options.Folder = Path("egcam-saturation")
 
 
-def saturation(asked: Saturation) -> None:
+def saturation(asked: Saturation) -> int:
     """Show saturation: layer and output against the scaling of the image, and what methods make of it.
 
     The paper's Figures 10 and 11, mean and two standard deviations over images, and its Figures 2, 8 and 14. Files: the
@@ -68,13 +68,15 @@ def saturation(asked: Saturation) -> None:
             tell = lambda doing, i=i: step(doing, i / len(chosen))
             curves.append(saturated.saturate(plan, network.text, wanted, tell))
     document = {name: getattr(asked, name) for name in _ASKED} | {"methods": methods, "at": wanted.at}
-    written = saturated.write(asked.out, wanted, curves, document)
+    read = bool(curves[0].ids)  # of the data, which is the same for every network
+    written = saturated.write(asked.out, wanted, curves, document) if read else []
     out = console.console()
     for one in curves:
         for text in saturated.said(one, saturated.alphas(wanted)):
             console.line(out, text)
     for name in written:
         console.line(out, f"wrote {asked.out / name}")
+    return int(not read)
 
 
 def _scalings(text: str) -> list[float]:
