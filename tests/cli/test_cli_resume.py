@@ -84,6 +84,10 @@ def test_what_is_there_of_this_run_is_passed_over_and_all_else_is_not(egcam, tin
     assert explained()[0] == ["2.png"]  # another picture of the same name
     next(Path("egcam-out").glob("3.*.npz")).unlink()
     assert explained()[0] == ["3.png"]
+    Path("egcam-out").rename("moved")
+    assert explained("--out", "moved")[0] == []  # wherever the files lie now
+    Path("moved").rename("egcam-out")
+    Path("egcam-out/note.json").write_text("[1, 2]")  # a document of something else
     assert len(explained("--seed", 1)[0]) == 5  # other draws
     assert len(explained("--method", "gradcam:gradients=expected", "--seed", 1)[0]) == 0
     assert len(explained("--method", "expected_gradcam:noise=none", "--seed", 1)[0]) == 5
