@@ -41,7 +41,7 @@ def document(session: Any) -> dict[str, Any]:
 def others(plan: Any, classes: int) -> dict[str, Any]:
     """What few runs ask for: maps of the other side, another rule for probabilities, another precision."""
     rule = plan.probability if isinstance(plan.probability, str) else _rule(plan.probability, classes)
-    more = {"negative": True} if plan.negative else {}
+    more: dict[str, Any] = {"negative": True} if plan.negative else {}
     more |= {"probability": rule} if rule != "softmax" else {}
     return more | ({"precision": plan.precision} if plan.precision else {})
 
