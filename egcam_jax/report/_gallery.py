@@ -15,7 +15,6 @@ from egcam_jax.report._summary import arrow, known, values
 from egcam_jax.run import store as _store
 from egcam_jax.run.store import ImageRow, Run
 
-_FIRST = "insertion_deletion"
 _METRICS = 6
 """How many metrics one can choose between: each adds its pictures to the page."""
 _PHOTOGRAPH, _OUTLINE = "p", "o"
@@ -109,7 +108,7 @@ def _labels(run: Run) -> list[str]:
     """The metrics to choose between: one that says most, then one of each family, then others."""
     labels = [label for label in run.asked["metrics"] if np.isfinite(values(run, label)[0]).any()]
     metric = {label: known(run, label) for label in labels}
-    first = sorted(labels, key=lambda label: (metric[label].name != _FIRST, not metric[label].higher_is_better))[:1]
+    first = sorted(labels, key=lambda label: (not metric[label].difference, not metric[label].higher_is_better))[:1]
     families = [
         next((label for label in labels if metric[label].family == family), "")
         for family in FAMILIES

@@ -62,7 +62,7 @@ def draw(
 
 def mosaics(source: data.Source) -> bool:
     """Whether examples of a source are mosaics of others."""
-    return source.name.startswith("mosaic:")
+    return bool(getattr(source, "mosaic", False))
 
 
 def _known(source: str, drawn: data.References) -> tuple[np.ndarray, dict[str, Any]]:
