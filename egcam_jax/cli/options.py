@@ -127,6 +127,13 @@ class Explaining(Network, Drawing):
         flag("Target layer (`egcam layers`); several: one fused map.", metavar="NAME", panel=_METHOD),
     ] = None
     negative: Annotated[bool, flag("Show what speaks against the class instead.", "--negative")] = False
+    rivals: Annotated[
+        str | None,
+        flag(
+            "Hold the class against others: top:3 (the three most likely), or classes.", metavar="CLASS,...", rare=True
+        ),
+    ] = None
+    gamma: Annotated[float | None, flag("How much the rivals count. Default: 0.6.", min=0, rare=True)] = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

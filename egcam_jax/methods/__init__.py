@@ -9,10 +9,12 @@ from egcam_jax.methods._encode import encode
 from egcam_jax.methods._explain import explain
 from egcam_jax.methods._references import EncodedReferences
 from egcam_jax.methods._registry import AGGREGATORS, ESTIMATORS, METHODS, Method, find
+from egcam_jax.methods._rivals import GAMMA
 
 __all__ = [
     "AGGREGATORS",
     "ESTIMATORS",
+    "GAMMA",
     "METHODS",
     "EncodedReferences",
     "Method",

@@ -74,6 +74,7 @@ def explain(
         negative: Explain what speaks against the target: the score ``-y`` in place of y.
         rivals: Classes to hold the target against, by the score ``y - gamma * mean of theirs``: one class, ``(R,)``
             classes for every image, ``(B, R)`` for each its own, or ``"top:3"`` the three most likely others of each.
+            The target itself, where it is among them, is left out of the mean.
         gamma: How much the rivals count: a number of at least 0, by default 0.6.
         fusion: How maps of several layers become one: ``"mean"``, ``"max"`` or ``"geometric"``, see ``fusion.fuse``.
             The mean of ``expected_attribution`` is in logits again, see ``fusion.mean_of_contributions``.

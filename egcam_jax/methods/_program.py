@@ -134,19 +134,20 @@ def _score(settings: Settings, target: Any, rivals: Any, gamma: Any) -> Callable
         values = answers.by_class(logits, rule)
         if settings.score is not None:
             return sign * checks.scalar_score(settings.score, values[-logits.size :])  # one value for one logit
-        return sign * (values[target] if rivals is None else values[target] - gamma * values[rivals].mean())
+        others = 0 if rivals is None else gamma * _rivals.mean(values, rivals, target)
+        return sign * (values[target] - others)
 
     return score
 
 
 def _valid(settings: Settings, logits: Any, target: Any, rivals: Any) -> Any:
-    """Whether the logits are finite, the classes those of the model, and no class its own rival."""
+    """Whether the logits are finite, the classes those of the model, and some rival another class than the target."""
     exists = lambda classes: (classes >= 0) & (classes < answers.count(logits.size))
     valid = jnp.isfinite(logits).all()
     if settings.score is None:
         valid &= exists(target)
     if rivals is not None:
-        valid &= (exists(rivals) & (rivals != target)).all()
+        valid &= exists(rivals).all() & (rivals != target).any()
     return valid
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax.core import checks
+from egcam_jax.core import checks, numerics
 from egcam_jax.core.types import Logits
 
 GAMMA = 0.6
@@ -70,17 +70,23 @@ def _classes(rivals: Any, num_images: int, single: bool) -> Any:
 
 
 def distinct(target: Any, rivals: Any) -> None:
-    """Check that no class is its own rival, where the values are at hand."""
+    """Check that each target has a rival beside itself, where the values are at hand."""
     if not (checks.concrete(target) and checks.concrete(rivals)):
         return
     target, rivals = np.asarray(target), np.asarray(rivals)
-    same = (target.reshape(len(target), -1, 1) == rivals[:, None, :]).any(axis=(1, 2))
+    same = (target.reshape(len(target), -1, 1) == rivals[:, None, :]).all(axis=2).any(axis=1)
     if same.any():
         image = int(np.flatnonzero(same)[0])
         raise ValueError(
-            f"rivals must be other classes than the one explained; got {rivals[image].tolist()} for image {image}, "
-            f"whose target is {target[image].tolist()}. Leave it out, or pass rivals of shape (B, R)."
+            f"rivals must hold another class than the one explained; got {rivals[image].tolist()} for image {image}, "
+            f"whose target is {target[image].tolist()}. Add another class, or pass rivals of shape (B, R)."
         )
+
+
+def mean(values: Logits, rivals: Any, target: Any) -> Any:
+    """The mean score of the rivals; the target itself, where it is among them, is left out."""
+    others = rivals != target
+    return numerics.divide(jnp.where(others, values[rivals], 0).sum(), others.sum())
 
 
 def among(logits: Logits, target: Any, given: Any, top: int) -> Any:

@@ -98,7 +98,8 @@ def _row(session: Session, picture: Any, cells: Mapping[str, batches.Cell], shar
     target = records.of_class(session, int(first.target), first.logits)
     maps = {name: _record(session, shared["methods"][name], cell) for name, cell in cells.items()}
     record = {**records.of_picture(session, picture, first.logits), "target": target, "maps": maps}
-    shown = words.explained_text(target, session.plan.negative)
+    question = {"target": target, "negative": session.plan.negative, **records.rivals(session, first)}
+    shown = words.explained_text(question)
     return Row(picture, f"{shown}, {words.percent(target['probability'])}", cells, record)
 
 

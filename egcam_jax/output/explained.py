@@ -123,8 +123,7 @@ def _sheet(picture: Any, explanation: Any, record: Mapping[str, Any]) -> np.ndar
     target = record["target"]
     titles = [
         printable(Path(picture.id).name),
-        f"{words.explained_text(target, record['negative'])}, {words.percent(target['probability'])}, "
-        f"{record['method']}",
+        f"{words.explained_text(record)}, {words.percent(target['probability'])}, {record['method']}",
     ]
     labels = [["", record["note"]]] if record["note"] else []
     return render.grid([[picture.crop, overlay]], titles=titles, labels=labels, bar=render.DEFAULT_COLOUR_MAP)

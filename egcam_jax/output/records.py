@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from egcam_jax.core import answers, kernel
+from egcam_jax.methods import GAMMA
 from egcam_jax.metrics import METRICS, Score
 from egcam_jax.output.words import wide
 from egcam_jax.run import identity, provenance, references
@@ -107,6 +108,7 @@ def of_map(session: Session, explanation: Any, shared: Mapping[str, Any]) -> dic
     return {
         "target": target,
         "negative": shared["negative"],
+        **rivals(session, explanation),
         "method": explanation.method,
         "layer": explanation.layer,
         "map_shape": list(explanation.cam.shape),
@@ -126,6 +128,15 @@ def of_map(session: Session, explanation: Any, shared: Mapping[str, Any]) -> dic
         "stderr_mean": stderr,
         "stderr_relative": stderr / peak if stderr is not None and peak > 0 else None,
     }
+
+
+def rivals(session: Session, explanation: Any) -> dict[str, Any]:
+    """The classes that the target was held against, and how much they count; nothing where there are none."""
+    if explanation.rivals is None:
+        return {}
+    others = [int(index) for index in explanation.rivals if index != explanation.target]
+    gamma = GAMMA if session.plan.gamma is None else session.plan.gamma
+    return {"rivals": [of_class(session, index, explanation.logits) for index in others], "gamma": gamma}
 
 
 def of_scores(scores: Mapping[str, Score]) -> dict[str, Any]:

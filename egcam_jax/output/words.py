@@ -75,9 +75,12 @@ def class_text(known: Mapping[str, Any]) -> str:
     return f"{known['name']} ({known['index']})" if known["name"] else f"class {known['index']}"
 
 
-def explained_text(target: Mapping[str, Any], negative: bool) -> str:
-    """What a map shows: what speaks for a class, or against it."""
-    return f"against {class_text(target)}" if negative else class_text(target)
+def explained_text(record: Mapping[str, Any]) -> str:
+    """What a map shows: what speaks for a class, or against it, or for it rather than for others."""
+    text = class_text(record["target"])
+    if others := record.get("rivals"):
+        text = f"{text} rather than {', '.join(map(class_text, others))}"
+    return f"against {text}" if record["negative"] else text
 
 
 def completeness(record: Mapping[str, Any]) -> str:
@@ -135,7 +138,7 @@ def _map(out: Console, record: Mapping[str, Any]) -> None:
     cost = f"{_counted(record['passes'], 'pass')} through the features"
     if record["samples"]:
         cost = f"{_counted(record['samples'], 'sample' if record['draws'] else 'step')}, {cost}"
-    _line(out, "explained", f"{explained_text(record['target'], record['negative'])}, by {record['method']} ({cost})")
+    _line(out, "explained", f"{explained_text(record)}, by {record['method']} ({cost})")
     height, width = record["map_shape"]
     _line(out, "layer", f"{record['layer']} ({height} × {width} map)")
     _line(out, "completeness", completeness(record))

@@ -60,7 +60,7 @@ class AskedMethod(NamedTuple):
     @property
     def reads(self) -> bool:
         """Whether references are read, by the method or by an option of it."""
-        return bool(self.method.reads({**self.method.options, **self.options}))
+        return bool(self.method.reads(self.options))
 
     @property
     def arguments(self) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def others(plan: Any, classes: int) -> dict[str, Any]:
     rule = plan.probability if isinstance(plan.probability, str) else _rule(plan.probability, classes)
     more: dict[str, Any] = {"negative": True} if plan.negative else {}
     more |= {"probability": rule} if rule != "softmax" else {}
+    more |= {"rivals": plan.rivals, "gamma": plan.gamma} if plan.rivals is not None else {}
     return more | ({"precision": plan.precision} if plan.precision else {})
 
 

@@ -28,6 +28,9 @@ class Plan:
         target: What is explained: ``"label"``, the image's label with the largest logit, or its top class where it has
             none; ``"top"``, the top class; ``"top:3"``, the three top classes; or one class for all images.
         negative: Whether the maps show what speaks against the class.
+        rivals: Classes to hold each image's class against, as for ``explain``: by index or name between commas, or
+            ``"top:3"``, the three most likely others.
+        gamma: How much the rivals count; as for ``explain`` by default.
         limit: How many images, drawn with ``seed``; all by default.
         refs: Where the references are drawn from, as ``data``; by default images of ``data`` that are not explained,
             or, where all of them are, photographs that come with an installed package.
@@ -58,6 +61,8 @@ class Plan:
     classes: str | None = None
     target: str = "label"
     negative: bool = False
+    rivals: str | Sequence[int] | None = None
+    gamma: float | None = None
     limit: int | None = None
     refs: str | os.PathLike[str] | Source | None = None
     num_refs: int = 32

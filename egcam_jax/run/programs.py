@@ -10,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from egcam_jax.core import answers, compilation, numerics
-from egcam_jax.methods import explain
+from egcam_jax.methods import EncodedReferences, encode, explain
 from egcam_jax.metrics import in_dtype
 from egcam_jax.models import Model
 from egcam_jax.run.asking import AskedMethod, AskedMetric
@@ -99,6 +99,12 @@ def explained(plan: Plan, model: Model, asked: AskedMethod, whole: bool) -> Call
     return function
 
 
+def encoded(plan: Plan, model: Model, references: np.ndarray) -> EncodedReferences:
+    """The references, taken through the network once for all batches."""
+    made = {"layer": plan.layers or model.layer, "chunk_size": plan.chunk, "compute_dtype": _dtype(plan)}
+    return encode(model.params, model.apply_fn, references, precision=plan.precision, **made)
+
+
 def explainer(plan: Plan, model: Model, asked: AskedMethod) -> Callable[..., Any]:
     """A method as metrics take it once parameters, references and key are bound: images and classes to maps."""
 
@@ -176,6 +182,8 @@ def _explain(
         gradients=asked.gradients,
         layer=plan.layers or model.layer,
         negative=plan.negative,
+        rivals=plan.rivals if plan.rivals is None or isinstance(plan.rivals, str) else np.asarray(plan.rivals),
+        gamma=plan.gamma,
         num_samples=asked.samples,
         chunk_size=plan.chunk,
         compute_dtype=_dtype(plan),

@@ -1,5 +1,6 @@
 """All that the batches of a run share: what was asked for, loaded and checked before any work."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ import jax
 import numpy as np
 
 from egcam_jax import models, splitting
-from egcam_jax.core import answers, numerics
+from egcam_jax.core import answers, contexts, numerics
 from egcam_jax.models import Model
 from egcam_jax.run import asking, identity, plan, programs, references, sources, targets
 from egcam_jax.run.plan import Plan
@@ -104,15 +105,20 @@ def prepare(
     methods = read(asked, has=("mask", "mosaic", *has))
     tell(f"loading {getattr(asked.model, 'name', asked.model)}")
     model = models.load(asked.model, weights=asked.weights) if isinstance(asked.model, str) else asked.model
-    classes = number_of_classes(model)
     source: Any = asked.data
-    if isinstance(source, str):
+    named = isinstance(source, str)  # such data has no context
+    inputs = _inputs(model, None if named else sources.context(source, range(len(source))))
+    classes = number_of_classes(model, inputs)
+    if named:
         source = sources.open_source(source, class_names=model.class_names, classes=asked.classes)
+    chosen = choose(len(source), asked.limit, asked.seed)
     target = targets.parse(asked.target, model.class_names, classes)
-    _check_layers(asked, model)
+    asked = dataclasses.replace(asked, rivals=targets.rivals(asked.rivals, model.class_names, classes))
+    if asked.rivals == (target.index,):
+        raise ValueError(f"rivals must hold another class than the one explained; got {target.index} as both.")
+    _check_layers(asked, model, inputs)
     given = [*["mask"] * source.has_masks, *["mosaic"] * references.mosaics(source), *has]
     metrics, left_out = asking.metrics(asked.metrics, has=given)
-    chosen = choose(len(source), asked.limit, asked.seed)
     drawn, known = None, None
     if any(one.reads for one in methods):
         tell("reading references")
@@ -121,7 +127,8 @@ def prepare(
         drawn, known = references.draw(source, ids, model.preprocess, **options)
     devices = programs.mesh()
     size = programs.padded(min(asked.batch, max(len(chosen), 1)) if whole else asked.batch, devices)
-    shared = programs.share({"params": model.params, "references": drawn, **_keys(asked.seed, whole)}, devices)
+    encoded = drawn if drawn is None or len(inputs) > 1 else programs.encoded(asked, model, drawn)
+    shared = programs.share({"params": model.params, "references": encoded, **_keys(asked.seed, whole)}, devices)
     return Session(
         *(asked, model, source, chosen, methods, metrics, left_out, target, classes, drawn, known, whole, devices),
         *(size, shared, {}, {}),
@@ -135,14 +142,24 @@ def choose(count: int, limit: int | None, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).permutation(count)[:limit])
 
 
-def number_of_classes(model: Model) -> int:
+def _inputs(model: Model, context: Any) -> tuple[Any, ...]:
+    """What the network takes after its parameters, as shapes of a batch of one: images, and the context if any."""
+    image = jax.ShapeDtypeStruct((1, *model.input_shape), np.float32)
+    rows = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *np.shape(leaf)), np.asarray(leaf).dtype), context)
+    return image, *contexts.arguments(rows)
+
+
+def number_of_classes(model: Model, inputs: Sequence[Any]) -> int:
     """How many classes a network tells apart, known without running it.
+
+    Args:
+        model: The network.
+        inputs: What it takes after its parameters, as shapes.
 
     Raises:
         ValueError: Its names are fewer or more.
     """
-    image = jax.ShapeDtypeStruct((1, *model.input_shape), np.float32)
-    classes = answers.count(jax.eval_shape(model.apply_fn, model.params, image).shape[1])
+    classes = answers.count(jax.eval_shape(model.apply_fn, model.params, *inputs).shape[1])
     if model.class_names and len(model.class_names) != classes:
         raise ValueError(
             f"class_names must hold one name for each of the model's {classes} classes; got {len(model.class_names)}."
@@ -166,8 +183,8 @@ def _keys(seed: int, whole: bool) -> dict[str, Any]:
     }
 
 
-def _check_layers(asked: Plan, model: Model) -> None:
+def _check_layers(asked: Plan, model: Model, inputs: Sequence[Any]) -> None:
     """Refuse a layer that the network does not have, before any method fails at it."""
-    image = jax.ShapeDtypeStruct((1, *model.input_shape), np.float32)
+    image, *context = inputs
     for layer in asked.layer:
-        splitting.split(model.apply_fn, model.params, image, layer)
+        splitting.split(model.apply_fn, model.params, image, layer, context=context[0] if context else None)

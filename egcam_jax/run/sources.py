@@ -1,7 +1,8 @@
 """Examples from where the user names them: data sets, or pictures by their files, each read when its turn comes."""
 
+import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -97,6 +98,16 @@ def open_source(text: str, **options: Any) -> data.Source:
     if os.path.isfile(os.path.expanduser(text)) or (any(mark in text for mark in "*?[") and ":" not in text):
         return pictures(data.expand(text), text)
     return data.open_source(text, **options)
+
+
+def context(source: Any, indices: Iterable[int]) -> Any:
+    """What the network takes beside a picture, if anything: that of the first example that can be read."""
+    if isinstance(source, Pictures):
+        return None
+    for index in indices:
+        with contextlib.suppress(*TROUBLE):
+            return getattr(source[index], "context", None)
+    return None
 
 
 def stream(source: Any, preprocess: data.Preprocess, indices: Sequence[int]) -> Iterator[Any]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,6 +70,30 @@ def parse(text: str | None, class_names: Sequence[str] | None, classes: int | No
         why = " This model has no class names: give the index." if text else " Leave it out for the top class."
         raise ValueError(f"{_WANTED}; got {text!r}.{why}")
     return Target(index=_named(text, class_names))
+
+
+def rivals(given: str | Sequence[int] | None, class_names: Sequence[str] | None, classes: int) -> Any:
+    """Read the classes that each image's class is held against, as ``explain`` takes them.
+
+    Args:
+        given: Indices or names of classes between commas, or ``top:K``; indices; or ``None`` for no rivals.
+        class_names: The model's, by index, or ``None``.
+        classes: How many classes the model has.
+
+    Raises:
+        ValueError: No class fits, several do, or there are fewer other classes.
+    """
+    if not isinstance(given, str):
+        return given and tuple(_index(int(one), classes) for one in given)
+    if match := re.fullmatch(r"top(?::(.*))?", given.strip(), re.IGNORECASE):
+        return f"top:{_count(given, match[1], classes - 1)}"
+    try:
+        chosen = [parse(text, class_names, classes).index for text in given.split(",")]
+    except ValueError as error:
+        raise ValueError(str(error).replace("target", "rivals", 1)) from None
+    if None in chosen:
+        raise ValueError(f"rivals must be classes by index or name between commas, or top:K; got {given!r}.")
+    return tuple(chosen)
 
 
 def _count(text: str, number: str | None, classes: int | None) -> int:

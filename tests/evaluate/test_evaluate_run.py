@@ -565,3 +565,62 @@ def test_a_method_records_the_references_that_it_had(folder, tmp_path):
     assert [known[method]["references"] for method in methods] == [3, 2]
     with pytest.raises(ValueError, match="num_refs must be at least 64, which 'expected_gradcam:refs=64' takes; got 3"):
         _asked(plan(folder, tmp_path, methods=("expected_gradcam:refs=64",)))
+
+
+def test_what_the_network_takes_beside_the_pictures_goes_with_each_picture(tmp_path):
+    """The logits of a picture depend on its own context, in the maps and in the metrics."""
+    rng = np.random.default_rng(3)
+    pixels, others = np.split(rng.integers(0, 256, (7, 16, 16, 3), np.uint8), [5])
+    scales = np.array([[1.0, 2], [0.5, 1], [3, 0.1], [1, 1], [2, 2]], np.float32)
+    base = tiny_model(label="in context")
+    apply_fn = lambda params, x, context: base.apply_fn(params, x) * jnp.repeat(context["scale"], 3, axis=1)[:, :5]
+    read = lambda i: data.Example(f"{i}", pixels[i], (i,), None, {"scale": scales[i]})
+    source = data.Records("mine", tuple("01234"), has_masks=False, read=read, labels=lambda i: (i,))
+    asked = evaluate.Plan(
+        data=source,
+        out=tmp_path,
+        model=dataclasses.replace(base, apply_fn=apply_fn),
+        methods=("gradcam", "expected_attribution:samples=4"),
+        metrics=("insertion_auc:step=64", "avg_sensitivity:num_samples=2"),
+        refs=data.Records(
+            "refs", ("a", "b"), False, lambda i: data.Example("ab"[i], others[i], (), None), lambda i: ()
+        ),
+        batch=2,
+    )
+    run = evaluate.read(evaluate.run(asked))
+    assert not run.failures
+    x, context = np.stack([data.preprocess(one, PREPROCESS) for one in pixels]), {"scale": scales}
+    refs = np.stack([data.preprocess(others["ab".index(id)], PREPROCESS) for id in run.asked["references"]["ids"]])
+    key = jax.random.fold_in(jax.random.key(0), 0)
+    for method in ("gradcam", "expected_attribution"):
+        options = {"method": method, "target": np.arange(5), "layer": "features", "context": context}
+        options |= {"num_samples": 4} if method != "gradcam" else {}
+        maps = explain(base.params, apply_fn, x, refs, key, index=np.arange(5), **options).saliency
+        predict = lambda images, context: apply_fn(base.params, images, context)
+        want = metrics.insertion_auc(predict, x, maps, np.arange(5), step=64, context=context).value
+        label = next(label for label, _ in run.values if label.startswith(method))
+        np.testing.assert_allclose(run.values[label, "insertion_auc:step=64"], want, rtol=1e-3, err_msg=method)
+
+
+@pytest.mark.parametrize(("given", "gamma"), [("top:2", None), ("tabby,3", 0.3)])
+def test_classes_are_held_against_rivals(given, gamma, folder, tmp_path):
+    asked = plan(folder, tmp_path, rivals=given, gamma=gamma, **QUICK)
+    run = evaluate.read(evaluate.run(asked))
+    x, refs, target = by_hand(asked, run)
+    rivals = given if given.startswith("top") else [1, 3]
+    for label, samples in (("gradcam", {}), ("expected_gradcam:samples=4", {"num_samples": 4})):
+        maps = explained(
+            asked, run, x, refs, target, method=label.split(":")[0], rivals=rivals, gamma=gamma, **samples
+        ).saliency
+        np.testing.assert_allclose(run.values[label, "sparseness"], metrics.sparseness(maps).value, rtol=1e-4)
+    assert run.asked["rivals"] == (given if given.startswith("top") else [1, 3])
+
+
+def test_a_contrast_with_references_is_given_them(folder, tmp_path):
+    asked = plan(folder, tmp_path, methods=("hirescam:contrast=references",), metrics=("sparseness",))
+    run = evaluate.read(evaluate.run(asked))
+    x, refs, target = by_hand(asked, run)
+    maps = explained(asked, run, x, refs, target, method="hirescam", contrast="references").saliency
+    np.testing.assert_allclose(
+        run.values["hirescam:contrast=references", "sparseness"], metrics.sparseness(maps).value, rtol=1e-4
+    )
