@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from egcam_jax.core import maps
 from egcam_jax.metrics import FAMILIES
@@ -93,7 +94,7 @@ def gallery(store: sqlite3.Connection, run: Run) -> Gallery:
     return Gallery([_wall(run, sources, *wall) for wall in chosen.items()], sources, size, len(rows))
 
 
-def picks(scores: np.ndarray, *, higher_is_better: bool) -> list[tuple[str, int]]:
+def picks(scores: Float[np.ndarray, " N"], *, higher_is_better: bool) -> list[tuple[str, int]]:
     """The places of the best, the median and the worst of the finite scores; fewer where there are fewer."""
     finite = np.flatnonzero(np.isfinite(scores))
     order = finite[np.argsort(scores[finite] * (-1 if higher_is_better else 1), kind="stable")]

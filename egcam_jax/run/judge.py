@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from egcam_jax.metrics import Score, running_time
 from egcam_jax.metrics.segments import slic
@@ -28,7 +29,7 @@ class Ready(NamedTuple):
     session: Session
     batch: Batch
     arrays: dict[str, Any]
-    top: np.ndarray
+    top: Int[np.ndarray, " b"]
     cache: dict[str, Any]
 
     @property
