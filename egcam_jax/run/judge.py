@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int
 
 from egcam_jax.metrics import Score, running_time
-from egcam_jax.metrics.segments import slic
+from egcam_jax.metrics.irof import slic
 from egcam_jax.run import programs
 from egcam_jax.run.asking import AskedMethod, AskedMetric
 from egcam_jax.run.batch import Batch
