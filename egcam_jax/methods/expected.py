@@ -84,8 +84,8 @@ def _reference(problem: Problem, options: Mapping[str, Any]) -> Callable[[Any], 
 @estimator(
     "expected",
     options={
-        "difference": Choice(("latent", "encoded", "tangent", "none")),
-        "normalizer": Choice(("global", "elementwise", "none")),
+        "difference": Choice(("none", "latent", "encoded", "tangent")),
+        "normalizer": Choice(("none", "global", "elementwise")),
         "noise": Choice(("uniform", "gaussian", "none")),
         "noise_scale": Number(0.1, low=0.0),
         "path": Choice(("input", "latent")),
@@ -110,12 +110,12 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     then encodes its own reference, one pass more.
 
     Options:
-        difference: delta, the paper's ``f(x - x')``. ``"latent"`` ``f(x~) - f(x')``; ``"encoded"`` ``f(x~ - x')``;
-            ``"tangent"`` the Jacobian-vector product of f at gamma along ``x~ - x'``, under which completeness
-            (eq. 14) holds exactly; ``"none"`` 1.
-        normalizer: k (eq. 16). ``"global"`` one over the mean of ``|f(x~)|`` over samples and entries;
+        difference: delta, the paper's ``f(x - x')``. ``"none"`` 1: the map multiplies the weights by the activations
+            anyway; ``"latent"`` ``f(x~) - f(x')``; ``"encoded"`` ``f(x~ - x')``; ``"tangent"`` the Jacobian-vector
+            product of f at gamma along ``x~ - x'``, under which completeness (eq. 14) holds exactly.
+        normalizer: k (eq. 16). ``"none"`` 1; ``"global"`` one over the mean of ``|f(x~)|`` over samples and entries;
             ``"elementwise"`` one over its mean over samples, entry by entry, with a floor of ``FLOOR`` times the
-            mean over all entries; ``"none"`` 1.
+            mean over all entries.
         noise: eta. ``"uniform"`` U(0, 1), ``"gaussian"`` N(0, 1), ``"none"``.
         noise_scale: Its factor, a fraction of the image's range of values.
         path: ``"input"`` interpolates images (eq. 20), ``"latent"`` activations: ``f(x') + alpha (f(x~) - f(x'))``,
