@@ -16,7 +16,7 @@ class Explain(options.Explaining):
     """The flags of `explain`."""
 
     images: options.Images = None
-    methods: options.Methods = "expected_gradcam"
+    methods: options.Methods = ""
     metrics: options.Metrics = ""
     target: options.Target = "top"
     out: options.Folder = Path("egcam-out")
@@ -28,15 +28,18 @@ class Explain(options.Explaining):
 def explain(asked: Explain) -> int:
     """Show where a classifier looked: explain photographs with class activation maps.
 
-    Without IMAGE, a demonstration. Files: an overlay (.png), the raw map (.npz), how it came about (.json).
+    Without IMAGE, a demonstration; without --methods, the best map known of the network.
+    Files: an overlay (.png), the raw map (.npz), how it came about (.json).
     """
     from rich.console import Console
 
-    from egcam_jax.cli import pictures
+    from egcam_jax.cli import networks, pictures
     from egcam_jax.output import console, explained, files, words
 
     out, err = console.console(), console.console(stderr=True)
     speak = Console(quiet=True) if asked.json else out
+    networks.check(asked.model, asked.weights)
+    asked = networks.best(asked)
     run = pictures.begin(asked, metrics=asked.metrics, one_method=True)
     records: list[dict[str, Any]] = []
     count, shared = 0, {}

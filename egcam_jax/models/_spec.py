@@ -108,6 +108,8 @@ class Spec:
         classes: "imagenet" or "cifar10".
         head: The classifier's layers, the last of which has the logits.
         eps: Added to the variance by batch norm; None where there is none.
+        fused: The layers whose complete maps together are the best map that is known of the network; see
+            ``notebooks/04_defaults.ipynb``. Empty where no fused map was measured.
 
     Example:
         >>> from egcam_jax import models
@@ -124,6 +126,7 @@ class Spec:
     classes: str = "imagenet"
     head: tuple[str, ...] = ("fc",)
     eps: float | None = None
+    fused: tuple[str, ...] = ()
 
     def module(self, *, num_classes: int, folded: bool, hidden: tuple[int, ...] = ()) -> nn.Module:
         """Make the network, with batch norm or with convolutions that it is folded into."""
