@@ -77,7 +77,7 @@ def network(
         return checks.call("features", pieces.features, params, x, *context), None
 
     layer = jax.eval_shape(coded, image, *row)[0]
-    places = _places(coded, image, row, layer, grid)
+    places = _places(coded, image, row, layer, grid, pieces.trailing)
     if places is None:
         checks.rank("features", layer, "(1, h, w, K)", len(image.shape))
     if grid is not None and places is None:
@@ -95,21 +95,23 @@ def network(
         first, rest = code.carried
         carried = (jax.tree.map(lambda leaf: leaf[None], rest),) if around else ()
         head = lambda params, activation: pieces.head(params, activation, *carried)
-        activation = code.activation if places is None else tokens.together(code.activation, first)
+        activation = code.activation if places is None else tokens.together(code.activation, first, places)
         logits = checks.call("head", head, params, activation.astype(layer.dtype)[None])
         return numerics.accumulate(returned.logits("head(params, A)", logits)[0])
 
     return Network(encode, decode)
 
 
-def _places(coded: Any, image: Any, row: Any, layer: Any, grid: tuple[int, ...] | None) -> tokens.Tokens | None:
+def _places(
+    coded: Any, image: Any, row: Any, layer: Any, grid: tuple[int, ...] | None, trailing: int
+) -> tokens.Tokens | None:
     """How a layer that lists tokens, or the positions of a signal, is read; ``None`` for a layer with a grid."""
     size = image.shape[1:-1]
     if len(getattr(layer, "shape", ())) != 3 or layer.shape[0] != 1:
         return None
     program = jax.make_jaxpr(lambda *images: coded(*images)[0])(image, *row).jaxpr
     count = layer.shape[1]
-    return tokens.read(count, grid, size, tokens.merged_grids(program, len(size), count))
+    return tokens.read(count, grid, size, tokens.merged_grids(program, len(size), count), trailing)
 
 
 def score_and_gradient(

@@ -1,5 +1,6 @@
 """The automatic choice of the layer: the last activation with spatial extent that everything goes through."""
 
+import math
 from collections.abc import Iterator
 
 from egcam_jax.splitting._channels import grid, is_pooled
@@ -27,21 +28,58 @@ MAKERS = LAYERS | LOOPS
 """Primitives that make an image into an activation: before the first of them there is only preprocessing."""
 
 
+AVERAGES = MOVES | {
+    "add",
+    "add_any",
+    "concatenate",
+    "cumsum",
+    "div",
+    "dot_general",
+    "dynamic_slice",
+    "gather",
+    "integer_pow",
+    "mul",
+    "pad",
+    "reduce_sum",
+    "reduce_window_sum",
+    "slice",
+    "sub",
+}
+"""Primitives of which averages over positions are made; of ``dot_general`` those alone that mix no channels."""
+
+
 def last_spatial(program: Program) -> int | None:
     """Return the slot of the last activation with spatial extent on every path from image to logits, or None.
 
     A value is on every path exactly where it is the only one that is alive after its own step. What merely moved an
     activation does not count: the activation itself is taken. A value that a window pooled along one axis alone is
-    passed over, and so is a map of the logits themselves, unless the network has no other layer.
+    passed over, and so is a map of the logits themselves, unless the network has no other layer. Of an activation and
+    its averages over positions, as adaptive pooling to 2 by 2 makes them, the activation is taken.
     """
     activations = _activations(program)
-    outputs = []
-    for slot in _bottlenecks(program):
-        if slot in activations and grid(program, slot) is not None and not is_pooled(program, slot):
-            if not _is_output(program, slot):
-                return slot
-            outputs.append(slot)
-    return outputs[0] if outputs else None
+    spatial = [
+        slot
+        for slot in _bottlenecks(program)
+        if slot in activations and grid(program, slot) is not None and not is_pooled(program, slot)
+    ]
+    inner = [slot for slot in spatial if not _is_output(program, slot)]
+    if not inner:
+        return spatial[0] if spatial else None
+    chosen = inner[0]
+    for slot in inner[1:]:
+        if _averaged(program, slot, chosen):
+            chosen = slot
+    return chosen
+
+
+def _averaged(program: Program, before: int, after: int) -> bool:
+    """Whether a value is made of averages over the positions of one before it, channel by channel."""
+    positions = [math.prod((grid(program, slot) or (0,))[:-1]) for slot in (before, after)]
+    between = slice(program.producers[before] + 1, program.producers[after] + 1)
+    made = [step for step in program.steps[between] if program.varying.intersection(step.outputs)]
+    return positions[0] > positions[1] and all(
+        step.name in AVERAGES and not (step.name == "dot_general" and _mixes(program, step)) for step in made
+    )
 
 
 def _is_output(program: Program, slot: int) -> bool:

@@ -108,3 +108,61 @@ def test_a_vision_transformer_without_a_grid_says_what_to_pass():
     assert "Pass layer=..." in str(caught.value)
     assert "'LayerNorm_1' (16, 8)" in str(caught.value)
     assert split(*case("vit"), "patches").layer == "patches"
+
+
+def halves(a):
+    """The means of four quarters, as adaptive pooling to 2 by 2 makes them."""
+    b, h, w, k = a.shape
+    return a.reshape(b, 2, h // 2, 2, w // 2, k).mean((2, 4))
+
+
+def windows(a):
+    """The same by windows."""
+    size = (1, a.shape[1] // 2, a.shape[2] // 2, 1)
+    return jax.lax.reduce_window(a, 0.0, jax.lax.add, size, size, "VALID") / (size[1] * size[2])
+
+
+def parts(a):
+    """The same by slices that are put together."""
+    rows = [part.mean(1, keepdims=True) for part in jnp.split(a, 2, axis=1)]
+    return jnp.concatenate([part.mean(2, keepdims=True) for part in jnp.split(jnp.concatenate(rows, 1), 2, axis=2)], 2)
+
+
+@pytest.mark.parametrize(
+    "pool", [halves, windows, parts, lambda a: jax.image.resize(a, (a.shape[0], 2, 2, 6), "linear")]
+)
+def test_averages_over_positions_do_not_count(pool):
+    """The map before them has every place that they mix; the units of the dense layer are four quarters there."""
+
+    def network(params, x):
+        with jax.named_scope("conv"):
+            a = jax.nn.relu(jnp.einsum("bhwc,ck->bhwk", x, params[0]))
+        with jax.named_scope("pool"):
+            pooled = pool(a)
+        return jnp.tanh(pooled.reshape(len(x), -1)) @ params[1]
+
+    keys = jax.random.split(jax.random.key(0), 3)
+    params = [jax.random.normal(keys[0], (3, 6)), jax.random.normal(keys[1], (24, 4))]
+    x = jax.random.normal(keys[2], (2, 8, 12, 3))
+    model = split(network, params, x)
+    assert model.layer == "conv"
+    want = jax.nn.relu(jnp.einsum("bhwc,ck->bhwk", x, params[0]))
+    np.testing.assert_allclose(model.features(params, x), want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.head(params, want), network(params, x), rtol=1e-5, atol=1e-5)
+
+
+def test_a_layer_after_averages_counts():
+    """As in the transitions of a DenseNet."""
+
+    def network(params, x):
+        a = jax.nn.relu(jnp.einsum("bhwc,ck->bhwk", x, params[0]))
+        with jax.named_scope("last"):
+            b = jax.nn.relu(jnp.einsum("bhwc,ck->bhwk", halves(a), params[1]))
+        return b.reshape(len(x), -1) @ params[2]
+
+    keys = jax.random.split(jax.random.key(0), 4)
+    shapes = [(3, 6), (6, 5), (20, 4)]
+    params = [jax.random.normal(key, shape) for key, shape in zip(keys, shapes)]
+    model = split(network, params, jax.random.normal(keys[3], (2, 8, 8, 3)))
+    assert model.layer == "last"
+    assert model.features(params, jax.random.normal(keys[3], (2, 8, 8, 3))).shape == (2, 2, 2, 5)
