@@ -10,6 +10,9 @@ from egcam_jax.cli.command import flag
 
 Format = StrEnum("Format", ["png", "npz", "both"])
 
+BEST = "expected_attribution"
+"""The method of the best map that is known, taken where none is named: see ``notebooks/04_defaults.ipynb``."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Explain(options.Explaining):
@@ -33,14 +36,14 @@ def explain(asked: Explain) -> int:
     """
     from rich.console import Console
 
-    from egcam_jax.cli import networks, pictures
+    from egcam_jax.cli import pictures
     from egcam_jax.output import console, explained, files, words
 
     out, err = console.console(), console.console(stderr=True)
     speak = Console(quiet=True) if asked.json else out
-    networks.check(asked.model, asked.weights)
-    asked = networks.best(asked)
-    run = pictures.begin(asked, metrics=asked.metrics, one_method=True)
+    best = not asked.methods
+    asked = dataclasses.replace(asked, methods=asked.methods or BEST)
+    run = pictures.begin(asked, metrics=asked.metrics, one_method=True, fused=best)
     records: list[dict[str, Any]] = []
     count, shared = 0, {}
     if run.places:

@@ -1,15 +1,11 @@
 """What is known of a network before its weights are loaded."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from egcam_jax import models
 from egcam_jax.core.checks import nearest
-
-BEST = "expected_attribution"
-"""The method of the best map that is known: see ``notebooks/04_defaults.ipynb``."""
 
 
 def check(name: str, weights: Path | None) -> None:
@@ -25,13 +21,6 @@ def check(name: str, weights: Path | None) -> None:
         )
     if weights is not None and not weights.is_file():
         raise FileNotFoundError(f"--weights {weights}: no such file; check the spelling and the current folder")
-
-
-def best(asked: Any) -> Any:
-    """The flags of a command, with the best map that is known of the network where no method is named."""
-    if asked.methods:
-        return asked
-    return dataclasses.replace(asked, methods=BEST, layer=asked.layer or list(models.spec(asked.model).fused))
 
 
 def outline(name: str) -> tuple[Callable[[Any, Any], Any], Any, tuple[int, ...]]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from egcam_jax.core import kernel, numerics, perturb, uncertainty
 from egcam_jax.core.types import Activation, Image
@@ -16,6 +17,10 @@ from egcam_jax.methods._registry import estimator
 
 FLOOR = 1e-3
 """Floor of the elementwise normaliser, as a fraction of the mean magnitude over all entries."""
+
+
+ONE = np.float32(1)
+"""Of a reading without a difference or a normaliser: a Python number would be a float64 where JAX has them."""
 
 
 class Field(NamedTuple):
@@ -171,7 +176,7 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
             x_end, code_end = end(draws.noise[s])
             code, delta = point(reference, x_end, code_end, draws.alpha[s])
             _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)
-            magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else jnp.ones(())
+            magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else ONE
             field = Field(delta * gradient, magnitude)
             deviations = jax.tree.map(lambda leaf: kernel.Outer(spread[:, s], leaf), seen(field))
             averaged = Sample(field, deviations, reaches(gradient).astype(jnp.float32))
@@ -263,6 +268,6 @@ def _point(problem: Problem, options: Mapping[str, Any]) -> Callable[..., tuple[
             return code, code_end.activation - reference.codes.activation
         if difference == "encoded":
             return code, encode(x_end - start).activation
-        return code, jnp.ones(())
+        return code, ONE
 
     return between

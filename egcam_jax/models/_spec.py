@@ -183,6 +183,7 @@ class Model:
         digest: SHA-256 of the weight file, empty for random weights.
         weights: Where the weights came from.
         input_shape: ``(H, W, C)`` that the weights were trained with.
+        fused: As in ``Spec``.
 
     Example:
         >>> import jax
@@ -202,3 +203,4 @@ class Model:
     digest: str
     weights: str
     input_shape: tuple[int, int, int]
+    fused: tuple[str, ...] = ()

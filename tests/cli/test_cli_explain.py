@@ -136,7 +136,7 @@ def test_the_report_says_what_was_explained_and_where_it_went(egcam, tiny, photo
         "model           tiny, weights from a fixed seed, on cpu",
         "references      32 from scikit-image's photographs (--refs for your own)",
         *(f"{100 * top['probability']:5.1f} %  {top['name']} ({top['index']})" for top in image["top_classes"]),
-        "explained       Persian cat (2), by expected_gradcam (2 samples, 5 passes through the features)",
+        "explained       Persian cat (2), by expected_attribution (2 samples, 1 pass through the features)",
         "features (4 × 4 map)",
         f"completeness    gap of {it['completeness_gap']:+.3g} logits",
         f"standard error  {100 * it['stderr_relative']:.2g} % of the map's maximum",
