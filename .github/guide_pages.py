@@ -44,8 +44,9 @@ REFERENCE = {
         "adapters": f"{INSIDE}, members: [from_linen, from_nnx, from_equinox, from_haiku, from_keras]"
     },
     "Methods and metrics": {
-        "methods": f"{INSIDE}, members: [METHODS, AGGREGATORS, ESTIMATORS, Method, find]",
-        "metrics": f"{INSIDE}, members: [METRICS, FAMILIES, Metric, Score, Mosaic, mosaic, in_dtype]",
+        "methods": f"{INSIDE}, members: [METHODS, AGGREGATORS, ESTIMATORS, GAMMA, Method, find]",
+        "metrics": f"{INSIDE}, members: [METRICS, FAMILIES, Metric, Score, Mosaic, in_dtype]",
+        "metrics.mosaic.mosaic": "",
     },
     "Networks with published weights": {"models": INSIDE},
     "Data": {"data": INSIDE},

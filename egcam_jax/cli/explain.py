@@ -10,13 +10,16 @@ from egcam_jax.cli.command import flag
 
 Format = StrEnum("Format", ["png", "npz", "both"])
 
+BEST = "expected_attribution"
+"""The method of the best map that is known, taken where none is named: see ``notebooks/04_defaults.ipynb``."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Explain(options.Explaining):
     """The flags of `explain`."""
 
     images: options.Images = None
-    methods: options.Methods = "expected_gradcam"
+    methods: options.Methods = ""
     metrics: options.Metrics = ""
     target: options.Target = "top"
     out: options.Folder = Path("egcam-out")
@@ -28,7 +31,8 @@ class Explain(options.Explaining):
 def explain(asked: Explain) -> int:
     """Show where a classifier looked: explain photographs with class activation maps.
 
-    Without IMAGE, a demonstration. Files: an overlay (.png), the raw map (.npz), how it came about (.json).
+    Without IMAGE, a demonstration; without --methods, the best map known of the network.
+    Files: an overlay (.png), the raw map (.npz), how it came about (.json).
     """
     from rich.console import Console
 
@@ -37,7 +41,9 @@ def explain(asked: Explain) -> int:
 
     out, err = console.console(), console.console(stderr=True)
     speak = Console(quiet=True) if asked.json else out
-    run = pictures.begin(asked, metrics=asked.metrics, one_method=True)
+    best = not asked.methods
+    asked = dataclasses.replace(asked, methods=asked.methods or BEST)
+    run = pictures.begin(asked, metrics=asked.metrics, one_method=True, fused=best)
     records: list[dict[str, Any]] = []
     count, shared = 0, {}
     if run.places:

@@ -32,12 +32,12 @@ class Run(NamedTuple):
     kept: frozenset[tuple[int, int]]
 
 
-def begin(asked: Any, *, metrics: str, one_method: bool = False) -> Run:
+def begin(asked: Any, *, metrics: str, one_method: bool = False, fused: bool = False) -> Run:
     """Check what can be checked before a network is loaded, and find the pictures."""
     networks.check(asked.model, asked.weights)
     source, places, failures = sources.find(asked.images or [str(data.demo_path())])
     count = max(asked.num_refs, asked.samples or 0) if asked.refs else asked.num_refs
-    plan = options.plan(asked, data=source, metrics=metrics, num_refs=count)
+    plan = options.plan(asked, data=source, metrics=metrics, num_refs=count, fused=fused)
     methods = sessions.read(plan, has=())
     if one_method and len(methods) > 1:
         raise ValueError(f"methods must be one method here; got {len(methods)}. `egcam compare` sets several apart.")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from egcam_jax.core import kernel, numerics, perturb, uncertainty
 from egcam_jax.core.types import Activation, Image
@@ -16,6 +17,10 @@ from egcam_jax.methods._registry import estimator
 
 FLOOR = 1e-3
 """Floor of the elementwise normaliser, as a fraction of the mean magnitude over all entries."""
+
+
+ONE = np.float32(1)
+"""Of a reading without a difference or a normaliser: a Python number would be a float64 where JAX has them."""
 
 
 class Field(NamedTuple):
@@ -84,8 +89,8 @@ def _reference(problem: Problem, options: Mapping[str, Any]) -> Callable[[Any], 
 @estimator(
     "expected",
     options={
-        "difference": Choice(("latent", "encoded", "tangent", "none")),
-        "normalizer": Choice(("global", "elementwise", "none")),
+        "difference": Choice(("none", "latent", "encoded", "tangent")),
+        "normalizer": Choice(("none", "global", "elementwise")),
         "noise": Choice(("uniform", "gaussian", "none")),
         "noise_scale": Number(0.1, low=0.0),
         "path": Choice(("input", "latent")),
@@ -110,12 +115,12 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     then encodes its own reference, one pass more.
 
     Options:
-        difference: delta, the paper's ``f(x - x')``. ``"latent"`` ``f(x~) - f(x')``; ``"encoded"`` ``f(x~ - x')``;
-            ``"tangent"`` the Jacobian-vector product of f at gamma along ``x~ - x'``, under which completeness
-            (eq. 14) holds exactly; ``"none"`` 1.
-        normalizer: k (eq. 16). ``"global"`` one over the mean of ``|f(x~)|`` over samples and entries;
+        difference: delta, the paper's ``f(x - x')``. ``"none"`` 1: the map multiplies the weights by the activations
+            anyway; ``"latent"`` ``f(x~) - f(x')``; ``"encoded"`` ``f(x~ - x')``; ``"tangent"`` the Jacobian-vector
+            product of f at gamma along ``x~ - x'``, under which completeness (eq. 14) holds exactly.
+        normalizer: k (eq. 16). ``"none"`` 1; ``"global"`` one over the mean of ``|f(x~)|`` over samples and entries;
             ``"elementwise"`` one over its mean over samples, entry by entry, with a floor of ``FLOOR`` times the
-            mean over all entries; ``"none"`` 1.
+            mean over all entries.
         noise: eta. ``"uniform"`` U(0, 1), ``"gaussian"`` N(0, 1), ``"none"``.
         noise_scale: Its factor, a fraction of the image's range of values.
         path: ``"input"`` interpolates images (eq. 20), ``"latent"`` activations: ``f(x') + alpha (f(x~) - f(x'))``,
@@ -171,7 +176,7 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
             x_end, code_end = end(draws.noise[s])
             code, delta = point(reference, x_end, code_end, draws.alpha[s])
             _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)
-            magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else jnp.ones(())
+            magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else ONE
             field = Field(delta * gradient, magnitude)
             deviations = jax.tree.map(lambda leaf: kernel.Outer(spread[:, s], leaf), seen(field))
             averaged = Sample(field, deviations, reaches(gradient).astype(jnp.float32))
@@ -263,6 +268,6 @@ def _point(problem: Problem, options: Mapping[str, Any]) -> Callable[..., tuple[
             return code, code_end.activation - reference.codes.activation
         if difference == "encoded":
             return code, encode(x_end - start).activation
-        return code, jnp.ones(())
+        return code, ONE
 
     return between

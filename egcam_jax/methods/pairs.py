@@ -25,10 +25,6 @@ method(
 _EXPECTED = "Buono et al., Expected Grad-CAM: Towards gradient faithfulness, 2024"
 
 _CHOICES = {
-    "layercam": {
-        "difference": ("none", "latent", "encoded", "tangent"),
-        "normalizer": ("none", "global", "elementwise"),
-    },
     "attribution": {
         "difference": ("tangent", "latent"),
         "normalizer": ("none",),
@@ -36,11 +32,7 @@ _CHOICES = {
         "path": ("latent", "input"),
     },
 }
-"""The words of an aggregator that takes another reading than the paper's, which is the estimator's own, default first.
-
-LayerCAM weighs each position by the rectified gradient there, which the latent difference would multiply by nearly the
-activation that it is multiplied by anyway. A normaliser of plain gradients only scales the map, at n passes more. Data
-(`notebooks/04_defaults.ipynb`) prefers its reading.
+"""The words of an aggregator that takes another reading than the estimator's own, default first.
 
 An attribution needs a difference to attribute to, and adds up to the scores' difference only without a normaliser and,
 on the path of the images, with the tangent. On the path of the activations the tangent is the latent difference.

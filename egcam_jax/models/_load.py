@@ -145,7 +145,7 @@ def _model(name: str, spec: Spec, size: Sizes, folded: bool, params: Any, sha256
     """The model with the published preprocessing and names."""
     names, apply = _classes.names_for(spec.classes, size.classes), _apply(spec, size, folded=folded)
     shape = _input(spec.preprocess, size)
-    return Model(name, apply, params, spec.preprocess, names, spec.layer, sha256, origin, shape)
+    return Model(name, apply, params, spec.preprocess, names, spec.layer, sha256, origin, shape, spec.fused)
 
 
 def _input(preprocess: Preprocess, size: Sizes) -> tuple[int, int, int]:

@@ -1,6 +1,7 @@
 """Weights from other frameworks' names and layouts to ours, strictly, and batch norm into convolutions."""
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeAlias
@@ -12,6 +13,10 @@ from egcam_jax.models._spec import Sizes, Spec
 _LEAVES = {"weight": "kernel", "running_mean": "mean", "running_var": "var"}
 _STATISTICS = ("mean", "var")
 _COUNTERS = ("num_batches_tracked", "n_averaged")  # of batches seen by a batch norm, of models in an average
+_BESIDE = re.compile(
+    r"criterion|loss|metric|acc|auroc|f1|confmat|precision|recall|(train|val|valid|test)_.*", re.IGNORECASE
+)
+"""First parts of the names of what training code keeps beside the network, under no name of the network's."""
 _WRAPPING = ("module", "_orig_mod")  # put into names, anywhere, by data-parallel training and by torch.compile
 _DEPTH = 3
 _RGB = 3
@@ -106,9 +111,14 @@ def _place(tensors: Mapping[str, np.ndarray], wanted: Collection[Path], spec: Sp
         path = _path(parts[len(start) :] if parts[: len(start)] == start else parts, spec)
         if path in wanted and path not in placed:
             placed[path] = name, tensors[name]
-        elif not (path[-1] in _COUNTERS and (len(path) == 2 or ("batch_stats", *path[1:-1], "mean") in wanted)):
+        elif not _is_counter(path, wanted) and not (start and parts[0] != start[0] and _BESIDE.match(parts[0])):
             left[name] = path
     return placed, left
+
+
+def _is_counter(path: Path, wanted: Collection[Path]) -> bool:
+    """Whether a tensor counts batches or models, and is no weight."""
+    return path[-1] in _COUNTERS and (len(path) == 2 or ("batch_stats", *path[1:-1], "mean") in wanted)
 
 
 def _start(names: Iterable[tuple[str, ...]], wanted: Collection[Path], spec: Spec) -> tuple[str, ...]:
@@ -124,6 +134,8 @@ def _path(parts: tuple[str, ...], spec: Spec) -> Path:
     *module, leaf = spec.rename(".".join(parts)).split(".")
     if module and module[-1] == "norm":
         module, leaf = module[:-1], "scale" if leaf == "weight" else leaf
+    if module and module[-1].isdecimal() and "/".join(module[:-1]) in spec.head:  # after a dropout, in a container
+        module = module[:-1]
     leaf = _LEAVES.get(leaf, leaf)
     return ("batch_stats" if leaf in _STATISTICS else "params", *module, leaf)
 

@@ -108,6 +108,8 @@ class Spec:
         classes: "imagenet" or "cifar10".
         head: The classifier's layers, the last of which has the logits.
         eps: Added to the variance by batch norm; None where there is none.
+        fused: The layers whose complete maps together are the best map that is known of the network; see
+            ``notebooks/04_defaults.ipynb``. Empty where no fused map was measured.
 
     Example:
         >>> from egcam_jax import models
@@ -124,6 +126,7 @@ class Spec:
     classes: str = "imagenet"
     head: tuple[str, ...] = ("fc",)
     eps: float | None = None
+    fused: tuple[str, ...] = ()
 
     def module(self, *, num_classes: int, folded: bool, hidden: tuple[int, ...] = ()) -> nn.Module:
         """Make the network, with batch norm or with convolutions that it is folded into."""
@@ -180,6 +183,7 @@ class Model:
         digest: SHA-256 of the weight file, empty for random weights.
         weights: Where the weights came from.
         input_shape: ``(H, W, C)`` that the weights were trained with.
+        fused: As in ``Spec``.
 
     Example:
         >>> import jax
@@ -199,3 +203,4 @@ class Model:
     digest: str
     weights: str
     input_shape: tuple[int, int, int]
+    fused: tuple[str, ...] = ()

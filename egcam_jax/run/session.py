@@ -106,6 +106,8 @@ def prepare(
     methods = read(asked, has=("mask", "mosaic", *has))
     tell(f"loading {getattr(asked.model, 'name', asked.model)}")
     model = models.load(asked.model, weights=asked.weights) if isinstance(asked.model, str) else asked.model
+    if asked.fused and not asked.layer:
+        asked = dataclasses.replace(asked, layer=model.fused)
     source: Any = asked.data
     named = isinstance(source, str)  # such data has no context
     inputs = _inputs(model, None if named else sources.context(source, range(len(source))))

@@ -41,7 +41,7 @@ def test_the_files_hold_what_the_library_computes(egcam, tiny, photographs, tmp_
     out = tmp_path / "egcam-out"
     assert written(out) == [f"3.{slug}.json", f"3.{slug}.npz", f"3.{slug}.png"]
     with np.load(out / f"3.{slug}.npz") as arrays:
-        for name in ("cam", "saliency", "stderr", "weights", "logits", "completeness_gap"):
+        for name in ("cam", "saliency", "stderr", "signed", "logits", "completeness_gap"):
             np.testing.assert_allclose(arrays[name], getattr(expected, name)[0], rtol=1e-5, atol=1e-6)
         assert arrays["target"] == target
     crop = data.crop(data.read(photographs / "3.png"), PREPROCESS)
@@ -136,7 +136,7 @@ def test_the_report_says_what_was_explained_and_where_it_went(egcam, tiny, photo
         "model           tiny, weights from a fixed seed, on cpu",
         "references      32 from scikit-image's photographs (--refs for your own)",
         *(f"{100 * top['probability']:5.1f} %  {top['name']} ({top['index']})" for top in image["top_classes"]),
-        "explained       Persian cat (2), by expected_gradcam (2 samples, 5 passes through the features)",
+        "explained       Persian cat (2), by expected_attribution (2 samples, 1 pass through the features)",
         "features (4 × 4 map)",
         f"completeness    gap of {it['completeness_gap']:+.3g} logits",
         f"standard error  {100 * it['stderr_relative']:.2g} % of the map's maximum",
@@ -506,9 +506,8 @@ def test_references_from_a_folder(egcam, tiny, photographs):
     assert "scikit-image" not in it["versions"]
     x = data.preprocess(data.read(photographs / "0.png"), PREPROCESS)
     refs = data.references(photographs, PREPROCESS)
-    expected = explain(
-        tiny.params, tiny.apply_fn, x, refs, jax.random.key(0), target=1, layer="features", num_samples=4
-    )
+    options = {"method": "expected_attribution", "target": 1, "layer": "features", "num_samples": 4}
+    expected = explain(tiny.params, tiny.apply_fn, x, refs, jax.random.key(0), **options)
     with np.load(it["images"][0]["maps"][0]["files"]["npz"]) as arrays:
         np.testing.assert_allclose(arrays["cam"], expected.cam, rtol=1e-5, atol=1e-6)
 
@@ -516,13 +515,13 @@ def test_references_from_a_folder(egcam, tiny, photographs):
 @pytest.mark.parametrize(
     ("options", "remedy"),
     [
-        ((), {"path": "latent"}),
-        (("path=latent",), {}),
+        ((), None),
+        (("difference=latent",), {"path": "latent"}),
+        (("path=latent", "difference=latent"), {}),
         (("difference=tangent",), {}),
         (("difference=tangent", "normalizer=elementwise", "noise=gaussian"), {}),
         (("path=latent", "difference=encoded"), {"difference": "latent"}),
         (("difference=encoded",), {"path": "latent", "difference": "latent"}),
-        (("difference=none",), None),
     ],
 )
 def test_whether_the_gap_vanishes_with_more_samples_is_known(egcam, tiny, photographs, options, remedy):
@@ -548,7 +547,7 @@ def test_a_remedy_is_named_where_the_gap_is_wide_and_only_there(tiny, photograph
     one = jax.tree.map(lambda leaf: np.asarray(leaf)[0], it)
     gap = None if relative is None else np.float32(4 * relative)
     one = dataclasses.replace(one, completeness_gap=gap, score_difference=np.float32(4))
-    options = METHODS["expected_gradcam"].options
+    options = {**METHODS["expected_gradcam"].options, "difference": "latent"}
     shared = {"samples": 1, "draws": True, "against": "references", "options": options, "negative": False}
     record = records.of_map(session, one, shared)
     assert record["completeness_remedy"] == remedy

@@ -46,7 +46,8 @@ METRICS = ("--metrics", "insertion:step=64,sparseness,max_sensitivity:num_sample
 
 def test_explain(egcam, tiny, photographs, pin):
     arguments = ("--target", "top:2", "--samples", 3, "--seed", 5, "--batch", 2, "--metrics", "insertion:step=40,road")
-    result = egcam("explain", *sorted(photographs.iterdir())[:3], *arguments, "--json")
+    reading = ("--method", "expected_gradcam:difference=latent:normalizer=global")
+    result = egcam("explain", *sorted(photographs.iterdir())[:3], *arguments, *reading, "--json")
     assert result.exit_code == 0, result.output
     pin("explain", {"printed": json.loads(result.stdout)} | files("egcam-out"))
 

@@ -127,6 +127,7 @@ def test_what_is_there_of_this_run_is_passed_over_and_all_else_is_not(egcam, tin
     Path("moved").rename("egcam-out")
     Path("egcam-out/note.json").write_text("[1, 2]")  # a document of something else
     assert len(explained("--seed", 1)[0]) == 5  # other draws
+    assert len(explained("--method", "expected_gradcam", "--seed", 1)[0]) == 5
     assert len(explained("--method", "gradcam:gradients=expected", "--seed", 1)[0]) == 0
     assert len(explained("--method", "expected_gradcam:noise=none", "--seed", 1)[0]) == 5
 

@@ -64,7 +64,7 @@ def by_hand(model, paths, **options):
     """What the command line computes, from the library, all pictures at once."""
     refs = data.demo_references(PREPROCESS)
     key = jax.random.key(options.pop("seed", 0))
-    options.setdefault("layer", "features")
+    options = {"layer": "features", "method": "expected_attribution"} | options  # as `explain` without options
     return explain(model.params, model.apply_fn, pictures(paths), refs, key, **options)
 
 

@@ -82,7 +82,7 @@ def test_a_program_does_what_its_definition_needs(name):
 @pytest.mark.parametrize("noise", ["none", "uniform"])
 def test_the_latent_path_costs_passes_of_the_head(noise):
     method = METHODS["expected_gradcam"]
-    options = {"path": "latent", "noise": noise}
+    options = {"path": "latent", "noise": noise, "difference": "latent"}
     run = lambda params, x, refs: explain(
         params, Split(features, head), x, refs, KEYS[0], target=1, num_samples=SAMPLES, chunk_size=128, **options
     )

@@ -31,7 +31,8 @@ def test_a_class_that_does_not_exist_has_no_saliency_under_jit():
 @pytest.mark.parametrize("method", ["expected_gradcam", "integrated_gradcam"])
 def test_the_score_difference_is_what_the_gap_is_a_gap_to(method):
     """Without noise: the image's score less the mean of the references', each used once, or the baseline's."""
-    options = {"noise": "none", "num_samples": len(REFS)} if method == "expected_gradcam" else {"num_samples": 4}
+    reading = {"noise": "none", "difference": "latent", "num_samples": len(REFS)}
+    options = reading if method == "expected_gradcam" else {"num_samples": 4}
     got = explain(PARAMS, networks.SPLIT, IMAGES, REFS, KEY, target=2, method=method, **options)
     starts = REFS if method == "expected_gradcam" else jnp.zeros_like(IMAGES[:1])
     start = networks.apply_fn(PARAMS, starts)[:, 2].mean()

@@ -46,8 +46,8 @@ def test_the_gradcam_law_holds_exactly_on_either_path_when_the_reference_is_the_
     [
         ({"difference": "tangent", "noise": "none", "sampling": "iid"}, -0.5),
         ({"difference": "tangent", "noise": "uniform", "sampling": "iid"}, -0.5),
-        ({"path": "latent", "noise": "none", "sampling": "iid"}, -0.5),
-        ({"path": "latent", "noise": "none", "sampling": "stratified"}, -1.5),
+        ({"difference": "latent", "path": "latent", "noise": "none", "sampling": "iid"}, -0.5),
+        ({"difference": "latent", "path": "latent", "noise": "none", "sampling": "stratified"}, -1.5),
     ],
 )
 def test_the_completeness_gap_falls_at_the_rate_of_theory(options, slope):
@@ -70,7 +70,8 @@ def test_the_completeness_gap_falls_at_the_rate_of_theory(options, slope):
 
 @pytest.mark.parametrize("noise", ["none", "uniform"])
 def test_the_gap_is_rounding_for_a_linear_head_on_the_latent_path(noise):
-    got = explain(PARAMS, networks.LINEAR, IMAGES, REFS, KEY, num_samples=4, path="latent", noise=noise)
+    options = {"difference": "latent", "path": "latent", "noise": noise}
+    got = explain(PARAMS, networks.LINEAR, IMAGES, REFS, KEY, num_samples=4, **options)
     scale = np.abs(got.logits).max()
     assert np.abs(got.completeness_gap).max() < 1e-5 * scale
 
@@ -106,7 +107,7 @@ def test_the_complete_map_adds_up_to_the_difference_of_scores_within_its_error(o
 
 def test_one_constant_baseline_gives_the_path_integral():
     """Eq. 2 at the layer: within the standard error where positions are drawn, exactly where they are given."""
-    options = {"noise": "none", "normalizer": "none", "target": 2}
+    options = {"noise": "none", "difference": "latent", "target": 2}
     baseline = jnp.zeros_like(IMAGES[:1])
     fine = RUN(IMAGES, baseline, KEY, num_samples=512, alpha=(np.arange(512) + 0.5) / 512, **options)
 
@@ -196,9 +197,10 @@ def test_saliency_spans_zero_to_one_at_the_size_of_the_input():
     [
         ({"noise": "none"}, 1 + 8),
         ({"noise": "none", "path": "latent"}, 1),
-        ({}, 1 + 16),
+        ({"difference": "latent"}, 1 + 16),
+        ({"normalizer": "global"}, 1 + 16),
         ({"path": "latent"}, 1 + 8),
-        ({"difference": "none", "normalizer": "none"}, 1 + 8),
+        ({}, 1 + 8),
         ({"difference": "encoded", "normalizer": "none"}, 1 + 16),
         ({"difference": "tangent", "noise": "none"}, 1 + 24),
         ({"method": "layercam"}, 1),
@@ -221,6 +223,7 @@ def test_the_passes_reported_are_the_passes_made(options, passes):
     jax.block_until_ready(got)
     jax.effects_barrier()
     assert got.passes == passes
-    references = 0 if options.get("difference") == "none" or "method" in options else len(REFS)
+    reads = options.get("difference", "none") != "none" or options.get("path") == "latent"
+    references = len(REFS) if reads else 0
     tangents = 16 if options.get("difference") == "tangent" else 0
     assert sum(seen) == passes - tangents + references

@@ -30,7 +30,8 @@ def error(explanation):
 
 @pytest.mark.parametrize("method", ["expected_attribution", "expected_gradcam++", "expected_gradcam", "smooth"])
 def test_it_stops_at_the_first_block_that_is_precise_enough(method):
-    run = functools.partial(RUN, IMAGES, method=method)
+    options = {} if method == "expected_attribution" else {"difference": "latent", "normalizer": "global"}
+    run = functools.partial(RUN, IMAGES, method=method, **options)
     block = BLOCK
     if method == "smooth":  # which has no references, and so blocks of 16
         run = functools.partial(RUN, IMAGES, method="gradcam", gradients="smooth", noise_scale=0.2, num_samples=256)

@@ -223,7 +223,7 @@ def test_the_latent_path_without_noise_runs_the_features_for_the_image_and_the_r
     once = 1 + len(REFS)
     options = {"method": method, "layer": "late", "target": 1, "noise": "none"}
     assert 0.9 * once * FORWARD < cost(path="latent", **options) < 1.2 * once * FORWARD
-    assert cost(path="input", **options) > 0.9 * (once + 4) * FORWARD
+    assert 0.9 * (1 + 4) * FORWARD < cost(path="input", **options) < 1.3 * (1 + 4) * FORWARD
 
 
 def test_a_layer_that_is_named_twice_is_refused():

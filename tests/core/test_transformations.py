@@ -98,7 +98,7 @@ for count in (1, 2, 4):
         mesh = jax.make_mesh((count,), ("images",), axis_types=(kind,), devices=jax.devices()[:count])
         spread = jax.device_put(x, NamedSharding(mesh, PartitionSpec("images")))
         assert len(spread.sharding.device_set) == count
-        got = explain(params, networks.SPLIT, spread, refs, key, num_samples=6, chunk_size=chunk)
+        got = explain(params, networks.SPLIT, spread, refs, key, num_samples=6, chunk_size=chunk, difference="latent")
         arrays = [got.cam, got.saliency, got.stderr, got.completeness_gap]
         precise = {"method": "expected_attribution", "num_samples": 200, "tolerance": 0.03, "chunk_size": chunk}
         got = explain(params, networks.SPLIT, spread, refs, key, target=1, **precise)

@@ -73,6 +73,11 @@ WRAPPINGS: dict[str, Callable[[State], Any]] = {
     "nested": lambda tensors: {"checkpoint": {"model": under("backbone.encoder.")(tensors)}},
     "only an average": lambda tensors: {"model_ema": under("module.")(tensors) | {"n_averaged": np.array([7])}},
     "another word": lambda tensors: {"student": tensors, "epoch": 1},
+    "Lightning with a loss and a metric": lambda tensors: {
+        "state_dict": under("model.")(tensors)
+        | {"criterion.weight": np.ones(3, np.float32), "val_acc.correct": np.array(3.0, np.float32)}
+    },
+    "a dropout in the head": inside("linear.", "1."),
     "a head beside": lambda tensors: {
         name if name.startswith("linear") else f"backbone.{name}": values for name, values in tensors.items()
     },
