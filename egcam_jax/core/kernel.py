@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from egcam_jax.core import checks, contexts, numerics, returned, tokens
 from egcam_jax.core.types import Activation, Context, Image, Logits, Params, Scalar
@@ -35,11 +35,11 @@ class Network(NamedTuple):
 
     Attributes:
         encode: ``(H, W, C)`` to a ``Code``; with the image's context as its second argument where there is one.
-        decode: A ``Code`` to ``(classes,)`` logits.
+        decode: A ``Code`` to ``(classes,)`` logits, or ``(..., classes)`` where outputs are dense.
     """
 
     encode: Callable[..., Code]
-    decode: Callable[[Code], Logits]
+    decode: Callable[[Code], Any]
 
     def under(self, context: Context) -> "Network":
         """The network with one image's context bound: whatever is encoded, is encoded under that."""
@@ -52,6 +52,7 @@ def network(
     image: jax.ShapeDtypeStruct,
     grid: tuple[int, ...] | None = None,
     context: Context = None,
+    dense: bool = False,
 ) -> Network:
     """View a ``Split`` as functions of one image that take and return float32, whatever it computes in.
 
@@ -63,6 +64,7 @@ def network(
         image: Shape ``(1, H, W, C)`` and the dtype that the network takes images in.
         grid: The places that a layer of tokens stands for, see ``tokens.read``.
         context: Of one image, as ``image`` is given, or None.
+        dense: Whether logits may have more axes, ``(1, ..., classes)``.
 
     Raises:
         ValueError: The network fails on such an image, or its parts do not return ``(1, h, w, K)`` or ``(1, N, K)``,
@@ -91,13 +93,13 @@ def network(
             activation, first = tokens.apart(activation, places)
         return Code(activation, (first, jax.tree.map(lambda leaf: leaf[0], carried)))
 
-    def decode(code: Code) -> Logits:
+    def decode(code: Code) -> Float[Array, "*places classes"]:
         first, rest = code.carried
         carried = (jax.tree.map(lambda leaf: leaf[None], rest),) if around else ()
         head = lambda params, activation: pieces.head(params, activation, *carried)
         activation = code.activation if places is None else tokens.together(code.activation, first)
         logits = checks.call("head", head, params, activation.astype(layer.dtype)[None])
-        return numerics.accumulate(returned.logits("head(params, A)", logits)[0])
+        return numerics.accumulate(returned.logits("head(params, A)", logits, dense=dense)[0])
 
     return Network(encode, decode)
 

@@ -12,13 +12,17 @@ from egcam_jax.splitting import Split, split
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """What selects the network and its layers: static arguments of the programs."""
+    """What selects the network and its layers: static arguments of the programs.
+
+    ``dense`` outputs may have more axes than classes, ``(b, ..., classes)``.
+    """
 
     apply_fn: ApplyFn
     layers: tuple[str | None, ...]
     grid: tuple[int, ...] | None
     compute_dtype: Any
     precision: str | None = None
+    dense: bool = False
 
     def networks(
         self, params: Params, x: Any, context: Context = None
@@ -27,5 +31,5 @@ class Cut:
         params = numerics.cast_floating(params, self.compute_dtype)
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), self.compute_dtype or x.dtype)
         row = contexts.shape_of_row(context)
-        pieces = [split(self.apply_fn, params, image, layer, context=row) for layer in self.layers]
-        return pieces, [kernel.network(piece, params, image, self.grid, row) for piece in pieces], image
+        pieces = [split(self.apply_fn, params, image, name, context=row, dense=self.dense) for name in self.layers]
+        return pieces, [kernel.network(each, params, image, self.grid, row, self.dense) for each in pieces], image

@@ -59,7 +59,8 @@ def explain(
         target: What to explain: ``None`` each image's top class, a class (of a model with one logit, 1 that logit and 0
             its negative), ``(B,)`` classes, ``(B, T)`` several classes
             of each image (``(T,)`` for a single image), or a function from one image's logits ``(classes,)`` to a
-            scalar; keep one function object here too.
+            scalar; keep one function object here too. Outputs with more axes, such as ``(B, H, W, classes)`` of a
+            segmentation, need a function: ``lambda logits: logits[..., 3].sum()``.
         method: Name in ``METHODS``.
         gradients: Name of a gradient estimator, ``"vanilla"``, ``"smooth"``, ``"integrated"`` or ``"expected"``, to put
             under the aggregator that ``method`` names: ``method="layercam", gradients="expected"``.
@@ -157,6 +158,7 @@ def explain(
             grid=checks.grid(grid, spatial_dims),
             compute_dtype=None if compute_dtype is None else checks.floating_dtype("compute_dtype", compute_dtype),
             precision=checks.precision(precision),
+            dense=callable(target),
         ),
         method=method,
         gradients=gradients,

@@ -1,11 +1,12 @@
 """The automatic choice of the layer: the last activation with spatial extent that everything goes through."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 
 from egcam_jax.splitting._channels import grid, is_pooled
 from egcam_jax.splitting._loops import LAYERS
-from egcam_jax.splitting._program import Program, Step, reached
-from egcam_jax.splitting._scopes import LOOPS, equations, shape_of
+from egcam_jax.splitting._program import Program, Step, needed, reached
+from egcam_jax.splitting._scopes import LOOPS, bodies, equations, shape_of
 
 MOVES = frozenset(
     {
@@ -23,6 +24,9 @@ MOVES = frozenset(
 )
 """Primitives that move or convert an activation and compute nothing."""
 
+SUMS = frozenset({"reduce_sum", "reduce_window_sum", "slice", "concatenate", "pad"})
+"""Primitives that, beside moves and divisions by constants, make means over places."""
+
 MAKERS = LAYERS | LOOPS
 """Primitives that make an image into an activation: before the first of them there is only preprocessing."""
 
@@ -31,17 +35,50 @@ def last_spatial(program: Program) -> int | None:
     """Return the slot of the last activation with spatial extent on every path from image to logits, or None.
 
     A value is on every path exactly where it is the only one that is alive after its own step. What merely moved an
-    activation does not count: the activation itself is taken. A value that a window pooled along one axis alone is
+    activation does not count: the activation itself is taken. Means over places (pooling to 2 x 2 before a dense head)
+    make nothing new either: what they are means of is taken. A value that a window pooled along one axis alone is
     passed over, and so is a map of the logits themselves, unless the network has no other layer.
     """
     activations = _activations(program)
-    outputs = []
-    for slot in _bottlenecks(program):
-        if slot in activations and grid(program, slot) is not None and not is_pooled(program, slot):
-            if not _is_output(program, slot):
-                return slot
-            outputs.append(slot)
-    return outputs[0] if outputs else None
+    grids = [
+        slot
+        for slot in _bottlenecks(program)
+        if slot in activations and grid(program, slot) is not None and not is_pooled(program, slot)
+    ]
+    layers = [place for place, slot in enumerate(grids) if not _is_output(program, slot)]
+    if not layers:
+        return grids[0] if grids else None
+    return _averaged(program, grids[layers[0]], grids[layers[0] + 1 :])
+
+
+def _averaged(program: Program, slot: int, earlier: Iterable[int]) -> int:
+    """The activation that a value holds the means of, over places; the value itself where there is none."""
+    chosen, weights = slot, reached(program.steps, set(program.params))
+    for candidate in earlier:
+        between = needed(program.steps, {slot}, frozenset({candidate}))
+        if not all(_averages(program, step, weights) for step in between):
+            break
+        if _places(program, candidate) > _places(program, chosen):
+            chosen = candidate
+    return chosen
+
+
+def _places(program: Program, slot: int) -> int:
+    return math.prod((grid(program, slot) or (0,))[:-1])
+
+
+def _averages(program: Program, step: Step, weights: frozenset[int]) -> bool:
+    """Whether a step can be a part of taking means: it moves or sums what varies, or scales that by constants."""
+    varying = [slot for slot in step.inputs if slot in program.varying]
+    if not varying or step.name in MOVES or step.name in SUMS:
+        return True
+    if step.name in ("reduce_window", "reduce"):
+        body, _ = next(bodies(step.equation))
+        return [each.primitive.name for each in body.eqns] == ["add"]
+    constant = len(varying) == 1 and weights.isdisjoint(slot for slot in step.inputs if slot not in varying)
+    if step.name == "dot_general":
+        return constant and not _mixes(program, step)
+    return constant and (step.name == "mul" or (step.name == "div" and step.inputs[0] in varying))
 
 
 def _is_output(program: Program, slot: int) -> bool:

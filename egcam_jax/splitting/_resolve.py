@@ -11,7 +11,7 @@ from egcam_jax.splitting._loops import LONGEST
 from egcam_jax.splitting._names import name_of, named, pieces, root_of, shapes
 from egcam_jax.splitting._program import Program
 from egcam_jax.splitting._scopes import Path
-from egcam_jax.splitting._visits import is_spelled
+from egcam_jax.splitting._visits import MARK, is_spelled
 
 LISTED = 6
 """How many names an error lists."""
@@ -33,7 +33,8 @@ def _wanted(program: Program, layers: dict[str, int], layer: str) -> tuple[str, 
         raise ValueError(f"layer={layer!r}: {_absence(program, layer)} {_nearest(program, layers, layer)}")
     if len({layers[name] for name in found}) > 1:
         shown = listed(program, layers, found[:LISTED])
-        raise ValueError(f"layer={layer!r} is ambiguous: it could be {shown}. Give more of the name.")
+        numbered = f" ({MARK}2 is the second block of a name: write the number too)" * any(MARK in each for each in found)
+        raise ValueError(f"layer={layer!r} is ambiguous: it could be {shown}. Give more of the name{numbered}.")
     name = min(found, key=lambda name: len(pieces(name)))
     return name, layers[name]
 

@@ -29,11 +29,11 @@ class Traced(NamedTuple):
     spec: Spec
 
 
-def trace(apply_fn: ApplyFn, params: Params, x: Any, context: Context = None) -> Traced:
+def trace(apply_fn: ApplyFn, params: Params, x: Any, context: Context = None, *, dense: bool = False) -> Traced:
     """Trace ``apply_fn`` for one image: the only time that it is called.
 
     The context comes after the params and before the image in the jaxpr: to the halves its leaves are like params,
-    but each image has its own.
+    but each image has its own. With ``dense`` the logits may have more axes, ``(1, ..., classes)``.
 
     Raises:
         ValueError, TypeError: it does not return logits ``(1, classes)`` for one image.
@@ -42,7 +42,8 @@ def trace(apply_fn: ApplyFn, params: Params, x: Any, context: Context = None) ->
     def marked(params: Params, context: Context, x: Any) -> Any:
         with jax.named_scope(MARKER):
             answer = checks.call("apply_fn", apply_fn, params, x, *contexts.arguments(context))
-        return returned.logits("apply_fn(params, x, context)" if context is not None else "apply_fn(params, x)", answer)
+        call = "apply_fn(params, x, context)" if context is not None else "apply_fn(params, x)"
+        return returned.logits(call, answer, dense=dense)
 
     leaves, tree = jax.tree.flatten(specification(params))
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), specification(x).dtype)

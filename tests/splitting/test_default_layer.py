@@ -1,5 +1,9 @@
 """The automatic choice of the layer."""
 
+import functools
+
+import equinox as eqx
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +11,8 @@ import pytest
 from splitting_models import case, conv, images, plain_params, pool, weights
 
 from egcam_jax.splitting import layers, split
+
+KINDS = ("max", "layer", "mean")
 
 
 @pytest.mark.parametrize(
@@ -108,3 +114,52 @@ def test_a_vision_transformer_without_a_grid_says_what_to_pass():
     assert "Pass layer=..." in str(caught.value)
     assert "'LayerNorm_1' (16, 8)" in str(caught.value)
     assert split(*case("vit"), "patches").layer == "patches"
+
+
+def staged(kind, x):
+    """Means over quarters of a map of 8 by 8, as frameworks write them."""
+    b, _, _, k = x.shape
+    if kind == "reshape":
+        return x.reshape(b, 2, 4, 2, 4, k).mean((2, 4))
+    if kind == "window":
+        return nn.avg_pool(x, (4, 4), (4, 4))
+    if kind == "same":
+        return nn.avg_pool(x, (5, 5), (4, 4), "SAME", count_include_pad=False)
+    if kind == "adaptive":
+        return jax.vmap(lambda image: eqx.nn.AdaptiveAvgPool2d(3)(image.transpose(2, 0, 1)))(x)
+    means = jnp.kron(jnp.eye(2), jnp.ones((1, 4)) / 4)
+    return jnp.einsum("ph,bhwk,qw->bpqk", means, x, means)
+
+
+@pytest.mark.parametrize("kind", ["reshape", "window", "same", "adaptive", "matrix"])
+@pytest.mark.parametrize("scoped", [False, True])
+def test_means_before_a_dense_head_are_passed_over_for_what_they_are_means_of(kind, scoped):
+    def network(params, x):
+        with jax.named_scope("features"):
+            y = jax.nn.relu(conv(params["stem"], x))
+            z = staged(kind, y) if scoped else y
+        z = z if scoped else staged(kind, z)
+        dense = jnp.arange(z[0].size * 5.0).reshape(-1, 5) % 7
+        return jnp.tanh(z.reshape(len(x), -1)) @ dense
+
+    params, x = plain_params(), images()
+    pieces = split(network, params, x)
+    assert pieces.layer == ("features/relu" if scoped else "features")
+    assert layers(network, params, x)[pieces.layer] == (8, 8, 4)
+    activations = pieces.features(params, x)
+    np.testing.assert_allclose(activations, jax.nn.relu(conv(params["stem"], x)), rtol=1e-6)
+    np.testing.assert_allclose(pieces.head(params, activations), network(params, x), rtol=1e-5, atol=1e-6)
+
+
+def test_means_between_layers_and_the_largest_of_windows_stay_layers():
+    def network(params, x, kind):
+        y = jax.nn.relu(conv(params["stem"], x))
+        with jax.named_scope("pooled"):
+            y = pool(y) if kind == "max" else nn.avg_pool(y, (2, 2), (2, 2))
+        if kind == "layer":
+            with jax.named_scope("inner"):
+                y = jax.nn.relu(conv(params["inner"], y))
+        return y.mean((1, 2)) @ params["dense"]
+
+    found = {kind: split(functools.partial(network, kind=kind), plain_params(), images()).layer for kind in KINDS}
+    assert found == {"max": "pooled", "layer": "inner", "mean": "relu"}
