@@ -64,7 +64,7 @@ def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = 
         problem = f"for {pixels} pixels they could be {' or '.join(readings)}"
     raise ValueError(
         f"grid must be given for this layer, which lists {count} tokens: {problem}. Pass grid=(rows, columns); tokens "
-        f"beyond the grid, such as class and register tokens, must come first."
+        f"beyond the grid, such as class and register tokens, stand where the network puts them, else first."
     )
 
 
@@ -89,14 +89,49 @@ def merged_grids(program: core.Jaxpr, axes: int, count: int) -> set[_Grid]:
     return grids
 
 
-def apart(listed: Float[Array, "N K"], tokens: Tokens) -> tuple[Activation, Float[Array, "first K"]]:
-    """The grid of the tokens ``(h, w, K)``, and those before it."""
-    return listed[tokens.first :].reshape(*tokens.grid, listed.shape[-1]), listed[: tokens.first]
+def placed(tokens: Tokens, count: int, around: tuple[int, int] | None, *, is_given: bool) -> Tokens:
+    """Where in a list its grid stands: behind the tokens that the network put before the image's, in front of others.
+
+    Args:
+        tokens: How the list is read, with all others first.
+        count: N.
+        around: How many tokens the network puts before and after those of the image; ``None`` where that is not known.
+        is_given: Whether the caller gave the grid, and so says that the others come first.
+
+    Raises:
+        ValueError: The list has tokens without a place, and their place in it is not known.
+
+    Example:
+        >>> from egcam_jax.core.tokens import Tokens, placed
+        >>> placed(Tokens(4, (4, 8)), 36, (1, 3), is_given=False)
+        Tokens(first=1, grid=(4, 8))
+    """
+    others = count - math.prod(tokens.grid)
+    if not others or (around is not None and sum(around) == others):
+        return tokens._replace(first=around[0] if others and around else 0)
+    if is_given and not (around and around[1]):
+        return tokens
+    known = "the network does not show where" if around is None else f"the network puts {around[1]} of its own last"
+    raise ValueError(
+        f"layer must list the image's tokens after all others; got {count} tokens, {others} of them without a place in "
+        f"the grid {tokens.grid}, and {known}. Pass a Split whose features return the grid (b, h, w, K) and whose "
+        f"bypass carries the other tokens{'' if around else ', or grid=(rows, columns) where the others come first'}."
+    )
 
 
-def together(grid: Activation, first: Float[Array, "first K"]) -> Float[Array, "N K"]:
+def apart(
+    listed: Float[Array, "N K"], tokens: Tokens
+) -> tuple[Activation, tuple[Float[Array, "first K"], Float[Array, "last K"]]]:
+    """The grid of the tokens ``(h, w, K)``, and those before and after it."""
+    end = tokens.first + math.prod(tokens.grid)
+    grid = listed[tokens.first : end].reshape(*tokens.grid, listed.shape[-1])
+    return grid, (listed[: tokens.first], listed[end:])
+
+
+def together(grid: Activation, others: tuple[Float[Array, "first K"], Float[Array, "last K"]]) -> Float[Array, "N K"]:
     """The list of tokens again."""
-    return jnp.concatenate([first.astype(grid.dtype), grid.reshape(-1, grid.shape[-1])])
+    first, last = (tokens.astype(grid.dtype) for tokens in others)
+    return jnp.concatenate([first, grid.reshape(-1, grid.shape[-1]), last])
 
 
 def _given(count: int, grid: _Grid, size: _Grid, is_own: bool) -> Tokens:

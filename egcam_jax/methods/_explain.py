@@ -79,8 +79,9 @@ def explain(
         gamma: How much the rivals count: a number of at least 0, by default 0.6.
         fusion: How maps of several layers become one: ``"mean"``, ``"max"`` or ``"geometric"``, see ``fusion.fuse``.
             The mean of ``expected_attribution`` is in logits again, see ``fusion.mean_of_contributions``.
-        grid: ``(h, w)`` of a layer that is a list of tokens, which come row by row after those without a place, such as
-            class and register tokens; ``None`` the one that image and network agree on. ``(w,)`` for signals.
+        grid: ``(h, w)`` of a layer that is a list of tokens, row by row; those without a place, such as class and
+            register tokens, stand where the network puts them, else first. ``None`` is the grid that image and network
+            agree on. ``(w,)`` for signals.
         spatial_dims: 1 for signals ``(B, L, C)``, 3 for volumes ``(B, D, H, W, C)``.
         compute_dtype: Dtype of the network's arithmetic, such as ``jnp.bfloat16``; sums are float32 all the same.
             ``None`` leaves ``params``, ``x`` and ``context`` as they are.
@@ -102,8 +103,8 @@ def explain(
 
     Warns:
         RuntimeWarning: Where logits are NaN or infinite, and the saliency of these images NaN; where no gradient
-            reaches any position of the layer; where the model's outputs are probabilities already. Looking waits for
-            the result; call ``explain`` under ``jit`` to dispatch asynchronously.
+            reaches any position of the layer; where the model's outputs are probabilities, or logarithms of them.
+            Looking waits for the result; call ``explain`` under ``jit`` to dispatch asynchronously.
 
     Example:
         >>> import jax

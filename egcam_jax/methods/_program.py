@@ -17,6 +17,7 @@ from egcam_jax.methods._problem import Problem, References
 from egcam_jax.methods._references import EncodedReferences
 from egcam_jax.methods._registry import AGGREGATORS, Method, find
 from egcam_jax.methods._rivals import Against
+from egcam_jax.splitting import Network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +164,7 @@ def _valid(settings: Settings, logits: Any, target: Any, rivals: Any) -> Any:
 def _factor(
     method: Method,
     options: dict[str, Any],
-    network: kernel.Network,
+    network: Network,
     references: References | None,
     block: Callable[[int], int],
 ) -> Callable[[Any], Any]:
@@ -182,7 +183,7 @@ def _factor(
 
 
 def _problem(
-    network: kernel.Network,
+    network: Network,
     x: Any,
     code: kernel.Code,
     score: Any,

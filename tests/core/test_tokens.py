@@ -255,3 +255,35 @@ def test_apart_and_together_are_inverse():
     grid, first = tokens.apart(listed, tokens.Tokens(1, (2, 3)))
     np.testing.assert_array_equal(grid[1, 0], listed[4])
     np.testing.assert_array_equal(tokens.together(grid, first), listed)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 4), (1, 3), (4, 0)])
+def test_tokens_without_a_place_stand_where_the_network_puts_them(before, after):
+    """The map is that of the grid cut out by hand, wherever class and register tokens are."""
+    params, x = parameters(32, 4), images(4, 8)
+
+    def listed(params, x):
+        t = embed(params, x)
+        with jax.named_scope("listed"):
+            return jnp.tanh(jnp.concatenate([t[:, :before], t[:, 4:], t[:, before:4]], axis=1))
+
+    def bypass(params, x):
+        t = listed(params, x)
+        return t[:, before : before + 32].reshape(len(x), 4, 8, WIDTH), (t[:, :before], t[:, before + 32 :])
+
+    def head(params, grid, others):
+        return rest(params, jnp.concatenate([others[0], grid.reshape(len(grid), 32, WIDTH), others[1]], axis=1))
+
+    run = functools.partial(explain, params, x=x, target=1, method="gradcam")
+    got = run(lambda params, x: rest(params, listed(params, x)), layer="listed")
+    close(got, run(Split(lambda params, x: bypass(params, x)[0], head, bypass)))
+
+
+def test_a_list_whose_order_is_unknown_is_refused():
+    read = tokens.Tokens(4, (4, 8))
+    assert tokens.placed(read, 36, (1, 3), is_given=False).first == 1
+    assert tokens.placed(read, 36, None, is_given=True).first == 4
+    with pytest.raises(ValueError, match=r"^layer must list .* got 36 tokens, 4 of them without a place"):
+        tokens.placed(read, 36, None, is_given=False)
+    with pytest.raises(ValueError, match=r"puts 2 of its own last"):
+        tokens.placed(read, 36, (0, 2), is_given=True)
