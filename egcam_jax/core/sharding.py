@@ -25,8 +25,8 @@ def vary(array: Any, axes: frozenset[str]) -> Any:
     missing = tuple(sorted(axes - varying(array)))
     if not missing:
         return array
-    cast = getattr(jax.lax, "pcast", None)
-    return cast(array, missing, to="varying") if cast else jax.lax.pvary(array, missing)
+    lax: Any = jax.lax
+    return lax.pcast(array, missing, to="varying") if hasattr(lax, "pcast") else lax.pvary(array, missing)
 
 
 def automatic(function: Callable[..., Any], x: Any, *arguments: Any) -> Any:

@@ -27,7 +27,8 @@ def counts_everywhere(program: Program, slot: int) -> bool:
         if any(operands) and _mixes(step, operands):
             return True
         if any(operands):
-            held.update((out, axes) for out, axes in zip(step.outputs, follow(step.equation, operands)) if _has(axes))
+            results = zip(step.outputs, follow(step.equation, operands))
+            held.update((out, axes) for out, axes in results if axes is not None and _has(axes))
     return program.logits in held
 
 
