@@ -6,9 +6,10 @@ import griffe
 
 
 class Sections(griffe.Extension):
-    """``Example:`` is one of the sections that griffe draws as code; it knows only the plural."""
+    """Griffe draws ``Examples:`` as code and ``Other Parameters:`` as a list; this project writes shorter names."""
 
     def on_object(self, *, obj: griffe.Object, **others: object) -> None:
         """Rename the sections of one docstring."""
         if obj.docstring:
-            obj.docstring.value = re.sub(r"(?m)^Example:$", "Examples:", obj.docstring.value)
+            text = re.sub(r"(?m)^Example:$", "Examples:", obj.docstring.value)
+            obj.docstring.value = re.sub(r"(?m)^Options:$", "Other Parameters: Options", text)

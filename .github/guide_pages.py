@@ -13,18 +13,53 @@ import jax
 import jax.numpy as jnp
 
 import egcam_jax
-from egcam_jax import METHODS, METRICS
+from egcam_jax import METHODS, METRICS, metrics
 from egcam_jax.methods import ESTIMATORS, aggregators
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COPIED = {"contributing.md": ".github/CONTRIBUTING.md", "changelog.md": "egcam_jax/CHANGELOG.md"}
-FAMILIES = dict.fromkeys(metric.family for metric in METRICS.values())
+FAMILIES = metrics.FAMILIES
+MODULES = ("ablationcam", "aggregators", "expected", "integrated", "pairs", "scorecam", "smooth")
+"""Modules of ``methods`` whose functions stand on the pages of the methods."""
 PACKAGES = ("methods", "metrics", "models", "data", "evaluate", "render", "report", "paper")
 """Packages whose every public name the guide must document."""
 NOTE = (
-    "`python notebooks/gallery.py` draws the pictures: EfficientNet-Lite0 at `blocks/5/0/expand`. "
-    "The numbers are insertion − deletion in 14 steps."
+    "EfficientNet-Lite0 at `blocks/5/0/expand`. The numbers are insertion − deletion in 14 steps, higher is better. "
+    "`python notebooks/gallery.py` draws the pictures."
 )
+DRAWN_WITH = {"scorecam": "Here with `top_channels=128`, the 128 channels with the largest range of values."}
+"""What the picture of a method takes other than the defaults."""
+LAST = {
+    None: "`S = ReLU(sum_k w_k A_k)` is the map.",
+    "hirescam": "`S = ReLU(sum_k w_k A_k)` is the map, position by position.",
+    "layercam": "`S = ReLU(sum_k w_k A_k)` is the map, position by position.",
+    "attribution": "`ReLU(S)` is the map.",
+}
+"""The last step from the weights of an aggregator to the map."""
+INSIDE, ALONE = "show_root_heading: false", "members: false"
+REFERENCE = {
+    "Explaining": dict.fromkeys(("methods.explain", "methods.encode", "methods.EncodedReferences"), "")
+    | {"explanation.Explanation": "", "splitting": INSIDE},
+    "Models of other frameworks": {
+        "adapters": f"{INSIDE}, members: [from_linen, from_nnx, from_equinox, from_haiku, from_keras]"
+    },
+    "Methods and metrics": {
+        "methods": f"{INSIDE}, members: [METHODS, AGGREGATORS, ESTIMATORS, Method, find]",
+        "metrics": f"{INSIDE}, members: [METRICS, FAMILIES, Metric, Score, Mosaic, mosaic, in_dtype]",
+    },
+    "Networks with published weights": {"models": INSIDE},
+    "Data": {"data": INSIDE},
+    "Evaluating": {"evaluate": INSIDE},
+    "Reports and drawing": {
+        "report": f"{INSIDE}, members: [{', '.join(egcam_jax.report.__all__)}]",
+        "render": INSIDE,
+    },
+    "Paper and saturation": {"paper": INSIDE, "saturation": INSIDE},
+    "The parts inside": {"core": ALONE, "explanation": ALONE}
+    | {f"core.{name}": "" for name in egcam_jax._CORE}
+    | dict.fromkeys((f"methods.{name}" for name in MODULES), ALONE),
+}
+"""The pages of the reference: the names that each documents, with mkdocstrings' options."""
 EXAMPLE = """
 ```python
 import jax
@@ -52,6 +87,8 @@ def on_config(config):
         for title in names.keys() & section.keys():
             folder = section[title].rstrip("/")
             section[title] = [f"{folder}/index.md", *({name: f"{folder}/{slug(name)}.md"} for name in names[title])]
+        if "Reference" in section:
+            section["Reference"] = ["reference/index.md", *({title: reference_path(title)} for title in REFERENCE)]
     return config
 
 
@@ -96,7 +133,32 @@ def pages() -> dict[str, str]:
     texts = {name: (ROOT / source).read_text(encoding="utf-8") for name, source in COPIED.items()}
     texts |= {f"methods/{slug(name)}.md": method_page(method) for name, method in METHODS.items()}
     texts |= {f"metrics/{name}.md": metric_page(metric) for name, metric in METRICS.items()}
+    texts |= {reference_path(title): reference_page(title, names) for title, names in REFERENCE.items()}
+    texts["reference/index.md"] = reference_index()
     return texts | {"methods/index.md": methods_index(), "metrics/index.md": metrics_index()}
+
+
+def reference_path(title: str) -> str:
+    """The path of a page of the reference."""
+    return f"reference/{title.lower().replace(' ', '_')}.md"
+
+
+def reference_page(title: str, names: dict[str, str]) -> str:
+    """One page of the reference."""
+    level = "heading_level: 2"
+    return f"# {title}\n\n" + "\n".join(
+        f"::: egcam_jax.{name}\n    options: {{{', '.join(filter(None, (level, options)))}}}\n"
+        for name, options in names.items()
+    )
+
+
+def reference_index() -> str:
+    """The pages of the reference."""
+    links = "\n".join(f"- [{title}]({reference_path(title).split('/')[1]})" for title in REFERENCE)
+    return (
+        "# Reference\n\nEvery public name has its place here. Each [method](../methods/index.md) "
+        f"and each [metric](../metrics/index.md) has a page of its own.\n\n{links}\n"
+    )
 
 
 def slug(name: str) -> str:
@@ -107,21 +169,43 @@ def slug(name: str) -> str:
 def picture(name: str) -> str:
     """The picture of a method on the guide's photographs, where there is one."""
     path = f"gallery/{slug(name)}.jpg"
-    return f"![The map of {name} on three photographs](../{path})\n" if (ROOT / "notebooks" / path).exists() else ""
+    if not (ROOT / "notebooks" / path).exists():
+        return ""
+    note = f" {DRAWN_WITH[name]}" if name in DRAWN_WITH else ""
+    return f"[![The map of {name} on three photographs](../{path})](../{path}){note}\n"
 
 
 def method_page(method) -> str:
     """One method: what it computes, what it takes, what it costs, and where it comes from."""
     drawn = picture(method.name)
-    parts = [f"# {method.name}\n", drawn, f"<small>{NOTE}</small>\n" if drawn else "", f"**Source.** {method.source}\n"]
-    parts.append(f"**Cost.** {cost(method)}\n")
-    parts += ["## An example\n", EXAMPLE.strip().replace("NAME", f'"{method.name}"') + "\n"]
+    parts = [f"# {method.name}\n", steps(method), drawn, f"<small>{NOTE}</small>\n" if drawn else ""]
+    parts += [f"**Cost.** {cost(method)}\n", f"**Source.** {method.source}\n"]
     if method.schema:
         parts += ["## Options\n", options_table(method.schema)]
+    parts += ["## An example\n", EXAMPLE.strip().replace("NAME", f'"{method.name}"') + "\n"]
     if method.aggregator:
-        parts += ["## From gradients to weights\n", directive(getattr(aggregators, slug(method.aggregator)))]
+        parts += ["## From gradients to weights\n", directive(aggregator(method))]
     parts += ["## The gradients\n" if method.gradients else "## The weights\n", directive(method.estimator.estimate)]
     return "\n".join(parts)
+
+
+def steps(method) -> str:
+    """The formula of a method, step by step."""
+    functions = [method.estimator.estimate, *([aggregator(method)] if method.aggregator else [])]
+    lines = [first_paragraph(function) for function in functions]
+    if method.gradients != "integrated":  # whose own formula ends with the map
+        lines.append(LAST.get(method.aggregator, LAST[None]))
+    return "\n".join(f"{number}. {line}" for number, line in enumerate(lines, 1)) + "\n"
+
+
+def aggregator(method):
+    """The function that makes the weights of a method out of gradients."""
+    return getattr(aggregators, slug(method.aggregator))
+
+
+def first_paragraph(function) -> str:
+    """The first paragraph of a docstring, on one line."""
+    return " ".join(inspect.getdoc(function).split("\n\n")[0].split())
 
 
 def cost(method) -> str:
@@ -145,8 +229,8 @@ def options_table(schema) -> str:
 
 
 def cell(text: str) -> str:
-    """Text for a cell of a table, in which a bar would end the cell."""
-    return text.replace("|", "\\|")
+    """Text for a cell of a table, which a bar outside of code would end."""
+    return re.sub(r"(`+[^`]*`+)|\|", lambda match: match[1] or "\\|", text)
 
 
 def directive(function) -> str:
@@ -200,11 +284,10 @@ def runs(metric) -> str:
 
 
 def methods_index() -> str:
-    """All methods in one table."""
-    rows = ["| method | gradients | aggregator | source |", "|---|---|---|---|"]
+    """All methods in one table, and a picture of each."""
+    rows = ["| method | gradients | aggregator |", "|---|---|---|"]
     for name, method in METHODS.items():
-        gradients, aggregator = method.gradients or "none", method.aggregator or "its own"
-        rows.append(f"| [{name}]({slug(name)}.md) | {gradients} | {aggregator} | {method.source} |")
+        rows.append(f"| [{name}]({slug(name)}.md) | {method.gradients or 'none'} | {method.aggregator or 'its own'} |")
     pictures = "".join(f"\n### [{name}]({slug(name)}.md)\n\n{picture(name)}" for name in METHODS if picture(name))
     names = ", ".join(f"`{name}`" for name in ESTIMATORS)
     return (
@@ -219,7 +302,7 @@ def metrics_index() -> str:
     """All metrics by family."""
     parts = ["# Metrics\n"]
     for family in FAMILIES:
-        parts += [f"\n## {family.capitalize()}\n", "| metric | better | asks |", "|---|---|---|"]
+        parts += [f"\n## {family.capitalize()}\n", "| metric | better | what it does |", "|---|---|---|"]
         for name, metric in METRICS.items():
             if metric.family == family:
                 asks = re.split(r"[:.]\s", inspect.getdoc(metric.function).splitlines()[0])[0].rstrip(".:")

@@ -1,6 +1,8 @@
 """README and guide: their code runs, their sentences are short, and no public name is left out."""
 
+import functools
 import importlib.util
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,34 +11,17 @@ import flax.linen as nn
 import jax
 import numpy as np
 import pytest
+import words
+
+from egcam_jax import METHODS
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = {path.name: path for path in (README, *sorted((ROOT / "notebooks").glob("*.md")))}
+OTHERS = {path.name: path for path in (ROOT / ".github/CONTRIBUTING.md", ROOT / "egcam_jax/CHANGELOG.md")}
+NOTEBOOKS = {path.name: path for path in (ROOT / "notebooks").glob("*.ipynb") if path.name != "04_defaults.ipynb"}
 LONGEST = 30
 """Words in a sentence, at most."""
-HABITS = (
-    "comes? to what",
-    "is told (apart )?(from|by)",
-    "is said to",
-    "said to",
-    "what follows from",
-    "lacks?",
-    "lacking",
-    "whatever becomes",
-    "foretells?",
-    "those who",
-    "who (lacks?|can leave|wants)",
-    "alike",
-    "all the same",
-    "at hand",
-    "hand(s|ed)? on to",
-    "what (stands?|came|is left|there is)",
-    "sets? out from",
-    "work(s)? alike",
-    "of theirs",
-)
-"""Words of which readers whose English is a second language make nothing, as patterns."""
 
 
 def _prose(text):
@@ -73,15 +58,24 @@ def _given_by_the_reader():
     draw = np.random.default_rng(0).standard_normal
     x, train_images = (draw((count, 16, 16, 3)).astype(np.float32) for count in (2, 6))
     model = Network()
-    return {"model": model, "params": model.init(jax.random.key(1), x), "x": x, "train_images": train_images}
+    photograph = np.zeros((16, 16, 3), np.uint8)
+    given = {"model": model, "x": x, "train_images": train_images, "photograph": photograph}
+    return {**given, "params": model.init(jax.random.key(1), x)}
 
 
+@functools.cache
 def _generated():
     """The module that makes pages of the registries."""
     spec = importlib.util.spec_from_file_location("guide_pages", ROOT / ".github" / "guide_pages.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@functools.cache
+def _made():
+    """The text of the pages that are made of the registries."""
+    return _generated().pages()
 
 
 def test_the_splitter_sees_sentences_and_no_code():
@@ -109,18 +103,42 @@ def test_the_code_of_a_page_runs(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["layercam", "expected_attribution", "scorecam"])
 def test_the_example_on_the_page_of_a_method_runs(name):
     space = {}
-    (block,) = _blocks(_generated().pages()[f"methods/{name}.md"])
+    (block,) = _blocks(_made()[f"methods/{name}.md"])
     exec(block, space)
     assert space["explanation"].method == name
     assert float(space["explanation"].saliency.max()) == 1
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_sentences_are_short_and_plain(name):
-    sentences = list(_prose(PAGES[name].read_text()))
+def _text(path):
+    """A page, or what a notebook says between its code."""
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_page_of_a_method_says_what_a_reader_looks_for(name):
+    page, method = _made()[f"methods/{_generated().slug(name)}.md"], METHODS[name]
+    assert all(f"\n| `{option}` | `{value.default}` |" in page for option, value in method.schema.items())
+    assert all(text in page for text in ("\n1. ", "**Cost.** ", f"**Source.** {method.source}", "../gallery/"))
+
+
+def test_the_picture_of_score_cam_names_its_option():
+    drawn = re.search(r'"top_channels": (\d+)', (ROOT / "notebooks" / "gallery.py").read_text())[1]
+    assert f"`top_channels={drawn}`" in _made()["methods/scorecam.md"]
+
+
+def test_a_bar_ends_no_cell_of_a_table():
+    assert _generated().cell("a | b, ``||c||``") == "a \\| b, ``||c||``"
+
+
+@pytest.mark.parametrize("path", [*PAGES.values(), *OTHERS.values(), *NOTEBOOKS.values()], ids=lambda path: path.name)
+def test_sentences_are_short_and_plain(path):
+    sentences = list(_prose(_text(path)))
     assert not [sentence for sentence in sentences if len(sentence.split()) > LONGEST]
-    habits = re.compile(rf"\b({'|'.join(HABITS)})\b", re.IGNORECASE)
-    assert not [sentence for sentence in sentences if habits.search(sentence)]
+    patterns = words.EVERYWHERE + words.IN_THE_GUIDE
+    assert not [(habits, sentence) for sentence in sentences if (habits := words.habits_in(sentence, patterns))]
 
 
 def test_the_readme_is_at_most_10_kb():
@@ -133,15 +151,19 @@ def test_pictures_are_small():
 
 
 def test_the_list_of_habits_catches_the_former_sentences():
-    former = "Where a publication and its code disagree, the value is told from what follows from it."
-    assert re.search("|".join(HABITS), former)
+    former = "Where a publication and its code disagree, the value is told from what follows from it, whatever that is."
+    assert words.habits_in(former, words.EVERYWHERE + words.IN_THE_GUIDE) == [
+        "is told from",
+        "what follows from",
+        "whatever",
+    ]
 
 
 def test_each_public_name_has_a_place_in_the_guide():
     generated = _generated()
-    texts = [*generated.pages().values(), *(path.read_text() for path in PAGES.values())]
+    texts = [*_made().values(), *(path.read_text() for path in PAGES.values())]
     named = set(re.findall(r"(?m)^::: (\S+)", "\n".join(texts)))
-    members = re.findall(r"(?m)^::: (\S+)\n    options: \{members: \[(.*?)\]", "\n".join(texts))
+    members = re.findall(r"(?m)^::: (\S+)\n    options: \{.*?members: \[(.*?)\]", "\n".join(texts))
     only = {module: {f"{module}.{name.strip()}" for name in names.split(",")} for module, names in members}
     named |= set().union(*only.values())
     homes = {name.rpartition(".")[2]: name for name in named}

@@ -48,6 +48,12 @@ class Options:
     ] = False
 
 
+def _called(name: str, hint: Any) -> str:
+    """What a field is called on the command line: its flag, or the word that the help has for an argument."""
+    arguments = [one for one in typing.get_args(hint) if isinstance(one, typer.models.ArgumentInfo)]
+    return str(arguments[0].metavar) if arguments else f"--{name.replace('_', '-')}"
+
+
 def add(app: typer.Typer, name: str, options: type[Any], run: Callable[[Any], int | None]) -> None:
     """Add a command to the application.
 
@@ -58,7 +64,7 @@ def add(app: typer.Typer, name: str, options: type[Any], run: Callable[[Any], in
         run: Takes a record of them, and returns how much could not be done; its docstring is the help.
     """
     hints = typing.get_type_hints(options, include_extras=True)
-    flags = {name: f"--{name.replace('_', '-')}" for name in hints} | {"name": "--model"}
+    flags = {name: _called(name, hint) for name, hint in hints.items()} | {"name": "--model"}
 
     def call(**given: Any) -> None:
         with errors.one_line(given["debug"], flags):

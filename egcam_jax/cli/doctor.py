@@ -12,6 +12,7 @@ _USES = {
     "evaluate": "`egcam evaluate` and `saturation` read data with it",
     "coco": "coco:DIR is read with it",
     "tfds": "tfds:NAME is read with it",
+    "keras": "adapters.from_keras reads networks of it",
     "notebooks": "the notebooks use it",
 }
 """Extras for users, and what they are for."""

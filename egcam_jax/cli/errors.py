@@ -17,6 +17,7 @@ REFUSALS = (ValueError, TypeError, LookupError, OSError, ImportError)
 _REMEDIES = {
     r"egcam_jax\.models\.names\(\) lists all": "`egcam models` lists all",
     r"\bweights=(?=$|\s)": "--weights FILE",
+    r"\bentry=(?=\.|$|\s)": "--entry NAME",
     r"egcam_jax\.layers\(apply_fn, params, x\) lists": "`egcam layers` with the same --model lists",
 }
 """What the library's remedies are called on the command line: the one place where they are put in its words."""

@@ -62,7 +62,7 @@ def evaluate(asked: Evaluate) -> int:
 
     process = runs.join(asked.coordinator, asked.num_processes, asked.process_id)
     networks.check(asked.model, asked.weights)
-    return run(options.plan(asked, model=networks.early(asked.model, asked.weights, asked.class_names)), process)
+    return run(options.plan(asked, model=networks.early(asked)), process)
 
 
 def merge(asked: Merge) -> None:

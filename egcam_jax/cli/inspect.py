@@ -11,11 +11,8 @@ from egcam_jax.cli.command import Options
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Layers(Options):
+class Layers(options.Network):
     """The flags of `layers`."""
-
-    model: options.Model = "efficientnet_lite0"
-    weights: options.Weights = None
 
 
 def layers(asked: Layers) -> None:
@@ -31,10 +28,10 @@ def layers(asked: Layers) -> None:
     default = models.spec(asked.model).layer
     with console.bar(console.console()) as step:
         step(f"reading {asked.model}")
-        if asked.weights is None:
+        if asked.weights is None and asked.preprocess is None:
             apply_fn, params, shape = networks.outline(asked.model)
         else:
-            loaded = models.load(asked.model, weights=asked.weights)
+            loaded = networks.load(asked)
             apply_fn, params, shape = loaded.apply_fn, loaded.params, loaded.input_shape
         step("listing layers", 0.5)
         shapes = splitting.layers(apply_fn, params, jax.ShapeDtypeStruct((1, *shape), jnp.float32))

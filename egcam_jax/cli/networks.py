@@ -53,14 +53,26 @@ def shows_its_download(name: str) -> bool:
     return isinstance(models.spec(name).source, models.Hub) and not downloaded(name)
 
 
-def early(name: str, weights: Path | None, class_names: Path | None = None, preprocess: str | None = None) -> Any:
-    """The network, where flags say how to load it, or where its download draws a bar of its own; else its name."""
-    given: dict[str, Any] = {} if class_names is None else {"class_names": class_names}
-    if preprocess is not None:
-        given["preprocess"] = models.parse_preprocess(preprocess, models.spec(name).preprocess)
-    if given or (weights is None and shows_its_download(name)):
-        return models.load(name, weights=weights, **given)
-    return name
+def early(asked: Any) -> Any:
+    """The network, where flags say how to load it, or where its download draws a bar of its own; else its name.
+
+    Args:
+        asked: Has ``model``, ``weights``, ``entry``, ``class_names`` and ``preprocess``: flags of one network.
+    """
+    return load(asked) if _given(asked) or (asked.weights is None and shows_its_download(asked.model)) else asked.model
+
+
+def load(asked: Any) -> models.Model:
+    """The network of such flags."""
+    return models.load(asked.model, weights=asked.weights, **_given(asked))
+
+
+def _given(asked: Any) -> dict[str, Any]:
+    """Flags that say how to load a network, where they are given."""
+    given = {name: getattr(asked, name) for name in ("entry", "class_names") if getattr(asked, name) is not None}
+    if asked.preprocess is not None:
+        given["preprocess"] = models.parse_preprocess(asked.preprocess, models.spec(asked.model).preprocess)
+    return given
 
 
 def _on_hub(repository: str) -> bool:

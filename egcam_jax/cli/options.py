@@ -11,6 +11,9 @@ from egcam_jax.cli import completion
 from egcam_jax.cli.command import Options, flag
 
 _METHOD, _RUN, _DATA = "Method", "Running", "Data"
+_ENTRY = "Which set of weights in the file, such as model_ema. Default: the only one, or the trained one."
+_CLASS_NAMES = "Names of the classes: a file with a name in each line, or index,name."
+_PREPROCESS = "What the weights were trained with: a network's name, or FIELD=VALUE,... such as scale=255,bgr=true."
 
 Dtype = StrEnum("Dtype", ["float32", "bfloat16"])
 Precision = StrEnum("Precision", ["default", "high", "highest"])
@@ -91,6 +94,9 @@ class Drawing(Options):
         Precision | None,
         flag("Of products on a TPU or GPU: highest is float32 throughout. Default: JAX's.", panel=_RUN, rare=True),
     ] = None
+    probability: Annotated[
+        Probability, flag("Sigmoid where each class is a question of its own.", panel=_RUN, rare=True)
+    ] = Probability.softmax
     chunk: Annotated[
         int | None,
         flag("Samples times images in one pass: bounds the memory. Default: 32.", min=1, panel=_RUN, rare=True),
@@ -102,30 +108,24 @@ class Drawing(Options):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Explaining(Drawing):
-    """What `explain`, `compare` and `evaluate` share."""
+class Network(Options):
+    """What commands share that take one network, and how weights of one's own are read."""
 
     model: Model = "efficientnet_lite0"
     weights: Weights = None
-    class_names: Annotated[
-        Path | None,
-        flag("Names of the classes: a file with a name in each line, or index,name.", metavar="FILE", rare=True),
-    ] = None
-    preprocess: Annotated[
-        str | None,
-        flag(
-            "What the weights were trained with: a network's name, or FIELD=VALUE,... such as scale=255,bgr=true.",
-            metavar="TEXT",
-            rare=True,
-        ),
-    ] = None
+    entry: Annotated[str | None, flag(_ENTRY, metavar="NAME", rare=True)] = None
+    class_names: Annotated[Path | None, flag(_CLASS_NAMES, metavar="FILE", rare=True)] = None
+    preprocess: Annotated[str | None, flag(_PREPROCESS, metavar="TEXT", rare=True)] = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Explaining(Network, Drawing):
+    """What `explain`, `compare` and `evaluate` share."""
+
     layer: Annotated[
         list[str] | None,
         flag("Target layer (`egcam layers`); several: one fused map.", metavar="NAME", panel=_METHOD),
     ] = None
-    probability: Annotated[
-        Probability, flag("Sigmoid where each class is a question of its own.", panel=_RUN, rare=True)
-    ] = Probability.softmax
     negative: Annotated[bool, flag("Show what speaks against the class instead.", "--negative")] = False
     rivals: Annotated[
         str | None,
@@ -152,6 +152,9 @@ class Networks(Drawing):
         list[str] | None,
         flag("Weights of a network; with several networks, whose. Default: the published ones.", metavar="[NAME=]FILE"),
     ] = None
+    entry: Annotated[list[str] | None, flag(_ENTRY, metavar="[NAME=]NAME", rare=True)] = None
+    class_names: Annotated[list[str] | None, flag(_CLASS_NAMES, metavar="[NAME=]FILE", rare=True)] = None
+    preprocess: Annotated[list[str] | None, flag(_PREPROCESS, metavar="[NAME=]TEXT", rare=True)] = None
     classes: Classes = None
 
 

@@ -47,7 +47,7 @@ def begin(asked: Any, *, metrics: str, one_method: bool = False) -> Run:
     if said := data.told(source.passed):
         console.line(console.console(stderr=True), said)
     if places:
-        plan = dataclasses.replace(plan, model=networks.early(asked.model, asked.weights, asked.class_names))
+        plan = dataclasses.replace(plan, model=networks.early(asked))
     return Run(plan, places, failures, kept)
 
 

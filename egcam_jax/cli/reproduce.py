@@ -59,11 +59,11 @@ def reproduce(asked: Reproduce) -> int:
     from egcam_jax.report.text import printable
 
     table = paper.table(asked.table)
-    networks = several.networks(asked.model or table.networks, asked.weights or [])
+    chosen = several.networks(asked, table.networks)
     folder = files.prepare(asked.out / table.name)
     out = console.console()
     failures, done = 0, {}
-    for network in networks:
+    for network in chosen:
         console.line(out, network.text, "bold")
         try:
             plan = _plan(asked, table, network, folder)
@@ -84,9 +84,10 @@ def reproduce(asked: Reproduce) -> int:
 
 def _plan(asked: Reproduce, table, network, folder: Path):  # type: ignore[no-untyped-def]
     """The plan of a network's run: the paper's settings, but for those that were given."""
-    from egcam_jax import models, paper
+    from egcam_jax import paper
+    from egcam_jax.cli import networks
 
-    model = models.load(network.name, weights=network.weights)
+    model = networks.load(network)
     model = dataclasses.replace(model, preprocess=paper.preprocess(table, model.preprocess))
     limit = asked.limit or paper.images(table)
     return options.plan(

@@ -41,39 +41,42 @@ class Saturation(options.Networks):
     out: options.Folder = Path("egcam-saturation")
 
 
-def saturation(asked: Saturation) -> None:
+def saturation(asked: Saturation) -> int:
     """Show saturation: layer and output against the scaling of the image, and what methods make of it.
 
     The paper's Figures 10 and 11, mean and two standard deviations over images, and its Figures 2, 8 and 14. Files: the
     curves (saturation.png, .csv, .json) and, scaling by scaling, maps by each method (maps.png) with what its
     strongest patches are worth. A run replaces an earlier one's files.
     """
-    from egcam_jax.cli import several
+    from egcam_jax.cli import networks, several
     from egcam_jax.output import console, files, saturated
     from egcam_jax.run import asking, grammar
 
     wanted = saturated.Asked(asked.steps, asked.space, _scalings(asked.at), asked.pictures, asked.patches)
     methods = grammar.texts(asked.methods)
     asking.methods(methods, samples=asked.samples, refs=asked.refs)
-    networks = several.networks(asked.model or ["efficientnet_lite0"], asked.weights or [])
+    chosen = several.networks(asked, ["efficientnet_lite0"])
     files.prepare(asked.out)
     curves = []
     with console.bar(console.console(stderr=True)) as step:
-        for i, network in enumerate(networks):
-            own: dict[str, Any] = {"model": network.name, "weights": network.weights, "layer": network.layer or ()}
+        for i, network in enumerate(chosen):
+            own: dict[str, Any] = {"weights": network.weights, "layer": network.layer or ()}
+            own["model"] = networks.early(network)
             own |= {"methods": methods if asked.pictures else ["gradcam"], "metrics": (), "target": "top"}
             own |= {} if asked.pictures else {"samples": None, "refs": None}
             plan = options.plan(asked, **own)
-            tell = lambda doing, i=i: step(doing, i / len(networks))
+            tell = lambda doing, i=i: step(doing, i / len(chosen))
             curves.append(saturated.saturate(plan, network.text, wanted, tell))
     document = {name: getattr(asked, name) for name in _ASKED} | {"methods": methods, "at": wanted.at}
-    written = saturated.write(asked.out, wanted, curves, document)
+    read = bool(curves[0].ids)  # of the data, which is the same for every network
+    written = saturated.write(asked.out, wanted, curves, document) if read else []
     out = console.console()
     for one in curves:
         for text in saturated.said(one, saturated.alphas(wanted)):
             console.line(out, text)
     for name in written:
         console.line(out, f"wrote {asked.out / name}")
+    return int(not read)
 
 
 def _scalings(text: str) -> list[float]:

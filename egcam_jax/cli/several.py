@@ -1,24 +1,38 @@
-"""Several networks in one command: ``--model NAME[:LAYER]``, ``--weights [NAME=]FILE``."""
+"""Several networks in one command: ``--model NAME[:LAYER]``, and of each ``--weights [NAME=]FILE`` and so on."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from egcam_jax.cli import networks as _networks
 from egcam_jax.output import names
 
+_FILES = ("weights", "class_names")
+
 
 class Network(NamedTuple):
-    """A network that is asked for: its name, its target layer, if one was named, and its file of weights."""
+    """A network that is asked for, as ``networks.early`` takes it.
 
-    name: str
+    Attributes:
+        model: Its name.
+        layer: Its target layer; "" for its own.
+        weights: Its file of weights, if one was given.
+        entry: Which set of weights in that file, likewise.
+        class_names: The file of its classes' names, likewise.
+        preprocess: What the weights were trained with, likewise.
+    """
+
+    model: str
     layer: str
-    weights: Path | None
+    weights: Path | None = None
+    entry: str | None = None
+    class_names: Path | None = None
+    preprocess: str | None = None
 
     @property
     def text(self) -> str:
         """What it is called in the table."""
-        return f"{self.name}:{self.layer}" if self.layer else self.name
+        return f"{self.model}:{self.layer}" if self.layer else self.model
 
     @property
     def folder(self) -> str:
@@ -26,37 +40,44 @@ class Network(NamedTuple):
         return names.of_network(self.text)
 
 
-def networks(texts: Sequence[str], weights: Sequence[str]) -> list[Network]:
-    """Read the networks and their weights; each is checked before anything is loaded.
+def networks(asked: Any, default: Sequence[str]) -> list[Network]:
+    """Read the networks and their flags; each network is checked before anything is loaded.
 
     Args:
-        texts: ``NAME`` or ``NAME:LAYER`` each.
-        weights: ``FILE``, where all are the same network, or ``NAME=FILE``.
+        asked: ``model`` has ``NAME`` or ``NAME:LAYER`` each. ``weights``, ``entry``, ``class_names`` and ``preprocess``
+            have ``VALUE``, where all are the same network, or ``NAME=VALUE``.
+        default: The networks where none is named.
 
     Raises:
-        ValueError: There is no such network, one comes twice, or it is not said whose the weights are.
+        ValueError: There is no such network, one comes twice, or a flag does not say of which network it is.
         FileNotFoundError: There is no such file.
     """
-    pairs = [(name, layer) for name, _, layer in (text.partition(":") for text in texts)]
-    files = _files(weights, list(dict.fromkeys(name for name, _ in pairs)))
-    asked = [Network(name, layer, files.get(name)) for name, layer in pairs]
-    for network in asked:
-        _networks.check(network.name, network.weights)
-    folders = [network.folder for network in asked]
-    twice = [network.text for network in asked if folders.count(network.folder) > 1]
+    pairs = [(name, layer) for name, _, layer in (text.partition(":") for text in asked.model or default)]
+    models = list(dict.fromkeys(name for name, _ in pairs))
+    of = {flag: _by_network(flag, getattr(asked, flag) or (), models) for flag in Network._fields[2:]}
+    paths = {flag: {name: Path(text) for name, text in of[flag].items()} for flag in _FILES}
+    given = of | paths
+    own: list[dict[str, Any]] = [{flag: some.get(name) for flag, some in given.items()} for name, _ in pairs]
+    several = [Network(*pair, **flags) for pair, flags in zip(pairs, own, strict=True)]
+    for network in several:
+        _networks.check(network.model, network.weights)
+    folders = [network.folder for network in several]
+    twice = [network.text for network in several if folders.count(network.folder) > 1]
     if twice:
         raise ValueError(f"--model {twice[0]} comes twice; name each network and layer once")
-    return asked
+    return several
 
 
-def _files(weights: Sequence[str], names: Sequence[str]) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for text in weights:
+def _by_network(flag: str, texts: Sequence[str], models: Sequence[str]) -> dict[str, str]:
+    """The value of a flag for each network that has one."""
+    values: dict[str, str] = {}
+    called, what = f"--{flag.replace('_', '-')}", "FILE" if flag in _FILES else "VALUE"
+    for text in texts:
         before, _, after = text.partition("=")
-        if before not in names and len(names) > 1:
-            raise ValueError(f"--weights {text}: say whose they are, NAME=FILE, NAME one of {', '.join(names)}")
-        name, file = (before, after) if before in names else (names[0], text)
-        if name in files:
-            raise ValueError(f"--weights {text}: {name} has weights already; one file for each network")
-        files[name] = Path(file)
-    return files
+        if before not in models and len(models) > 1:
+            raise ValueError(f"{called} {text}: say whose it is, NAME={what}, NAME one of {', '.join(models)}")
+        name, value = (before, after) if before in models else (models[0], text)
+        if name in values:
+            raise ValueError(f"{called} {text}: {name} has one already; give one for each network")
+        values[name] = value
+    return values

@@ -1,4 +1,4 @@
-"""Layers that list tokens instead of holding a grid: their grid, and the tokens before it."""
+"""Layers that list tokens instead of holding a grid: their grid, and the tokens before and after it."""
 
 import itertools
 import math
@@ -22,13 +22,13 @@ _Grid = tuple[int, ...]
 
 
 class Tokens(NamedTuple):
-    """How a list of N tokens is read: ``first`` that stand for no place, such as a class token, and then a grid."""
+    """How a list of N tokens is read: ``first`` without a place, such as a class token, a grid, and others without."""
 
     first: int
     grid: _Grid
 
 
-def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = ()) -> Tokens:
+def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = (), last: int = 0) -> Tokens:
     """Find the grid in a list of tokens: the one given, or the one that image and network agree on.
 
     The patches of an image of H by W pixels are squares of p pixels, and p divides both, so that the grid is
@@ -40,6 +40,7 @@ def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = 
         grid: ``(h, w)``, whose h * w last tokens are the image's, row by row; or ``None``.
         size: The image's pixels along each spatial axis, ``(H, W)``.
         merged: The grids that became lists on the way to the layer, see ``merged_grids``.
+        last: How many tokens at the end stand for no place; the others without one come first.
 
     Raises:
         ValueError: The grid that was given has more places than there are tokens, or another aspect than the image; or
@@ -50,7 +51,7 @@ def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = 
         >>> read(36, None, (64, 128))
         Tokens(first=4, grid=(4, 8))
     """
-    merged = {tuple(places) for places in merged}
+    merged, count = {tuple(places) for places in merged}, count - last
     if grid is not None:
         return _given(count, grid, size, grid in merged)
     fitting = _fitting(count, size, merged)
@@ -63,8 +64,8 @@ def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = 
         readings = [f"{tokens.grid} after {tokens.first} without a place" for tokens in fitting]
         problem = f"for {pixels} pixels they could be {' or '.join(readings)}"
     raise ValueError(
-        f"grid must be given for this layer, which lists {count} tokens: {problem}. Pass grid=(rows, columns); tokens "
-        f"beyond the grid, such as class and register tokens, stand where the network puts them, else first."
+        f"grid must be given for this layer, which lists {count + last} tokens: {problem}. Pass "
+        f"grid=(rows, columns); tokens beyond the grid, such as class and register tokens, must come first."
     )
 
 
@@ -89,49 +90,17 @@ def merged_grids(program: core.Jaxpr, axes: int, count: int) -> set[_Grid]:
     return grids
 
 
-def placed(tokens: Tokens, count: int, around: tuple[int, int] | None, *, is_given: bool) -> Tokens:
-    """Where in a list its grid stands: behind the tokens that the network put before the image's, in front of others.
-
-    Args:
-        tokens: How the list is read, with all others first.
-        count: N.
-        around: How many tokens the network puts before and after those of the image; ``None`` where that is not known.
-        is_given: Whether the caller gave the grid, and so says that the others come first.
-
-    Raises:
-        ValueError: The list has tokens without a place, and their place in it is not known.
-
-    Example:
-        >>> from egcam_jax.core.tokens import Tokens, placed
-        >>> placed(Tokens(4, (4, 8)), 36, (1, 3), is_given=False)
-        Tokens(first=1, grid=(4, 8))
-    """
-    others = count - math.prod(tokens.grid)
-    if not others or (around is not None and sum(around) == others):
-        return tokens._replace(first=around[0] if others and around else 0)
-    if is_given and not (around and around[1]):
-        return tokens
-    known = "the network does not show where" if around is None else f"the network puts {around[1]} of its own last"
-    raise ValueError(
-        f"layer must list the image's tokens after all others; got {count} tokens, {others} of them without a place in "
-        f"the grid {tokens.grid}, and {known}. Pass a Split whose features return the grid (b, h, w, K) and whose "
-        f"bypass carries the other tokens{'' if around else ', or grid=(rows, columns) where the others come first'}."
-    )
-
-
-def apart(
-    listed: Float[Array, "N K"], tokens: Tokens
-) -> tuple[Activation, tuple[Float[Array, "first K"], Float[Array, "last K"]]]:
+def apart(listed: Float[Array, "N K"], tokens: Tokens) -> tuple[Activation, Float[Array, "rest K"]]:
     """The grid of the tokens ``(h, w, K)``, and those before and after it."""
     end = tokens.first + math.prod(tokens.grid)
     grid = listed[tokens.first : end].reshape(*tokens.grid, listed.shape[-1])
-    return grid, (listed[: tokens.first], listed[end:])
+    return grid, jnp.concatenate([listed[: tokens.first], listed[end:]])
 
 
-def together(grid: Activation, others: tuple[Float[Array, "first K"], Float[Array, "last K"]]) -> Float[Array, "N K"]:
+def together(grid: Activation, rest: Float[Array, "rest K"], tokens: Tokens) -> Float[Array, "N K"]:
     """The list of tokens again."""
-    first, last = (tokens.astype(grid.dtype) for tokens in others)
-    return jnp.concatenate([first, grid.reshape(-1, grid.shape[-1]), last])
+    rest = rest.astype(grid.dtype)
+    return jnp.concatenate([rest[: tokens.first], grid.reshape(-1, grid.shape[-1]), rest[tokens.first :]])
 
 
 def _given(count: int, grid: _Grid, size: _Grid, is_own: bool) -> Tokens:

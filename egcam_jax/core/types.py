@@ -8,7 +8,8 @@ three-dimensional networks have one or three axes in the place of ``H W`` and ``
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, UInt32
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int, Key, Num, PRNGKeyArray, Shaped, UInt32
 
 Params: TypeAlias = Any
 """Any pytree that the model's function takes as its first argument."""
@@ -35,23 +36,63 @@ PRNGKey: TypeAlias = Key[Array, ""] | UInt32[Array, " words"]
 Target: TypeAlias = int | Int[Array, "..."] | Callable[..., Any] | None
 """What is explained: see ``explain``."""
 
+Predict: TypeAlias = Callable[..., Any]
+"""``predict(x)``: ``(b, H, W, C)`` images to ``(b, classes)`` logits. With a context it is ``predict(x, context)``."""
+
+Explain: TypeAlias = Callable[..., Any]
+"""``explain(x, target)``: ``(b, H, W, C)`` images and ``(b,)`` classes to ``(b, h, w)`` maps.
+
+It is also given ``index`` and ``context`` where it has arguments of these names.
+"""
+
+Nested: TypeAlias = list[Any] | tuple[Any, ...]
+"""Numbers in lists, which NumPy and JAX make arrays of."""
+
+ImagesLike: TypeAlias = Float[ArrayLike, "*b H W C"]
+"""``(B, H, W, C)`` images of JAX or NumPy, or ``(H, W, C)`` for one."""
+
+MapsLike: TypeAlias = Shaped[ArrayLike, "*b H W"] | Nested
+"""``(B, H, W)`` numbers or booleans, one for each pixel, or ``(H, W)`` for one image."""
+
+Integers: TypeAlias = Int[ArrayLike, "..."] | Nested
+"""A whole number, or one for each image."""
+
+Number: TypeAlias = Num[ArrayLike, ""]
+"""One number of Python, NumPy or JAX, traced or not."""
+
+Whole: TypeAlias = Int[Array, ""]
+"""A whole number inside a program: a class, or the number of a sample."""
+
+KeyLike: TypeAlias = Key[Array, ""] | UInt32[ArrayLike, " words"]
+"""A PRNG key, of the new kind or raw."""
+
 __all__ = [
     "Activation",
     "Activations",
     "ApplyFn",
     "Array",
+    "ArrayLike",
     "Context",
+    "Explain",
     "Float",
     "Image",
     "Images",
+    "ImagesLike",
     "Int",
+    "Integers",
     "Key",
+    "KeyLike",
     "Logits",
     "Map",
+    "MapsLike",
+    "Nested",
+    "Number",
     "PRNGKey",
     "PRNGKeyArray",
     "Params",
+    "Predict",
     "References",
     "Scalar",
     "Target",
+    "Whole",
 ]

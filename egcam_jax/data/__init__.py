@@ -3,11 +3,19 @@
 from egcam_jax.data._classes import find, parse, split, unknown
 from egcam_jax.data._demo import DEMO_REFERENCES, VIEWS, demo_path, demo_references
 from egcam_jax.data._example import Example, PassedOver, Records, Source, passed_over, place, told
-from egcam_jax.data._files import Files, draw, expand, files, open_files, read_references, references
+from egcam_jax.data._files import Files, expand, files, open_files
 from egcam_jax.data._fingerprint import Fingerprint, fingerprint
-from egcam_jax.data._loader import Loaded, References, draw_references, pick_references, stream
+from egcam_jax.data._loader import Loaded, stream
 from egcam_jax.data._preprocess import Preprocess, crop, crop_mask, normalise, preprocess
 from egcam_jax.data._read import ImageFileError, probe, read
+from egcam_jax.data._references import (
+    References,
+    draw,
+    draw_references,
+    pick_references,
+    read_references,
+    references,
+)
 from egcam_jax.data._sources import open_source
 
 __all__ = [

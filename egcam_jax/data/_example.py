@@ -104,6 +104,7 @@ class Records:
         place: Where those lie, whatever the user called it; the name by default.
         content: What an example of an index is made of: files and bytes, for ``fingerprint``.
         passed: What is in the data and cannot be used.
+        mosaic: Whether each picture is put together of several, of which one is explained.
 
     Example:
         >>> import numpy as np
@@ -124,6 +125,7 @@ class Records:
     place: str | None = None
     content: Callable[[int], tuple[Path | bytes, ...]] | None = None
     passed: tuple[PassedOver, ...] = ()
+    mosaic: bool = False
 
     def __len__(self) -> int:
         """How many examples there are."""

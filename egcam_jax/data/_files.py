@@ -1,21 +1,15 @@
-"""From what a user types to files, and from a folder to a reference distribution."""
+"""From what a user types to files."""
 
 import glob
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from jaxtyping import Float32
-
 from egcam_jax.data._example import Example, PassedOver, Records, told
 from egcam_jax.data._folder import sort
-from egcam_jax.data._loader import References, draw_references
 from egcam_jax.data._masks import read_mask
 from egcam_jax.data._names import finder
-from egcam_jax.data._preprocess import Preprocess
 from egcam_jax.data._read import read_picture
 
 
@@ -137,107 +131,6 @@ def open_files(arguments: Sequence[str | os.PathLike[str]]) -> Records:
         content=lambda i: (paths[i], masks.get(paths[i], b"")),
         passed=tuple(gone for one in listed for gone in one.passed),
     )
-
-
-def references(
-    folder: str | os.PathLike[str], settings: Preprocess, *, count: int = 32, seed: int = 0
-) -> Float32[np.ndarray, "r h w C"]:
-    """Draw a reference distribution from a folder of photographs, without replacement, no picture twice.
-
-    Args:
-        folder: A folder or a pattern, as ``expand`` takes.
-        settings: The model's ``preprocess``.
-        count: How many at most; a folder with fewer gives all it has.
-        seed: Of the draw; the same files and seed give the same references.
-
-    Returns:
-        ``(r, size, size, 3)`` preprocessed photographs, in the order of their names.
-
-    Raises:
-        ValueError: ``count`` is less than 1, or no file can be read.
-        OSError: No images.
-
-    Warns:
-        UserWarning: Files of the folder are passed over; others are drawn in the place of those that are unreadable.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> from PIL import Image
-        >>> from egcam_jax import data, models
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for grey in (0, 255):
-        ...         Image.new("L", (2, 2), grey).save(pathlib.Path(folder, f"{grey:03}.png"))
-        ...     settings = models.Preprocess(size=2, resize=2, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-        ...     print(data.references(folder, settings)[:, 0, 0, 0].tolist())
-        [-1.0, 1.0]
-    """
-    drawn = read_references(folder, settings, count=count, seed=seed)
-    if drawn.passed:
-        warnings.warn(f"{folder}: {told(drawn.passed)}.", stacklevel=2)
-    return drawn.x
-
-
-def read_references(
-    folder: str | os.PathLike[str], settings: Preprocess, *, count: int = 32, seed: int = 0
-) -> References:
-    """Draw a reference distribution as ``references`` does, with its files and what is passed over.
-
-    Args:
-        folder: A folder or a pattern, as ``expand`` takes.
-        settings: The model's ``preprocess``.
-        count: How many at most.
-        seed: Of the draw.
-
-    Returns:
-        The references; their ids are the files.
-
-    Raises:
-        ValueError, OSError: As ``references``.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> from PIL import Image
-        >>> from egcam_jax import data, models
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for grey in (0, 255):
-        ...         Image.new("L", (2, 2), grey).save(pathlib.Path(folder, f"{grey:03}.png"))
-        ...     drawn = data.read_references(folder, models.Preprocess(size=2, resize=2))
-        >>> [pathlib.Path(file).name for file in drawn.ids]
-        ['000.png', '255.png']
-    """
-    return draw_references(open_files([folder]), settings, count=count, seed=seed, workers=0)
-
-
-def draw(folder: str | os.PathLike[str], *, count: int = 32, seed: int = 0) -> list[Path]:
-    """Draw the files that ``references`` reads, where all can be read and none is there twice.
-
-    Args:
-        folder: A folder or a pattern, as ``expand`` takes.
-        count: How many at most.
-        seed: Of the draw.
-
-    Returns:
-        The files, sorted.
-
-    Raises:
-        ValueError: ``count`` is less than 1.
-        OSError: As ``expand``.
-
-    Example:
-        >>> import pathlib, tempfile
-        >>> from PIL import Image
-        >>> from egcam_jax import data
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for grey in range(3):
-        ...         Image.new("L", (2, 2), grey).save(pathlib.Path(folder, f"{grey}.png"))
-        ...     print(len(data.draw(folder, count=2)))
-        2
-    """
-    if count < 1:
-        raise ValueError(f"count must be at least 1; got {count}")
-    paths = expand(folder)
-    drawn = np.random.default_rng(seed).permutation(len(paths))[:count]
-    return [paths[i] for i in sorted(drawn)]
 
 
 def _at_home(argument: str | os.PathLike[str]) -> Path:

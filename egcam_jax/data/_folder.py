@@ -103,12 +103,14 @@ def _example(folder: Path, row: Row, id: str, file: str, find: Callable[[str], s
 
 def _of_boxes(row: Row, picture: Picture) -> Bool[np.ndarray, "H W"]:
     """The boxes' mask, turned with the picture in whose stored pixels they are."""
-    (height, width), (upright_height, upright_width) = picture.stored, picture.size
-    right, bottom = max(box[2] for box in row.boxes), max(box[3] for box in row.boxes)
-    if (right > width + 1 or bottom > height + 1) and right <= upright_width + 1 and bottom <= upright_height + 1:
+    (height, width), upright = picture.stored, picture.size
+    left, top, right, bottom = (pick(box[i] for box in row.boxes) for i, pick in enumerate((min, min, max, max)))
+    if right > width + 1 or bottom > height + 1 or left < -1 or top < -1:
+        turned = right <= upright[1] + 1 and bottom <= upright[0] + 1 and min(left, top) >= -1
+        remedy = "Save the picture upright, without orientation" if turned else "Scale them to the size of the file"
         raise ImageFileError(
-            f"{row.file}: boxes must be in the picture as it is stored, {width} x {height} pixels; they reach to "
-            f"{right:g}, {bottom:g}, as those of the upright picture do. Save the picture upright, without orientation"
+            f"{row.file}: boxes must be in the picture as it is stored, {width} x {height} pixels; got boxes from "
+            f"{left:g}, {top:g} to {right:g}, {bottom:g}. {remedy}"
         )
     return turn(boxes_mask(row.boxes, picture.stored), picture.held)
 

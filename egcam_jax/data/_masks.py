@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -25,8 +26,8 @@ def read_mask(path: str | os.PathLike[str], picture: Picture) -> Bool[np.ndarray
     Values are read by what they are:
 
     - 0 and one other value: the other is the object.
-    - Small numbers of classes, all below half of the range, or the indices of a coloured palette: all but 0 are the
-      object. 255 beside them is void: neither object nor background, so no part of the mask.
+    - Numbers of classes, which are small or fill areas beside 0, or the indices of a coloured palette: all but 0 are
+      the object. 255 beside them is void: neither object nor background, so no part of the mask.
     - Else soft values, as of smooth edges and of JPEG's noise: at least half of the range is the object.
     - Colours: all but black, and but VOC's border; where they are soft, a channel of at least half.
     - Transparent pixels are no object. Where a picture is cut out, the opaque pixels are the object.
@@ -74,7 +75,7 @@ def boxes_mask(boxes: Iterable[tuple[float, float, float, float]], size: tuple[i
 
 def _object(image: Image.Image) -> Bool[np.ndarray, "H W"]:
     """True on the object, as stored."""
-    lossy = image.format in _LOSSY
+    lossy = _is_lossy(image)
     image.load()
     if image.mode == "P":
         return _of_palette(image)
@@ -91,6 +92,15 @@ def _object(image: Image.Image) -> Bool[np.ndarray, "H W"]:
     if opaque.all() or (inside.any() and not inside.all() and _is_flat(_strongest(drawn), opaque)):
         return _of_values(np.where(opaque if drawn.ndim == 2 else opaque[..., None], drawn, 0), lossy)
     return opaque
+
+
+def _is_lossy(image: Image.Image) -> bool:
+    """Whether a file's values have noise; only a WebP's content says so. The image is not loaded yet."""
+    file: Any = getattr(image, "fp", None)
+    if image.format != "WEBP" or file is None:
+        return image.format in _LOSSY
+    file.seek(0)
+    return b"VP8L" not in file.read()
 
 
 def _of_palette(image: Image.Image) -> Bool[np.ndarray, "H W"]:
@@ -126,13 +136,24 @@ def _of_grey(values: np.ndarray, lossy: bool) -> Bool[np.ndarray, "H W"]:
         return values >= 0.5
     white = next((white for white in (255, 4095, 65535) if values.max(initial=0) <= white), values.max(initial=0))
     between = present[present != white] if white == _VOID else present
-    if lossy or (len(present) > 1 and (between >= white / 2).any()):
-        return values >= white / 2
+    if not lossy and (len(present) <= 1 or (between <= _SMALL).all() or _has_areas(values, white / 2)):
+        return _of_classes(values)
+    if 0 < values.max(initial=0) < white / 2:
+        raise ImageFileError(
+            "a mask must reach half of its range, or have numbers of classes beside 0 in a lossless format; its values "
+            f"are {values.min()} to {values.max()}. Save it as PNG with 0 and 255"
+        )
+    return values >= white / 2
+
+
+def _has_areas(values: np.ndarray, half: float) -> bool:
+    """Whether values below half of the range are areas, as of classes above 0, and no soft edges or backgrounds."""
     drawn = (values > 0) & (values != _VOID)
     thin = 2 * int((values == _VOID).sum()) <= int(drawn.sum())  # a border, if it is one
-    if len(present) <= 1 or (between <= _SMALL).all() or (thin and _is_flat(values, drawn)):
-        return _of_classes(values)
-    return values >= white / 2
+    low = drawn & (values < half)
+    flat, numbers = _flat(values), np.unique(values[low])
+    areas = [2 * int(flat[values == number].sum()) >= int((values == number).sum()) for number in numbers]
+    return thin and not values.min() and bool(areas) and 2 * sum(areas) > len(areas)  # a lossy format makes one in ten
 
 
 def _of_classes(numbers: np.ndarray) -> Bool[np.ndarray, "H W"]:
@@ -146,11 +167,16 @@ def _strongest(values: np.ndarray) -> np.ndarray:
 
 
 def _is_flat(values: np.ndarray, where: np.ndarray) -> bool:
-    """Whether most pixels lie in squares of 2 x 2 equal values: areas of classes do, and soft edges do not."""
+    """Whether most pixels lie in areas."""
+    return bool(_flat(values)[where].sum() * 2 >= where.sum())
+
+
+def _flat(values: np.ndarray) -> Bool[np.ndarray, "H W"]:
+    """Which pixels lie in squares of 2 x 2 equal values: those of classes do, and those of soft edges do not."""
     down, right = values[1:, :-1] == values[:-1, :-1], values[:-1, 1:] == values[:-1, :-1]
     square = down & right & (values[1:, 1:] == values[:-1, :-1])
     flat = np.zeros(values.shape, bool)
     for rows in (slice(None, -1), slice(1, None)):
         for columns in (slice(None, -1), slice(1, None)):
             flat[rows, columns] |= square
-    return bool(flat[where].sum() * 2 >= where.sum())
+    return flat

@@ -44,6 +44,7 @@ def open_mosaic(source: Records, name: str, *, seed: int = 0) -> Records:
         read=lambda i: _example(source, i, ids[i], seed),
         labels=source.labels,
         passed=source.passed,
+        mosaic=True,
     )
 
 

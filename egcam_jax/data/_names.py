@@ -10,7 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
-_MASK = re.compile(r"(.+)[_.]mask", re.IGNORECASE)
+_MASK = re.compile(r"(.+)[ _.-]masks?", re.IGNORECASE)
+_SURE = re.compile(r".+[_.]mask", re.IGNORECASE)
+"""What is a mask even where no picture has its name: a photograph may well be called ``party-mask.jpg``."""
 
 
 def same(name: str) -> str:
@@ -84,7 +86,8 @@ def split_masks(files: Sequence[Path]) -> tuple[list[Path], dict[Path, Path], li
     """Tell the pictures of a folder from their masks, by name.
 
     ``STEM_mask.*`` and ``STEM.mask.*`` are masks of ``STEM.*``, in any case of letters; so is ``NAME_mask.*`` of a
-    picture whose whole name, with its ending, is NAME.
+    picture whose whole name, with its ending, is NAME. Where there is such a picture, so are ``STEM-mask.*``,
+    ``STEM mask.*`` and the same with ``masks``.
 
     Args:
         files: The pictures and masks of one folder.
@@ -115,6 +118,7 @@ def split_masks(files: Sequence[Path]) -> tuple[list[Path], dict[Path, Path], li
             raise ValueError(f"{fitting[0]}: has the masks {masks[fitting[0]].name} and {path.name}. Keep one of them.")
         if fitting:
             masks[fitting[0]] = path
-    orphans = [path for path in bases if not owners[path] and path not in owned]
+    sure = [path for path in bases if _SURE.fullmatch(path.stem)]
+    orphans = [path for path in sure if not owners[path] and path not in owned]
     dropped = {*masks.values(), *orphans}
     return [path for path in files if path not in dropped], masks, orphans

@@ -1,19 +1,32 @@
-"""Explaining an image again as its perturbed copies: what every metric of robustness does.
+"""Explaining perturbed copies of an image, which every metric of robustness does.
 
-``explain`` is called on one image at a time, and ``vmap``ped over the copies, all with the index and the context of
-the image. An explainer that draws so draws the same for every copy as for the image, and as for the map that was
-stored (common random numbers): what differs is due to the copy.
+``explain`` is called on one image at a time and ``vmap``ped over the copies. All copies have the index and the context
+of the image. An explainer that draws therefore draws the same for every copy as for the image, and as for the stored
+map (common random numbers). A difference between two maps is then due to the copy alone.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from egcam_jax.core import checks, numerics
-from egcam_jax.core.types import Context, Image, Map, Scalar
+from egcam_jax.core.types import (
+    Context,
+    Explain,
+    Image,
+    ImagesLike,
+    Integers,
+    KeyLike,
+    Logits,
+    Map,
+    Predict,
+    Scalar,
+    Whole,
+)
 from egcam_jax.metrics import _inputs, _program
-from egcam_jax.metrics._inputs import Subject
+from egcam_jax.metrics._inputs import Draw, Perturbations, Subject
 from egcam_jax.metrics._score import Score
 
 
@@ -24,36 +37,44 @@ class Copy(NamedTuple):
     moved: Image
     saliency: Map
     saliency_moved: Map
-    logits: Any
-    logits_moved: Any
+    logits: Logits
+    logits_moved: Logits
 
 
 class Asked(NamedTuple):
-    """What every metric of robustness is asked with, as the public functions name it."""
+    """The arguments that all metrics of robustness share, as the public functions name them."""
 
-    target: Any
-    predict: Any
+    target: Integers | None
+    predict: Predict | None
     num_samples: int
-    perturbations: Any
+    perturbations: Perturbations | None
     nan_on_change: bool
-    index: Any
+    indices: Integers
     context: Context
     chunk_size: int | None
 
 
-def run(one: Callable[..., Score], metric: str, explain: Any, x: Any, key: Any, asked: Asked, **options: Any) -> Score:
-    """Check what all metrics of robustness take, and score every image.
+def run(
+    one: Callable[..., Score],
+    metric: str,
+    explain: Explain,
+    x: ImagesLike,
+    key: KeyLike | None,
+    asked: Asked,
+    **options: Any,
+) -> Score:
+    """Check the arguments that all metrics of robustness share, and score every image.
 
     Raises:
-        ValueError: There is neither a class nor a model to find it with, or no model where its outputs count.
+        ValueError: Neither the class nor the model is given, or the model is not given where its answers are compared.
     """
     checked = images(x, asked.target, asked.predict, asked.context)
     if checks.flag("nan_on_change", asked.nan_on_change) and asked.predict is None:
         raise ValueError(
-            "predict is None, but copies that change the model's answer are to count as undefined: pass the model, or "
-            "nan_on_change=False."
+            "predict must be the model where nan_on_change=True, which compares the model's answers; got None. Pass "
+            "predict, or nan_on_change=False."
         )
-    checked = _inputs.drawn(checked, metric, key, asked.index, asked.perturbations, asked.num_samples)
+    checked = _inputs.drawn(checked, metric, key, asked.indices, asked.perturbations, asked.num_samples)
     count = _inputs.samples(checked, asked.num_samples)
     return _program.run(
         one,
@@ -63,48 +84,49 @@ def run(one: Callable[..., Score], metric: str, explain: Any, x: Any, key: Any, 
         chunk_size=asked.chunk_size,
         evaluations=count + 1,
         count=count,
-        nan_on_change=bool(asked.nan_on_change),
+        nan_on_change=checks.flag("nan_on_change", asked.nan_on_change),
         **options,
     )
 
 
-def images(x: Any, target: Any, predict: Any, context: Context) -> _inputs.Checked:
-    """Check images that are explained again, and that the class of each is known or can be found.
+def images(x: ImagesLike, target: Integers | None, predict: Predict | None, context: Context) -> _inputs.Checked:
+    """Check images that are explained again, and that the class of each image is given or can be asked for.
 
     Raises:
-        ValueError: There is neither a class nor a model to find it with.
+        ValueError: Neither the class nor the model is given.
     """
     if target is None and predict is None:
         raise ValueError(
-            "target is None, and so is predict: pass the class of each image, or the model to take its top class."
+            "target must be the class of each image where predict is None; got None. Pass target, or pass predict for "
+            "each image's top class."
         )
     return _inputs.images(x, target, context)
 
 
 def over(
-    compare: Callable[[Copy], Any],
+    compare: Callable[[Copy], Scalar],
     subject: Subject,
-    explain: Any,
-    predict: Any,
-    draw: Callable[..., Any],
+    explain: Explain,
+    predict: Predict,
+    draw: Draw,
     *,
     block: int,
     count: int,
     nan_on_change: bool,
     outputs: bool = False,
-) -> Any:
+) -> Float[Array, " S"]:
     """Compare an image with each of its copies.
 
     Args:
         compare: One copy to a number.
         subject: The image.
         explain: An image and its class to its map.
-        predict: Images to logits, or ``None``.
-        draw: ``(key, shape)`` to what is added to the image.
+        predict: Images to logits.
+        draw: ``(key, shape)`` to the noise that is added to the image.
         block: Copies in one pass.
         count: S.
-        nan_on_change: Whether a copy with another top class counts as NaN.
-        outputs: Whether ``compare`` looks at the logits.
+        nan_on_change: Whether a copy with another top class has the value NaN.
+        outputs: Whether ``compare`` reads the logits.
 
     Returns:
         ``(S,)``.
@@ -113,16 +135,18 @@ def over(
     asked = nan_on_change or outputs
     target = _program.top(predict, x, subject.target)
 
-    def look(image: Image) -> tuple[Map, Any]:
-        return explain(image, target), _program.logits(predict, image) if asked else None
+    def seen(image: Image) -> tuple[Map, Logits]:
+        return explain(image, target), _program.logits(predict, image) if asked else jnp.zeros(0)
 
-    saliency, logits = look(x)
+    saliency, logits = seen(x)
 
-    def sample(number: Any) -> Any:
+    def sample(number: Whole) -> Scalar:
         moved = x + _inputs.perturbation(subject, number, draw)
-        saliency_moved, logits_moved = look(moved)
+        saliency_moved, logits_moved = seen(moved)
         value = compare(Copy(x, moved, saliency, saliency_moved, logits, logits_moved))
-        value = jnp.where(saliency.any() | saliency_moved.any(), value, jnp.nan)  # two empty maps are not alike
+        value = jnp.where(
+            saliency.any() | saliency_moved.any(), value, jnp.nan
+        )  # two empty maps say nothing about stability
         if not nan_on_change:
             return value
         before, after = _program.answer(logits), _program.answer(logits_moved)
@@ -132,10 +156,10 @@ def over(
 
 
 def scaled(saliency: Map, normalize: bool) -> Map:
-    """The map over its own largest absolute value, where that is asked for; zeros stay zeros."""
+    """The map, divided by its own largest absolute value where ``normalize`` is true; zeros stay zeros."""
     return numerics.normalized(saliency) if normalize else saliency
 
 
-def norm(x: Any) -> Scalar:
-    """Euclidean norm of all entries, NaN where one is infinite."""
+def norm(x: Float[Array, "..."]) -> Scalar:
+    """The Euclidean norm of all entries; NaN where an entry is infinite."""
     return jnp.abs(x).max() * numerics.sqrt(jnp.square(numerics.normalized(x)).sum())

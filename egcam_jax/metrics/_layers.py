@@ -1,4 +1,4 @@
-"""Which arrays of the parameters belong to which layer, by the names that ``egcam_jax.layers`` lists."""
+"""The arrays of the parameters that belong to each layer, by the names that ``egcam_jax.layers`` lists."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ def losses(params: Params, layers: Sequence[str], function: Callable[[Params], A
     Args:
         params: The model's parameters.
         layers: Names.
-        function: What uses the parameters inside named scopes.
+        function: A function of the parameters, which uses them inside named scopes.
 
     Raises:
         ValueError: A name is no layer with parameters, or of several layers.
@@ -65,10 +65,11 @@ def losses(params: Params, layers: Sequence[str], function: Callable[[Params], A
 
 
 def _axes(use: Use, rank: int, step: int | None) -> tuple[int, ...]:
-    """The order of the axes of a leaf, or of one part of it."""
-    if step is None:
-        return use.axes or tuple(range(rank))
-    return tuple(axis - 1 for axis in use.axes) if use.axes else tuple(range(rank - 1))
+    """The order of the axes of a leaf, or of one part of it; axes of length 1 that the network drops come first."""
+    first = 0 if step is None else 1
+    own = tuple(range(rank - first))
+    axes = tuple(axis - first for axis in use.axes or ()) or own
+    return (*(axis for axis in own if axis not in axes), *axes)
 
 
 def _members(layer: str, scopes: Mapping[Path, frozenset[Key]], keys: Mapping[Path, frozenset[Key]]) -> frozenset[Key]:

@@ -5,17 +5,18 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.typing import DTypeLike
 
 from egcam_jax.core import checks, numerics
+from egcam_jax.core.types import Predict
 from egcam_jax.metrics import _program
 
 
-def in_dtype(predict: Any, compute_dtype: Any) -> Any:
-    """Let a model compute in another dtype, as ``explain(compute_dtype=)`` does for maps.
+def in_dtype(predict: Predict, compute_dtype: DTypeLike | None) -> Predict:
+    """Make a model compute in another dtype, as ``explain(compute_dtype=)`` does for maps.
 
-    The floating arrays that are bound to the model, its parameters, are cast, and so are images and context. Integers
-    and keys stay. Every metric takes the result in place of ``predict``. The metric itself computes in float32 from the
-    logits on: probabilities, areas and sums.
+    The parameters that are bound to the model, its images and its context are cast. Integers and keys stay. Every
+    metric takes the result in place of ``predict``. The metric itself computes in float32 from the logits on.
 
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits, with its parameters bound by
@@ -23,7 +24,8 @@ def in_dtype(predict: Any, compute_dtype: Any) -> Any:
         compute_dtype: Such as ``jnp.bfloat16``; ``None`` returns ``predict``.
 
     Returns:
-        A function of the same arguments. One made again from the same model and dtype compiles nothing again.
+        A function of the same arguments. A second call with the same model and dtype returns a function that compiles
+        nothing again.
 
     Raises:
         TypeError: For a dtype that is not floating.
@@ -39,14 +41,14 @@ def in_dtype(predict: Any, compute_dtype: Any) -> Any:
     if compute_dtype is None:
         return predict
     dtype = checks.floating_dtype("compute_dtype", compute_dtype)
-    return jax.tree_util.Partial(_caller(dtype), _program.as_argument(predict))
+    return jax.tree_util.Partial(_caller(dtype), _program.as_argument(predict, "predict"))
 
 
 @functools.cache
-def _caller(dtype: Any) -> Callable[..., Any]:
+def _caller(dtype: DTypeLike) -> Callable[..., Any]:
     """One function object for each dtype, since a program is known by its function."""
 
-    def call(predict: Any, *arguments: Any) -> Any:
+    def call(predict: Predict, *arguments: Any) -> Any:
         predict, arguments = numerics.cast_floating((predict, arguments), dtype)
         return predict(*arguments)
 

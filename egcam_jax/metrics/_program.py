@@ -2,86 +2,116 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Num, PyTree
 
 from egcam_jax.core import answers, bounds, checks, compilation, kernel, numerics
 from egcam_jax.core.functions import static as known
-from egcam_jax.core.types import Image, Logits, Scalar
+from egcam_jax.core.types import Explain, Image, Logits, Predict, Scalar, Whole
 from egcam_jax.metrics import _functions
-from egcam_jax.metrics._inputs import Checked
+from egcam_jax.metrics._inputs import Checked, Subject
 from egcam_jax.metrics._score import Score
+
+Values: TypeAlias = tuple[Num[Array | np.ndarray, "*b"], Float[Array | np.ndarray, "*b T"] | None]
+"""The value and the curve of one image, or of each image of a batch."""
 
 _UNSEEN = bounds.Outputs(within_unit=False)
 _DEPTH = 3
-"""Callers between a warning and the user: the program, and the metric or what its file shares."""
+"""Callers between a warning and the user: this module, and the metric or a function that several metrics share."""
+
+Option: TypeAlias = str | bool | int | tuple[Any, ...] | Callable[..., Any] | Num[ArrayLike, "..."] | None
+"""An option of a metric: arrays and fractions are arguments of the program, all others select it."""
+
+_Result = TypeVar("_Result")
 
 
 def run(
     one: Callable[..., Score],
-    functions: tuple[Any, ...],
+    functions: tuple[Explain | Predict | None, ...],
     checked: Checked,
     *,
     samples: int = 1,
     chunk_size: int | None = None,
     evaluations: int = 0,
     named: bool = False,
-    **options: Any,
+    **options: Option,
 ) -> Score:
     """Score every image.
 
     Args:
-        one: ``(subject, *functions, block=, **options)`` to the ``Score`` of one image, defined at a module's top
-            level: it is part of the program's name. ``block`` is how many samples may go through together.
+        one: ``(subject, *functions, block=, **options)`` to the ``Score`` of one image. It is defined at a module's top
+            level, since the program is known by it. ``block`` is the number of samples in one pass.
         functions: The functions under judgement; those with bound arrays as ``jax.tree_util.Partial``. The last is the
-            model's ``predict``, the one before it an explainer.
+            model's ``predict``, and one before it is an explainer.
         checked: The images.
-        samples: How many things of each image go through a function.
+        samples: The copies of each image that go through a function.
         chunk_size: Images times samples in one pass; ``kernel.DEFAULT_CHUNK_SIZE`` by default.
-        evaluations: How many passes that makes, for the record.
+        evaluations: The passes for each image, as ``Score`` gives them.
         named: Whether the axis of images has a name, for ``over_samples`` with ``needed``.
-        **options: Of the metric: arrays and fractions are arguments of the program, all else selects it. A NumPy
-            scalar counts as Python's number of the same kind.
+        **options: Of the metric. A NumPy scalar counts as Python's number of the same kind.
     """
     if chunk_size is not None:
         checks.count("chunk_size", chunk_size)
+    names = ("explain", "predict")[-len(functions) :] if functions else ()
     if functions and functions[0] is None:
-        raise ValueError("predict is None, but this metric asks the model: pass a function from images to logits.")
+        returned = "maps" if names[0] == "explain" else "logits"
+        raise ValueError(f"{names[0]} must be a function from images to {returned}; got None. Pass the function.")
     options = {name: checks.plain(value) for name, value in options.items()}
     traced = {name: value for name, value in options.items() if isinstance(value, float) or hasattr(value, "dtype")}
     static = tuple(sorted((name, value) for name, value in options.items() if name not in traced))
-    arguments = tuple(map(as_argument, functions))
+    arguments = tuple(map(as_argument, functions, names))
     program = {"one": one, "static": static, "samples": samples, "chunk_size": chunk_size, "named": named}
-    score, seen = _run(arguments, checked.batch, traced, **program)
+    (value, curve), seen = _run(arguments, checked.batch, traced, **program)
     if seen.within_unit:
         answers.warn_of_probabilities(
             "predict", "where that cannot be, pass probability=lambda p: p.", stacklevel=_DEPTH
         )
+    return scored(checked, value, curve, evaluations)
+
+
+def scored(
+    checked: Checked,
+    value: Num[Array | np.ndarray, " b"],
+    curve: Float[Array | np.ndarray, "b T"] | None,
+    evaluations: int,
+) -> Score:
+    """The score of a batch, without the axis of images where the caller passed one image."""
     if checked.single:
-        score = jax.tree.map(lambda leaf: leaf[0], score)
-    return score._replace(evaluations=evaluations)
+        value, curve = value[0], None if curve is None else curve[0]
+    return Score(value, curve, evaluations)
 
 
 @functools.partial(compilation.jit, static_argnames=("one", "static", "samples", "chunk_size", "named"))
 def _run(
-    functions: Any, batch: Any, traced: Any, *, one: Any, static: Any, samples: int, chunk_size: int | None, named: bool
-) -> tuple[Score, bounds.Outputs]:
+    functions: tuple[jax.tree_util.Partial | None, ...],
+    batch: Subject,
+    traced: dict[str, ArrayLike],
+    *,
+    one: Callable[..., Score],
+    static: tuple[tuple[str, Option], ...],
+    samples: int,
+    chunk_size: int | None,
+    named: bool,
+) -> tuple[Values, bounds.Outputs]:
     count = jax.tree.leaves(batch)[0].shape[0]
     blocks = kernel.plan(count, samples, chunk_size)
 
-    def score(subject: Any) -> tuple[Score, bounds.Outputs]:
-        asked = [_functions.explainer(function, subject) for function in functions[:-1]]
+    def score(subject: Subject) -> tuple[Values, bounds.Outputs]:
+        asked = [_functions.explainer(function, subject) for function in functions[:-1] if function is not None]
         asked += [_functions.predictor(function, subject) for function in functions[-1:]]
-        found = one(subject, *asked, block=blocks.samples, **dict(static), **traced)
-        return Score(found.value, found.curve, None), _seen(asked, subject.x, dict(static))
+        judged = one(subject, *asked, block=blocks.samples, **dict(static), **traced)
+        return (judged.value, judged.curve), _seen(asked, subject.x, dict(static))
 
     return kernel.map_images(score, batch, blocks.images, named=named)
 
 
-def _seen(functions: list[Any], x: Image | None, options: dict[str, Any]) -> bounds.Outputs:
-    """What tracing says of the model's outputs, where the metric makes a probability of them, or a class of one."""
+def _seen(functions: list[Explain | Predict], x: Image | None, options: dict[str, Option]) -> bounds.Outputs:
+    """The bounds of the model's outputs, where the metric makes probabilities of them or takes one for two classes."""
     rule = options.get("probability")
     if "probability" not in options or callable(rule):
         return _UNSEEN
@@ -89,8 +119,8 @@ def _seen(functions: list[Any], x: Image | None, options: dict[str, Any]) -> bou
     return bounds.of(traced) if rule is not None or traced.out_avals[0].size == 1 else _UNSEEN
 
 
-def as_argument(function: Any, argument: str = "predict") -> Any:
-    """A function as an argument of ``jit``: its bound arrays traced where it is a ``jax.tree_util.Partial``."""
+def as_argument(function: Explain | Predict | None, argument: str) -> jax.tree_util.Partial | None:
+    """A function as an argument of ``jit``; the arrays that a ``jax.tree_util.Partial`` binds are traced."""
     if function is None:
         return None
     if isinstance(function, jax.tree_util.Partial):
@@ -98,34 +128,40 @@ def as_argument(function: Any, argument: str = "predict") -> Any:
     return jax.tree_util.Partial(known(argument, function))
 
 
-def logits(predict: Any, image: Image) -> Logits:
+def logits(predict: Predict, image: Image) -> Logits:
     """The model's output for one image, at least float32."""
     return numerics.accumulate(predict(image[None])[0])
 
 
-def top(predict: Any, image: Image, target: Any, probability: answers.Probability = None) -> Any:
+def top(predict: Predict, image: Image, target: Whole | None, probability: answers.Probability = None) -> Whole:
     """The class that is judged: as given, or the image's top class."""
     return answers.top(logits(predict, image), probability) if target is None else target
 
 
-def output(predict: Any, target: Any, probability: answers.Probability) -> Callable[[Image], Scalar]:
+def output(predict: Predict, target: Whole, probability: answers.Probability) -> Callable[[Image], Scalar]:
     """One image to the class's probability, or to its logit; NaN for a class that the model does not have."""
     return lambda image: of_class(logits(predict, image), target, probability)
 
 
-def of_class(values: Logits, target: Any, probability: answers.Probability) -> Scalar:
+def of_class(values: Logits, target: Whole, probability: answers.Probability) -> Scalar:
     """The class's probability, or its logit; NaN for a class that the model does not have."""
     return answers.by_class(values, probability).at[target].get(mode="fill", fill_value=jnp.nan)
 
 
-def answer(values: Logits) -> Any:
+def answer(values: Logits) -> Whole:
     """The top class; -1, which is no class, where a logit is not finite."""
     return jnp.where(jnp.isfinite(values).all(), answers.top(values), -1)
 
 
-def over_samples(function: Callable[[Any], Any], samples: int, block: int, origins: Any, needed: Any = None) -> Any:
+def over_samples(
+    function: Callable[[Whole], _Result],
+    samples: int,
+    block: int,
+    origins: PyTree[Array],
+    needed: Bool[Array, " samples"] | None = None,
+) -> _Result:
     """Apply a function of the sample's number to ``range(samples)``, ``block`` in one pass, and stack the results.
 
-    Blocks of which no sample is ``needed`` are not run; what stands in their place has no meaning.
+    A block without a sample that is ``needed`` is not run, and its results have no meaning.
     """
     return kernel.mean_over_samples(lambda number: (None, function(number)), samples, block, origins, needed)[1]

@@ -8,13 +8,13 @@ from typing import Any
 from egcam_jax.metrics._scale import Size
 
 FAMILIES = ("faithfulness", "robustness", "complexity", "localisation", "randomisation", "cost")
-"""What a metric can measure."""
+"""The properties that metrics measure."""
 
 NEEDS = ("saliency", "predict", "explain", "params", "mask", "key", "batch", "mosaic")
-"""What a metric can take.
+"""The arguments of the metrics.
 
-With ``"batch"`` it compares the images of a batch, and has no value for one alone. With ``"mosaic"`` the mask is a cell
-of a mosaic.
+A metric that needs ``"batch"`` compares the images of a batch, and has no value for one image. For a metric that needs
+``"mosaic"`` the mask is a cell of a mosaic.
 """
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -27,20 +27,20 @@ class Metric:
     Attributes:
         name: As in ``METRICS`` and ``egcam_jax.metrics``.
         function: The metric itself.
-        family: What it measures, one of ``FAMILIES``; with ``"cost"`` it measures the method and not the map.
-        higher_is_better: Its direction.
-        needs: What it takes, of ``NEEDS``.
+        family: One of ``FAMILIES``; a metric of ``"cost"`` measures the method and not the map.
+        higher_is_better: Whether a higher value is better.
+        needs: Its arguments, of ``NEEDS``.
         source: The publication.
-        paper: The options of the Expected Grad-CAM paper's experiments, as far as it names them: pass them as
+        paper: The options of the Expected Grad-CAM paper's experiments that the paper names: pass them as
             ``metrics.f(..., **METRICS["f"].paper)``.
         scaled: Options whose default is ``None`` and follows the image's size: each with the function that gives the
             value, as ``METRICS["top_k_intersection"].scaled["k"](224, 224)`` gives 1000.
-        undefined: When its value is NaN, in a few words; empty where it never is.
+        undefined: When the value is NaN, in a few words; empty for a metric that always has a value.
         unit: Of the value; empty for a number without one.
-        curve: What the horizontal axis of ``Score.curve`` is, where the curve is to be kept and drawn; else empty.
-        difference: The two metrics whose difference it is, with the same options; else empty.
-        segments: Whether it takes ``segments``, which the host finds once for all maps of an image.
-        left_out: Why a run of all metrics leaves it out; empty where it takes part.
+        curve: The horizontal axis of ``Score.curve``, for a curve that runs keep and draw; else empty.
+        difference: For a difference of two metrics with the same options, their names; else empty.
+        segments: Whether the metric takes ``segments``, which the host computes once for all maps of an image.
+        left_out: The reason why a run of all metrics leaves the metric out; else empty.
 
     Example:
         >>> from egcam_jax import METRICS

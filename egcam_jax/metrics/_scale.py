@@ -1,10 +1,9 @@
-"""Sizes in pixels: the values that are published for images of 224 x 224 pixels, and the same shares of other images.
+"""Sizes in pixels: the values published for images of 224 x 224 pixels, and the same shares of other images.
 
 Each function takes an image's height and width. At 224 x 224 the value is the published one.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from egcam_jax.core import checks
 
@@ -22,12 +21,12 @@ def step(height: int, width: int) -> int:
 
 
 def top(height: int, width: int) -> int:
-    """How many of the largest values count: 1000 of 224 x 224, at least one."""
+    """The number of largest values: 1000 of 224 x 224, and at least one."""
     return max(1, _nearest(1000 * height * width, PIXELS))
 
 
 def tolerance(height: int, width: int) -> int:
-    """How far from the object a hit may be: 15 pixels for a shorter side of 224, and 0 for sides below 8."""
+    """The distance from the object at which a maximum still hits: 15 pixels for a shorter side of 224; 0 below 8."""
     return _nearest(15 * min(height, width), SIDE)
 
 
@@ -36,8 +35,8 @@ def patch(height: int, width: int) -> int:
     return max(1, min(height, width) // 4)
 
 
-def resolve(option: str, value: Any, size: Size, shape: tuple[int, ...]) -> int:
-    """A size as given, checked, or that of the image where it is None."""
+def resolve(option: str, value: int | None, size: Size, shape: tuple[int, ...]) -> int:
+    """The size that was given, checked; the default size for the image where it is None."""
     return size(*shape) if value is None else checks.count(option, value)
 
 

@@ -1,8 +1,9 @@
-"""What a metric returns."""
+"""The result of a metric."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Array, Float
 
 
 class Score(NamedTuple):
@@ -10,8 +11,8 @@ class Score(NamedTuple):
 
     Attributes:
         value: ``(B,)``, or a scalar for a single image; NaN where the metric is undefined.
-        curve: ``(B, T)`` the values that it was made from, for metrics that have a curve, else ``None``.
-        evaluations: How often the model was run for each image; for metrics that explain again, how often that was.
+        curve: ``(B, T)`` the values that the value is made from, for metrics that have a curve, else ``None``.
+        evaluations: The runs of the model for each image; for metrics that explain again, the runs of ``explain``.
 
     Example:
         >>> import jax.numpy as jnp
@@ -21,11 +22,11 @@ class Score(NamedTuple):
         (0.693, 1)
     """
 
-    value: Any
-    curve: Any = None
-    evaluations: Any = 0
+    value: Float[Array | np.ndarray, "*b"]
+    curve: Float[Array | np.ndarray, "*b T"] | None = None
+    evaluations: int = 0
 
     @property
     def undefined(self) -> int:
-        """How many of the values are NaN; ``METRICS[name].undefined`` says when that is."""
+        """The number of values that are NaN; ``METRICS[name].undefined`` says when a value is NaN."""
         return int(np.isnan(np.asarray(self.value)).sum())

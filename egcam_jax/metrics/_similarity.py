@@ -1,6 +1,4 @@
-"""How alike two sets of numbers are."""
-
-from typing import Any
+"""The similarity of two sets of numbers."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -20,15 +18,18 @@ def correlation(a: Float[Array, "*axes"], b: Float[Array, "*axes"], name: str) -
 
 def pearson(a: Float[Array, " n"], b: Float[Array, " n"]) -> Scalar:
     """Pearson's correlation, NaN where one of them is constant, or not finite."""
-    a, b = a - a[0], b - b[0]  # exact where they hardly vary, when a mean would be off by as much
+    a, b = (
+        a - a[0],
+        b - b[0],
+    )  # exact where values hardly vary: a mean would have an error as large as their differences
     constant = (a == 0).all() | (b == 0).all()
-    a, b = (numerics.normalized(it - it.mean()) for it in (a, b))
+    a, b = (numerics.normalized(values - values.mean()) for values in (a, b))
     product = numerics.sqrt(jnp.square(a).sum()) * numerics.sqrt(jnp.square(b).sum())
     return jnp.where(constant, jnp.nan, jnp.clip(numerics.divide((a * b).sum(), product, jnp.nan), -1, 1))
 
 
 def average_ranks(values: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Ranks from 0 in ascending order, equal values sharing the mean of theirs; NaN where one is not finite."""
+    """Ranks from 0 in ascending order; equal values share their mean rank. All are NaN where a value is not finite."""
     sorted_ = jnp.sort(values)
     before = jnp.searchsorted(sorted_, values, side="left")
     upto = jnp.searchsorted(sorted_, values, side="right")
@@ -36,6 +37,6 @@ def average_ranks(values: Float[Array, " n"]) -> Float[Array, " n"]:
     return jnp.where(jnp.isfinite(values).all(), ranks, jnp.nan)
 
 
-def checked(name: Any) -> str:
+def checked(name: str) -> str:
     """Check the name of a correlation."""
     return checks.one_of("similarity", name, NAMES)

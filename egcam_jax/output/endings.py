@@ -10,7 +10,7 @@ from rich.console import Console
 from egcam_jax.output import words
 from egcam_jax.report import counted, timed
 from egcam_jax.report.text import printable
-from egcam_jax.run import Process, references, store
+from egcam_jax.run import Process, store
 
 _NAME = 24
 _SEVERAL = 5
@@ -61,11 +61,10 @@ def _notes(run: store.Run, session: Mapping[str, Any]) -> list[str]:
     """What must be said of a run."""
     notes = []
     if known := run.asked.get("references"):
-        own = known["source"] == references.DEMO or known["source"].endswith(references.LEFT)
-        others = "; --refs DATA takes others" if own else ""
+        others = "; --refs DATA takes others" if session.get("default_references") else ""
         notes.append(f"references: {known['count']} images from {known['source']}{others}")
     judged = [image.correct for image in run.images if image.correct is not None]
-    if len(judged) >= _SEVERAL and not any(judged) and not run.asked["data"]["source"].startswith("mosaic:"):
+    if len(judged) >= _SEVERAL and not any(judged) and not session.get("mosaics"):
         notes.append(f"note: the top class is none of the labels for all {len(judged)} images: are these its classes?")
     notes += [f"without {name}: {reason}" for name, reason in session.get("left_out", {}).items()]
     notes += filter(None, [session.get("passed_over")])

@@ -1,6 +1,5 @@
 """The sink of `explain`: for each picture and class an overlay, the raw map, and how they came about."""
 
-import glob
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -53,11 +52,10 @@ def document(session: Session, *, demonstration: bool) -> dict[str, Any]:
 
 def pending(session: Session, places: Sequence[int], wanted: Files) -> tuple[list[int], dict[str, Any]]:
     """The places of the pictures that have no files of this run yet; and the run's own mark in those files."""
-    mark = {"run_digest": identity.of_map(session)}
-    if not wanted.resume:
-        return list(places), mark
-    stems = names.stems(session.source.ids)
-    return [i for i in places if not _there(session, i, stems[i], wanted, mark)], mark
+    mark = identity.of_map(session)
+    there = _there(wanted, mark) if wanted.resume else {}
+    own = [i for i in places if there and len(there.get((i, _digest(session.source.paths[i])), ())) >= session.target.k]
+    return sorted({*places} - {*own}), {"run_digest": mark}
 
 
 def explain(
@@ -131,21 +129,23 @@ def _sheet(picture: Any, explanation: Any, record: Mapping[str, Any]) -> np.ndar
     return render.grid([[picture.crop, overlay]], titles=titles, labels=labels, bar=render.DEFAULT_COLOUR_MAP)
 
 
-def _there(session: Session, place: int, stem: str, wanted: Files, mark: Mapping[str, Any]) -> bool:
-    """Whether a picture's documents are there, of this run and of the picture as it is now, with all their files."""
-    written = []
-    for path in wanted.folder.glob(f"{glob.escape(stem)}.*.json"):
-        with suppress(OSError, ValueError):
-            written.append(json.loads(path.read_text(encoding="utf-8")))
+def _there(wanted: Files, mark: str) -> dict[tuple[int, str], set[int]]:
+    """The classes whose files of this run are all there, by the place and the digest of their picture."""
+    classes: dict[tuple[int, str], set[int]] = {}
+    for path in wanted.folder.glob("*.json"):
+        with suppress(OSError, ValueError, LookupError, TypeError):  # a document of something else
+            document = json.loads(path.read_text(encoding="utf-8"))
+            files = document["map"]["files"]
+            whole = all((wanted.folder / Path(files[kind]).name).is_file() for kind in wanted.kinds)
+            if whole and document["run_digest"] == mark:
+                picture = document["index"], document["sha256"]
+                classes.setdefault(picture, set()).add(document["map"]["target"]["index"])
+    return classes
+
+
+def _digest(path: Path) -> str:
+    """The digest of a file; "" of one that cannot be read, which explaining it reports."""
     try:
-        wants = {**mark, "index": place, "sha256": digest(session.source.paths[place])}
+        return digest(path)
     except OSError:
-        return False
-    own = [
-        document
-        for document in written
-        if isinstance(document, dict) and all(document.get(name) == value for name, value in wants.items())
-    ]
-    listed = [document["map"]["files"] for document in own]
-    whole = all(Path(paths[kind]).is_file() if kind in paths else False for paths in listed for kind in wanted.kinds)
-    return len(own) >= session.target.k and whole
+        return ""

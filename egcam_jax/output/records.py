@@ -37,7 +37,7 @@ def of_run(session: Session, *, demonstration: bool) -> dict[str, Any]:
         "dtype": plan.dtype,
         "batch": plan.batch,
         "references": session.known and _references(session),
-    } | ({"precision": plan.precision} if plan.precision else {})
+    } | identity.others(plan, session.classes)
 
 
 def of_method(session: Session, asked: AskedMethod) -> dict[str, Any]:

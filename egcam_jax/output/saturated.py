@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax import render
+from egcam_jax import data, render
 from egcam_jax import saturation as _core
 from egcam_jax.output import files, names, scaled
 from egcam_jax.report import tables
@@ -81,7 +81,7 @@ def saturate(plan: Plan, name: str, asked: Asked, step: Callable[[str], None]) -
             ids += [one.id for one in batch.images]
             images += batch.images[: max(asked.pictures - len(images), 0)]  # all others are done with
     if not ids:
-        raise OSError(f"data: none of {len(unreadable)} images can be read; the first: {unreadable[0][1]}")
+        return Found(name, session, ids, {}, np.zeros(0, int), unreadable, None)
     curves = {curve: np.concatenate([getattr(part, curve) for part in parts]) for curve in CURVES}
     target = np.concatenate([part.target for part in parts])
     step(f"{name}: maps")
@@ -101,7 +101,7 @@ def write(folder: Path, asked: Asked, networks: Sequence[Found], document: Mappi
     at = alphas(asked)
     panels = {
         "cosine similarity of the layer": {one.name: one.curves["similarity"] for one in networks},
-        "softmax score of the top class": {one.name: one.curves["probability"] for one in networks},
+        f"{_rule(networks[0])} score of the top class": {one.name: one.curves["probability"] for one in networks},
     }
     origin = "a black picture" if asked.space == "pixels" else "zero in the network's input"
     device = {"versions": provenance.versions("matplotlib"), "device": provenance.device()}
@@ -118,13 +118,22 @@ def write(folder: Path, asked: Asked, networks: Sequence[Found], document: Mappi
 
 
 def said(network: Found, at: np.ndarray) -> list[str]:
-    """How soon each mean curve comes within a tenth of its end; and what could not be read."""
-    curves = {"layer": network.curves["similarity"], "softmax": network.curves["probability"]}
+    """How soon each mean curve comes within a tenth of its end; and what could not be read, or is passed over."""
+    left = [f"  unreadable: {name}: {reason}" for name, reason in network.unreadable]
+    left += [f"  {text}" for text in [data.told(data.passed_over(network.session.source))] if text]
+    if not network.ids:
+        return [f"{network.name}, 0 images", *left]
+    curves = {"layer": network.curves["similarity"], _rule(network): network.curves["probability"]}
     parts = [f"{name} {_reached(np.nanmean(values, axis=0), at):.2f}" for name, values in curves.items()]
     text = (
         f"{network.name}, {len(network.ids)} images: the mean is within a tenth of its end from α = {', '.join(parts)}"
     )
-    return [text, *(f"  unreadable: {name}: {reason}" for name, reason in network.unreadable)]
+    return [text, *left]
+
+
+def _rule(network: Found) -> str:
+    """What makes probabilities of logits."""
+    return str(getattr(network.session.plan.probability, "__name__", network.session.plan.probability))
 
 
 def _curves(session: Session, batch: Batch, at: np.ndarray, black: np.ndarray) -> Any:
@@ -167,6 +176,7 @@ def _bands(network: Found) -> dict[str, Any]:
         "layer": network.layer,
         "images": list(network.ids),
         "unreadable": dict(network.unreadable),
+        "passed_over": [": ".join(one) for one in data.passed_over(network.session.source)],
         "references": network.session.known,
     } | {
         name: {"mean": np.asarray(mean).tolist(), "two_standard_deviations": np.asarray(spread).tolist()}

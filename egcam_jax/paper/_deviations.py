@@ -91,9 +91,9 @@ def _metrics(table: Table, run: Run) -> Iterator[str]:
         yield f"Noise is {factor:g} times the paper's, the network's input having other units: in pixels, as much."
     for (option, now, usual), names in _differences(asked, wanted, table.size or _presets.SIZE).items():
         yield f"{option} is {now} for {', '.join(names)}, where the paper's is {usual}."
-    if "sufficiency" in asked:
+    for name in (name for name in asked if "batch" in METRICS[name].needs):
         others = f"the others of its batch of {run.asked['batch']}"
-        yield f"sufficiency compares each image with {others}, in the paper perhaps with all."
+        yield f"{name} compares each image with {others}, in the paper perhaps with all."
 
 
 def _differences(
@@ -129,7 +129,7 @@ def _methods(table: Table, run: Run) -> Iterator[str]:
 
 
 def _machine(table: Table, run: Run) -> Iterator[str]:
-    if "running_time" in table.metrics:
+    if any(METRICS[name].family == "cost" for name in table.metrics):
         devices = dict.fromkeys(str(session.get("device", "")) for session in run.sessions)
         yield f"On {' and '.join(devices)}, compiled before; the paper's times are of an A100 (SXM4, 80 GB)."
         yield "The median of each image's runs, then the mean over images; the paper's is a mean."

@@ -85,7 +85,7 @@ def overlay(
     return np.rint((1 - share) * _faded(image) + share * colours).astype(np.uint8)
 
 
-def _ramp(saliency: np.ndarray) -> np.ndarray:
+def _ramp(saliency: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
     return saliency**2 * (3 - 2 * saliency)
 
 
@@ -94,7 +94,7 @@ def _faded(image: np.ndarray) -> np.ndarray:
     return grey + _SATURATION * (image - grey)
 
 
-def _checked(saliency: np.ndarray) -> np.ndarray:
+def _checked(saliency: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
     saliency = np.asarray(saliency)
     if saliency.ndim != 2:
         raise ValueError(f"saliency must be (H, W); got shape {saliency.shape}. Draw one image at a time")

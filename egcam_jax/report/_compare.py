@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, UInt8
 
 from egcam_jax.report import _page, _pictures
 
@@ -24,7 +25,7 @@ class Map(NamedTuple):
         {'insertion_auc': 0.5}
     """
 
-    saliency: np.ndarray
+    saliency: Float[np.ndarray, "H W"]
     scores: Mapping[str, float]
     note: str
 
@@ -47,7 +48,7 @@ class Row(NamedTuple):
 
     name: str
     label: str
-    image: np.ndarray
+    image: UInt8[np.ndarray, "H W 3"]
     maps: Sequence[Map]
 
 

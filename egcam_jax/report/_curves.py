@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from egcam_jax.report._summary import arrow, known
 from egcam_jax.run import store as _store
@@ -63,7 +64,7 @@ def _chart(store: sqlite3.Connection, run: Run, label: str) -> Chart:
     return Chart(label, arrow(metric), metric.curve, images, top, lines)
 
 
-def _curves(store: sqlite3.Connection, run: Run, method: str, label: str) -> np.ndarray:
+def _curves(store: sqlite3.Connection, run: Run, method: str, label: str) -> Float[np.ndarray, "N T"]:
     """A method's curves, ``(N, T)``, of the images for which the metric is defined."""
     curves = _store.curves(store, method, label)
     if not len(curves):
@@ -73,7 +74,7 @@ def _curves(store: sqlite3.Connection, run: Run, method: str, label: str) -> np.
     return curves[keep & np.isfinite(scores) if len(scores) == len(curves) else keep]
 
 
-def _band(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _band(curves: Float[np.ndarray, "N T"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and the 95 % interval around it, at a few points; probabilities stay between 0 and 1."""
     points = np.unique(np.rint(np.linspace(0, curves.shape[1] - 1, _POINTS)).astype(int))
     few = curves[:, points].astype(np.float64)

@@ -27,6 +27,23 @@ def evaluation_page(path: str | Path, *, title: str | None = None, found: Summar
 
     Raises:
         ResultsError: There are no results there, or not of this version.
+
+    Example:
+        >>> import contextlib, pathlib, tempfile
+        >>> import numpy as np
+        >>> from egcam_jax import evaluate, report
+        >>> from egcam_jax.run import store
+        >>> asked = {"model": {"name": "net", "layer": ["features"]}, "methods": {"gradcam": {}}, "batch": 3, "seed": 0}
+        >>> asked |= {"data": {"source": "pictures", "count": 3}, "metrics": {"sparseness": {"metric": "sparseness"}}}
+        >>> rows = [store.ImageRow(i, f"{i}.png", 0, "cat", 0.9, True, None, None) for i in range(3)]
+        >>> scores = store.Outcome("gradcam", range(3), None, {"sparseness": np.array([0.25, 0.5, 0.75])}, {})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with contextlib.closing(store.create(pathlib.Path(folder, evaluate.RESULTS), asked)) as file:
+        ...         store.put_images(file, rows, [])
+        ...         store.put(file, scores)
+        ...     page = report.evaluation_page(folder)
+        >>> "<title>net on pictures</title>" in page, "0.500" in page
+        (True, True)
     """
     run = _store.read(Path(path))
     found = found or summary(run)

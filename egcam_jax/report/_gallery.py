@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from egcam_jax.core import maps
 from egcam_jax.metrics import FAMILIES
@@ -15,7 +16,6 @@ from egcam_jax.report._summary import arrow, known, values
 from egcam_jax.run import store as _store
 from egcam_jax.run.store import ImageRow, Run
 
-_FIRST = "insertion_deletion"
 _METRICS = 6
 """How many metrics one can choose between: each adds its pictures to the page."""
 _PHOTOGRAPH, _OUTLINE = "p", "o"
@@ -94,7 +94,7 @@ def gallery(store: sqlite3.Connection, run: Run) -> Gallery:
     return Gallery([_wall(run, sources, *wall) for wall in chosen.items()], sources, size, len(rows))
 
 
-def picks(scores: np.ndarray, *, higher_is_better: bool) -> list[tuple[str, int]]:
+def picks(scores: Float[np.ndarray, " N"], *, higher_is_better: bool) -> list[tuple[str, int]]:
     """The places of the best, the median and the worst of the finite scores; fewer where there are fewer."""
     finite = np.flatnonzero(np.isfinite(scores))
     order = finite[np.argsort(scores[finite] * (-1 if higher_is_better else 1), kind="stable")]
@@ -109,7 +109,7 @@ def _labels(run: Run) -> list[str]:
     """The metrics to choose between: one that says most, then one of each family, then others."""
     labels = [label for label in run.asked["metrics"] if np.isfinite(values(run, label)[0]).any()]
     metric = {label: known(run, label) for label in labels}
-    first = sorted(labels, key=lambda label: (metric[label].name != _FIRST, not metric[label].higher_is_better))[:1]
+    first = sorted(labels, key=lambda label: (not metric[label].difference, not metric[label].higher_is_better))[:1]
     families = [
         next((label for label in labels if metric[label].family == family), "")
         for family in FAMILIES

@@ -5,6 +5,7 @@ import io
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
 from egcam_jax import render
@@ -13,18 +14,18 @@ _QUALITY = 90
 _LEVELS = np.linspace(0, 1, 256)
 
 
-def photograph(image: np.ndarray) -> str:
+def photograph(image: UInt8[np.ndarray, "H W 3"]) -> str:
     """An 8-bit RGB picture as JPEG."""
     return _url(Image.fromarray(image), "jpeg", quality=_QUALITY)
 
 
-def over(saliency: np.ndarray) -> str:
+def over(saliency: Float[np.ndarray, "H W"]) -> str:
     """A map in [0, 1] to lay over its picture: clear where it is low and opaque where it is high."""
     share = _LEVELS**2 * (3 - 2 * _LEVELS)
     return _url(_indexed(saliency), "png", transparency=np.rint(255 * share).astype(np.uint8).tobytes())
 
 
-def alone(saliency: np.ndarray) -> str:
+def alone(saliency: Float[np.ndarray, "H W"]) -> str:
     """A map in [0, 1] to be seen without its picture."""
     return _url(_indexed(saliency), "png")
 
@@ -44,7 +45,7 @@ def outline(mask: bytes) -> str:
     return _url(picture, "png", transparency=b"\x00\xff\xb0")
 
 
-def _widened(inside: np.ndarray, by: int) -> np.ndarray:
+def _widened(inside: Bool[np.ndarray, "H W"], by: int) -> Bool[np.ndarray, "H W"]:
     """What is within so many pixels, up, down and to the sides."""
     for _ in range(by):
         framed = np.pad(inside, 1)
@@ -63,7 +64,7 @@ def size(file: bytes) -> tuple[int, int]:
         return picture.size
 
 
-def _indexed(saliency: np.ndarray) -> Image.Image:
+def _indexed(saliency: Float[np.ndarray, "H W"]) -> Image.Image:
     """A map as indices into the colour map: a quarter of the bytes, and the colours exact."""
     picture = Image.fromarray(np.rint(255 * saliency).astype(np.uint8)).convert("L")
     picture.putpalette(render.colour_map(_LEVELS[None])[0].tobytes())

@@ -5,6 +5,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
 from scipy import stats
 
 LEVEL = 0.95
@@ -52,7 +53,7 @@ class Verdict(NamedTuple):
     p: float
 
 
-def intervals(values: np.ndarray, *, seed: int = 0) -> list[Interval]:
+def intervals(values: Float[np.ndarray, "rows N"], *, seed: int = 0) -> list[Interval]:
     """Means over images with their 95 % bootstrap intervals: percentiles of the means over images drawn again.
 
     All rows are averaged over the same draws of images, a draw leaving out what is undefined as the mean itself does.
@@ -79,7 +80,7 @@ def intervals(values: np.ndarray, *, seed: int = 0) -> list[Interval]:
     return [Interval(float(m), float(low), float(high), int(n)) for m, (low, high), n in zip(means, bounds.T, counts)]
 
 
-def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
+def verdicts(values: Float[np.ndarray, "methods N"], *, higher_is_better: bool) -> list[Verdict]:
     """Say which method is best and which second, where a paired test says so.
 
     A method with values for fewer than half as many images as another, as one that failed on the way, takes no part.
@@ -113,7 +114,7 @@ def verdicts(values: np.ndarray, *, higher_is_better: bool) -> list[Verdict]:
     return [Verdict(mark, float(value)) for mark, value in zip(marks, p)]
 
 
-def p_better(better: np.ndarray, worse: np.ndarray) -> float:
+def p_better(better: Float[np.ndarray, " N"], worse: Float[np.ndarray, " N"]) -> float:
     """How likely so large a lead is by chance: Wilcoxon's signed-rank test on pairs, two-sided.
 
     It is twice the one-sided value, so that a difference to the other side does not count for one to this side. Values
@@ -136,7 +137,7 @@ def p_better(better: np.ndarray, worse: np.ndarray) -> float:
     return min(1.0, 2 * float(stats.wilcoxon(difference, alternative="greater").pvalue))
 
 
-def holm(p: Sequence[float]) -> np.ndarray:
+def holm(p: Sequence[float]) -> Float[np.ndarray, " m"]:
     """Correct p-values for their number, step by step: ``max_(j <= i) min(1, (m - j) p_(j))``, smallest first.
 
     Source: Holm, A simple sequentially rejective multiple test procedure, 1979.
@@ -148,7 +149,9 @@ def holm(p: Sequence[float]) -> np.ndarray:
     return corrected
 
 
-def mean_ranks(values: np.ndarray, *, higher_is_better: bool) -> tuple[np.ndarray, int]:
+def mean_ranks(
+    values: Float[np.ndarray, "methods N"], *, higher_is_better: bool
+) -> tuple[Float[np.ndarray, " methods"], int]:
     """Rank the methods on each image, 1 the best and ties in the middle, and average over images.
 
     Args:
@@ -187,7 +190,7 @@ def _draws(images: int, seed: int) -> Iterator[np.ndarray]:
         yield np.bincount(drawn.ravel(), minlength=rows * images).reshape(rows, images).astype(np.float64)
 
 
-def _exact(difference: np.ndarray) -> float:
+def _exact(difference: Float[np.ndarray, " n"]) -> float:
     """The share of all signs under which the positive ranks add up to as much; ties have their middle rank."""
     ranks = np.rint(2 * stats.rankdata(np.abs(difference))).astype(int)  # twice, so that they are whole
     ways = np.zeros(ranks.sum() + 1)
@@ -197,12 +200,12 @@ def _exact(difference: np.ndarray) -> float:
     return float(ways[ranks[difference > 0].sum() :].sum() / ways.sum())
 
 
-def _finite(values: np.ndarray) -> np.ndarray:
+def _finite(values: Float[np.ndarray, "methods N"]) -> Float[np.ndarray, "methods N"]:
     """NaN for what is not finite."""
     return np.where(np.isfinite(values), np.asarray(values, np.float64), np.nan)
 
 
-def _enough(values: np.ndarray) -> np.ndarray:
+def _enough(values: Float[np.ndarray, "methods N"]) -> Bool[np.ndarray, " methods"]:
     """Which methods have values for at least half as many images as any, and for one."""
     counts = np.isfinite(values).sum(axis=1)
     return (counts > 0) & (2 * counts >= counts.max(initial=0))
@@ -213,7 +216,7 @@ def _equal(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.abs(one - other) <= _ROUNDING * np.maximum(np.abs(one), np.abs(other))
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def _ranks(values: Float[np.ndarray, "methods N"]) -> Float[np.ndarray, "methods N"]:
     """Ranks on each image, 1 the lowest: those equal to the next share theirs, so that no grid parts them by chance."""
     order = np.argsort(values, axis=0, kind="stable")
     line = np.take_along_axis(values, order, axis=0)
@@ -222,13 +225,15 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return stats.rankdata(np.take_along_axis(steps, np.argsort(order, axis=0), axis=0), axis=0)
 
 
-def _order(signed: np.ndarray, among: Sequence[int]) -> list[int]:
+def _order(signed: Float[np.ndarray, "methods N"], among: Sequence[int]) -> list[int]:
     """Methods by how many others they are ahead of on average, over the images that both have: some lack hard ones."""
     lead = lambda i: sum(np.nansum(signed[i] - signed[j]) > 0 for j in among)
     return sorted(among, key=lambda i: (-lead(i), -np.nanmean(signed[i])))
 
 
-def _lead(signed: np.ndarray, order: Sequence[int]) -> tuple[np.ndarray, list[int]]:
+def _lead(
+    signed: Float[np.ndarray, "methods N"], order: Sequence[int]
+) -> tuple[Float[np.ndarray, " others"], list[int]]:
     """Corrected p-values of the first against the others; and those that are ahead: the first, and its equals."""
     corrected = holm([p_better(signed[order[0]], signed[i]) for i in order[1:]])
     equals = [i for i, p in zip(order[1:], corrected) if not p < 1 - LEVEL]
@@ -236,7 +241,7 @@ def _lead(signed: np.ndarray, order: Sequence[int]) -> tuple[np.ndarray, list[in
     return corrected, [order[0], *(i for i in equals if i not in beaten)]
 
 
-def _beaten(signed: np.ndarray, order: Sequence[int]) -> set[int]:
+def _beaten(signed: Float[np.ndarray, "methods N"], order: Sequence[int]) -> set[int]:
     """Those that one before them comes out better than: a first that varies much is better than no one for certain."""
     pairs = list(combinations(order, 2))
     corrected = holm([p_better(signed[i], signed[j]) for i, j in pairs])

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from egcam_jax.metrics import FAMILIES, METRICS, Metric
 from egcam_jax.report import _facts, _statistics
@@ -54,7 +55,7 @@ class Column(NamedTuple):
     label: str
     metric: Metric
     cells: Sequence[Cell]
-    ranks: np.ndarray
+    ranks: Float[np.ndarray, " methods"]
     ranked: int
 
     @property
@@ -128,6 +129,19 @@ def summary(run: Run, *, seed: int = 0) -> Summary:
 
     Raises:
         ResultsError: It names a metric that this version does not know.
+
+    Example:
+        >>> import numpy as np
+        >>> from egcam_jax import evaluate, report
+        >>> from egcam_jax.run import store
+        >>> asked = {"model": {"name": "net", "layer": ["features"]}, "methods": {"gradcam": {}}, "batch": 3, "seed": 0}
+        >>> asked |= {"data": {"source": "pictures", "count": 3}, "metrics": {"sparseness": {"metric": "sparseness"}}}
+        >>> rows = [store.ImageRow(i, f"{i}.png", 0, "cat", 0.9, True, None, None) for i in range(3)]
+        >>> kind, scores = ("gradcam", "sparseness"), np.array([0.25, 0.5, 0.75])
+        >>> run = evaluate.Run(asked, [], rows, [], [], {kind: scores}, {kind: np.ones(3, bool)})
+        >>> column = report.summary(run).columns[0]
+        >>> column.label, column.cells[0].interval.mean, column.cells[0].interval.images
+        ('sparseness', 0.5, 3)
     """
     columns = _columns(run, seed)
     tables = [Table(family, [column for column in columns if column.metric.family == family]) for family in FAMILIES]
@@ -141,7 +155,7 @@ def summary(run: Run, *, seed: int = 0) -> Summary:
     )
 
 
-def values(run: Run, label: str) -> tuple[np.ndarray, np.ndarray]:
+def values(run: Run, label: str) -> tuple[Float[np.ndarray, "methods N"], Bool[np.ndarray, "methods N"]]:
     """A metric's values and whether they were computed, ``(methods, N)`` each."""
     kinds = [(method, label) for method in run.asked["methods"]]
     nothing = np.full(len(run.images), np.nan)
@@ -185,7 +199,13 @@ def _columns(run: Run, seed: int) -> list[Column]:
     ]
 
 
-def _column(label: str, metric: Metric, scores: np.ndarray, computed: np.ndarray, means: Sequence[Interval]) -> Column:
+def _column(
+    label: str,
+    metric: Metric,
+    scores: Float[np.ndarray, "methods N"],
+    computed: Bool[np.ndarray, "methods N"],
+    means: Sequence[Interval],
+) -> Column:
     better, timed = metric.higher_is_better, metric.family == "cost"  # which is taken of the first batch alone
     verdicts = _statistics.verdicts(scores, higher_is_better=better)
     ranks, ranked = _statistics.mean_ranks(scores, higher_is_better=better)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from egcam_jax.run.targets import Target
 
@@ -26,7 +27,7 @@ class Batch(NamedTuple):
     arrays: dict[str, Any]
 
 
-def cut(indices: np.ndarray, size: int) -> list[np.ndarray]:
+def cut(indices: Int[np.ndarray, " N"], size: int) -> list[Int[np.ndarray, " n"]]:
     """The images of each batch; the last may have fewer."""
     return [indices[start : start + size] for start in range(0, len(indices), size)]
 

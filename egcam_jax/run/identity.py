@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from egcam_jax.models import params_digest
@@ -34,16 +35,23 @@ def document(session: Any) -> dict[str, Any]:
         "metrics": {one.label: {"metric": one.metric.name, "options": dict(one.options)} for one in session.metrics},
         "seed": plan.seed,
         "batch": plan.batch,
-    } | others(plan)
+    } | others(plan, session.classes)
 
 
-def others(plan: Any) -> dict[str, Any]:
+def others(plan: Any, classes: int) -> dict[str, Any]:
     """What few runs ask for: maps of the other side, another rule for probabilities, another precision."""
-    rule = getattr(plan.probability, "__qualname__", plan.probability)
-    more = {"negative": True} if plan.negative else {}
+    rule = plan.probability if isinstance(plan.probability, str) else _rule(plan.probability, classes)
+    more: dict[str, Any] = {"negative": True} if plan.negative else {}
     more |= {"probability": rule} if rule != "softmax" else {}
     more |= {"rivals": plan.rivals, "gamma": plan.gamma} if plan.rivals is not None else {}
     return more | ({"precision": plan.precision} if plan.precision else {})
+
+
+def _rule(probability: Any, classes: int) -> dict[str, Any]:
+    """A function from logits to probabilities: its name, and the first of what it makes of some logits."""
+    values = np.asarray(probability(jnp.linspace(-1, 2, classes)[None]))[0, :4]
+    name = getattr(probability, "__qualname__", type(probability).__name__)
+    return {"name": name, "values": [float(f"{value:.3g}") for value in values]}
 
 
 def of_map(session: Any) -> str:
@@ -51,7 +59,7 @@ def of_map(session: Any) -> str:
     whole = document(session)
     wanted = {name: whole[name] for name in ("model", "references", "metrics", "seed")}
     wanted |= {"methods": list(whole["methods"].values()), "target": session.plan.target}
-    wanted |= others(session.plan)
+    wanted |= others(session.plan, session.classes)
     known = json.dumps(wanted, sort_keys=True, default=str)
     return hashlib.sha256(known.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 

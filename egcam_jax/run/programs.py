@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Int
 
 from egcam_jax.core import answers, compilation, numerics
 from egcam_jax.methods import EncodedReferences, encode, explain
@@ -149,7 +150,7 @@ def judged(
     return function
 
 
-def room(segments: np.ndarray) -> int:
+def room(segments: Int[np.ndarray, "b H W"]) -> int:
     """How many segments a program must have room for."""
     return -(-(int(segments.max()) + 1) // _ROOM) * _ROOM
 

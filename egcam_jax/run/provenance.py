@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from egcam_jax import data
+from egcam_jax.run import references
 from egcam_jax.run.session import Session
 
 _PACKAGES = ("egcam-jax", "jax", "jaxlib", "flax", "numpy", "pillow")
@@ -33,6 +34,8 @@ def of_session(session: Session) -> dict[str, Any]:
         "devices": len(jax.local_devices()),
         "weights": str(session.model.weights),
         "left_out": dict(session.left_out),
+        "mosaics": references.mosaics(session.source),
+        "default_references": session.plan.refs is None,
         "passed_over": data.told(data.passed_over(session.source)),
     }
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from egcam_jax import data
 from egcam_jax.run.sources import Pictures, open_source
@@ -24,7 +25,7 @@ def draw(
     refs: str | data.Source | None,
     count: int,
     seed: int,
-) -> tuple[np.ndarray, dict[str, Any]]:
+) -> tuple[Float[np.ndarray, "R H W C"], dict[str, Any]]:
     """Draw references, and say what is known of them.
 
     Args:
@@ -62,10 +63,10 @@ def draw(
 
 def mosaics(source: data.Source) -> bool:
     """Whether examples of a source are mosaics of others."""
-    return source.name.startswith("mosaic:")
+    return bool(getattr(source, "mosaic", False))
 
 
-def _known(source: str, drawn: data.References) -> tuple[np.ndarray, dict[str, Any]]:
+def _known(source: str, drawn: data.References) -> tuple[Float[np.ndarray, "R H W C"], dict[str, Any]]:
     """References, and what is known of them."""
     known = {"source": source, "ids": list(drawn.ids), "count": len(drawn.x), "explained": 0}
     return drawn.x, known | ({"passed_over": [": ".join(one) for one in drawn.passed]} if drawn.passed else {})

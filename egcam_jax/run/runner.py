@@ -13,7 +13,7 @@ import numpy as np
 from egcam_jax.metrics import Score
 from egcam_jax.run import batch, programs, sources
 from egcam_jax.run.asking import AskedMethod, AskedMetric
-from egcam_jax.run.judge import judge
+from egcam_jax.run.judge import Ready, judge
 from egcam_jax.run.progress import Clock, Progress
 from egcam_jax.run.session import Session, program
 
@@ -115,34 +115,26 @@ def _one_batch(
     yield Seen(one, seen)
     arrays = {name: value for name, value in arrays.items() if name != "allowed"}
     arrays["target"] = programs.spread(seen["target"].astype(np.int32), session.devices)
-    extra: dict[str, Any] = {"count": len(one.images), "top": seen["top"]}
+    ready = Ready(session, one, arrays, seen["top"], {})
     for method in session.methods:
         if method.label in methods and (method.label, None) not in clock.broken:
-            yield from _one_method(session, one, arrays, extra, method, methods[method.label], clock)
+            yield from _one_method(ready, method, methods[method.label], clock)
 
 
-def _one_method(
-    session: Session,
-    one: batch.Batch,
-    arrays: dict[str, Any],
-    extra: dict[str, Any],
-    method: AskedMethod,
-    metrics: Sequence[AskedMetric],
-    clock: Clock,
-) -> Iterator[Made]:
+def _one_method(ready: Ready, method: AskedMethod, metrics: Sequence[AskedMetric], clock: Clock) -> Iterator[Made]:
     """One method's maps of a batch, then all metrics of them."""
-    make = lambda: jax.block_until_ready(explained(session, arrays, method))
+    one, count = ready.batch, ready.length
+    make = lambda: jax.block_until_ready(explained(ready.session, ready.arrays, method))
     maps, error = _attempt(clock, one.number, (method.label, None), make)
-    yield Made(
-        one, method.label, None, maps and jax.tree.map(lambda leaf: np.asarray(leaf)[: extra["count"]], maps), error
-    )
+    own = maps and jax.tree.map(lambda leaf: np.asarray(leaf)[:count], maps)
+    yield Made(one, method.label, None, own, error)
     if maps is None:
         return
     known: dict[str, np.ndarray] = {}
     for metric in metrics:
         if (method.label, metric.label) in clock.broken:
             continue
-        ask = lambda: _scores(session, arrays, extra, maps.saliency, method, metric, known)  # noqa: B023
+        ask = lambda: _scores(ready, maps.saliency, method, metric, known)  # noqa: B023
         score, error = _attempt(clock, one.number, (method.label, metric.label), ask)
         if score is not None:
             known[metric.label] = score.value
@@ -156,23 +148,17 @@ def explained(session: Session, arrays: dict[str, Any], method: AskedMethod) -> 
 
 
 def _scores(
-    session: Session,
-    arrays: dict[str, Any],
-    extra: dict[str, Any],
-    saliency: Any,
-    method: AskedMethod,
-    metric: AskedMetric,
-    known: Mapping[str, np.ndarray],
+    ready: Ready, saliency: Any, method: AskedMethod, metric: AskedMetric, known: Mapping[str, np.ndarray]
 ) -> Score:
     """A metric's values of a batch; of several targets, those of one after another by the same program."""
-    if arrays["target"].ndim == 1:
-        score = judge(session, {**arrays, "saliency": saliency}, extra, method, metric, known)
-        return _first(score, extra["count"])
+    if ready.arrays["target"].ndim == 1:
+        arrays = {**ready.arrays, "saliency": saliency}
+        return _first(judge(ready._replace(arrays=arrays), method, metric, known), ready.length)
     parts = []
-    for t in range(arrays["target"].shape[1]):
-        of_target = {**arrays, "saliency": saliency[:, t], "target": arrays["target"][:, t]}
+    for t in range(ready.arrays["target"].shape[1]):
+        arrays = {**ready.arrays, "saliency": saliency[:, t], "target": ready.arrays["target"][:, t]}
         before = {label: values[:, t] for label, values in known.items()}
-        parts.append(_first(judge(session, of_target, extra, method, metric, before), extra["count"]))
+        parts.append(_first(judge(ready._replace(arrays=arrays), method, metric, before), ready.length))
     return Score(np.stack([part.value for part in parts], axis=1), None, parts[0].evaluations)
 
 

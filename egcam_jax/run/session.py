@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float, Int
 
 from egcam_jax import models, splitting
 from egcam_jax.core import answers, contexts, numerics
@@ -40,13 +41,13 @@ class Session(NamedTuple):
     plan: Plan
     model: Model
     source: Any
-    chosen: np.ndarray
+    chosen: Int[np.ndarray, " N"]
     methods: Sequence[asking.AskedMethod]
     metrics: Sequence[asking.AskedMetric]
     left_out: Mapping[str, str]
     target: targets.Target
     classes: int
-    references: np.ndarray | None
+    references: Float[np.ndarray, "R H W C"] | None
     known: Mapping[str, Any] | None
     whole: bool
     devices: Any

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
 from egcam_jax import data
 
@@ -25,7 +26,7 @@ class Target(NamedTuple):
     label: bool = False
     index: int | None = None  # type: ignore[assignment]  # hides tuple.index, which nobody asks of a target
 
-    def allowed(self, labels: Sequence[int], classes: int) -> np.ndarray:
+    def allowed(self, labels: Sequence[int], classes: int) -> Bool[np.ndarray, " classes"]:
         """The classes of an image of which the ``k`` with the largest logits are explained, ``(classes,)``.
 
         Raises:

@@ -78,11 +78,14 @@ def split(
     traced = _traced(apply_fn, params, x, context, dense)
     program = _named(traced)
     name, slot = resolve(program, layer)
-    axes = layout(program, slot) or token_layout(program, slot)
+    places = layout(program, slot)
+    axes = places or token_layout(program, slot)
     if axes is None:
         raise ValueError(f"layer={name!r}: its value has neither a spatial grid (h, w, K) nor tokens (N, K).")
     where = cut(*_lean(traced, program, slot), axes)
-    return Split(features(where), head(where, x, context), bypass(where) if where.carried else None, name)
+    around = bypass(where) if where.carried else None
+    trailing = 0 if places else program.axes[slot][axes.grid[0]].after
+    return Split(features(where), head(where, x, context), around, name, trailing)
 
 
 def layers(apply_fn: ApplyFn | Split, params: Params, x: Any, *, context: Context = None) -> dict[str, tuple[int, ...]]:

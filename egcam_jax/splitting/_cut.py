@@ -135,7 +135,7 @@ def _called(
     used = {slot for step in steps for slot in step.inputs} | set(wanted)
     literals = {slot: program.constants[slot] for slot in used & program.literals}
     closed = {slot: value for slot, value in program.constants.items() if slot in used and slot not in literals}
-    params = [(index, slot) for index, slot in enumerate(program.params) if slot in used]
+    params = [(index, slot) for index, slot in enumerate(program.params) if slot in used and slot not in given]
     slots = (*closed, *(slot for _, slot in params), *given)
 
     @jax.jit

@@ -1,12 +1,12 @@
 """The automatic choice of the layer: the last activation with spatial extent that everything goes through."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from egcam_jax.splitting._channels import grid, is_pooled
 from egcam_jax.splitting._loops import LAYERS
-from egcam_jax.splitting._program import Program, Step, needed, reached
-from egcam_jax.splitting._scopes import LOOPS, bodies, equations, shape_of
+from egcam_jax.splitting._program import Program, Step, reached
+from egcam_jax.splitting._scopes import LOOPS, equations, shape_of
 
 MOVES = frozenset(
     {
@@ -25,61 +25,62 @@ MOVES = frozenset(
 )
 """Primitives that move or convert an activation and compute nothing."""
 
-SUMS = frozenset({"reduce_sum", "reduce_window_sum", "slice", "concatenate", "pad"})
-"""Primitives that, beside moves and divisions by constants, make means over places."""
-
 MAKERS = LAYERS | LOOPS
 """Primitives that make an image into an activation: before the first of them there is only preprocessing."""
+
+
+AVERAGES = MOVES | {
+    "add",
+    "add_any",
+    "concatenate",
+    "cumsum",
+    "div",
+    "dot_general",
+    "dynamic_slice",
+    "gather",
+    "integer_pow",
+    "mul",
+    "pad",
+    "reduce_sum",
+    "reduce_window_sum",
+    "slice",
+    "sub",
+}
+"""Primitives of which averages over positions are made; of ``dot_general`` those alone that mix no channels."""
 
 
 def last_spatial(program: Program) -> int | None:
     """Return the slot of the last activation with spatial extent on every path from image to logits, or None.
 
     A value is on every path exactly where it is the only one that is alive after its own step. What merely moved an
-    activation does not count: the activation itself is taken. Means over places (pooling to 2 x 2 before a dense head)
-    make nothing new either: what they are means of is taken. A value that a window pooled along one axis alone is
-    passed over, and so is a map of the logits themselves, unless the network has no other layer.
+    activation does not count: the activation itself is taken. A value that a window pooled along one axis alone is
+    passed over, and so is a map of the logits themselves, unless the network has no other layer. Of an activation and
+    its averages over positions, as adaptive pooling to 2 by 2 makes them, the activation is taken.
     """
     activations = _activations(program)
-    grids = [
+    spatial = [
         slot
         for slot in _bottlenecks(program)
         if slot in activations and grid(program, slot) is not None and not is_pooled(program, slot)
     ]
-    layers = [place for place, slot in enumerate(grids) if not _is_output(program, slot)]
-    if not layers:
-        return grids[0] if grids else None
-    return _averaged(program, grids[layers[0]], grids[layers[0] + 1 :])
-
-
-def _averaged(program: Program, slot: int, earlier: Iterable[int]) -> int:
-    """The activation that a value holds the means of, over places; the value itself where there is none."""
-    chosen, weights = slot, reached(program.steps, set(program.params))
-    for candidate in earlier:
-        between = needed(program.steps, {slot}, frozenset({candidate}))
-        if not all(_averages(program, step, weights) for step in between):
-            break
-        if _places(program, candidate) > _places(program, chosen):
-            chosen = candidate
+    inner = [slot for slot in spatial if not _is_output(program, slot)]
+    if not inner:
+        return spatial[0] if spatial else None
+    chosen = inner[0]
+    for slot in inner[1:]:
+        if _averaged(program, slot, chosen):
+            chosen = slot
     return chosen
 
 
-def _places(program: Program, slot: int) -> int:
-    return math.prod((grid(program, slot) or (0,))[:-1])
-
-
-def _averages(program: Program, step: Step, weights: frozenset[int]) -> bool:
-    """Whether a step can be a part of taking means: it moves or sums what varies, or scales that by constants."""
-    varying = [slot for slot in step.inputs if slot in program.varying]
-    if not varying or step.name in MOVES or step.name in SUMS:
-        return True
-    if step.name in ("reduce_window", "reduce"):
-        body, _ = next(bodies(step.equation))
-        return [each.primitive.name for each in body.eqns] == ["add"]
-    constant = len(varying) == 1 and weights.isdisjoint(slot for slot in step.inputs if slot not in varying)
-    if step.name == "dot_general":
-        return constant and not _mixes(program, step)
-    return constant and (step.name == "mul" or (step.name == "div" and step.inputs[0] in varying))
+def _averaged(program: Program, before: int, after: int) -> bool:
+    """Whether a value is made of averages over the positions of one before it, channel by channel."""
+    positions = [math.prod((grid(program, slot) or (0,))[:-1]) for slot in (before, after)]
+    between = slice(program.producers[before] + 1, program.producers[after] + 1)
+    made = [step for step in program.steps[between] if program.varying.intersection(step.outputs)]
+    return positions[0] > positions[1] and all(
+        step.name in AVERAGES and not (step.name == "dot_general" and _mixes(program, step)) for step in made
+    )
 
 
 def _is_output(program: Program, slot: int) -> bool:

@@ -4,14 +4,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-from jax.extend import core
 from jaxtyping import Array, Float
 
 from egcam_jax.core import checks, contexts, numerics, returned, tokens
 from egcam_jax.core.kernel import Code
 from egcam_jax.core.types import Context, Image, Params
-from egcam_jax.splitting import _provenance as provenance
-from egcam_jax.splitting._axes import of_image
 
 
 class Network(NamedTuple):
@@ -63,7 +60,7 @@ def network(
         return checks.call("features", pieces.features, params, x, *context), None
 
     layer = jax.eval_shape(coded, image, *row)[0]
-    places = _places(coded, image, row, layer, grid)
+    places = _places(coded, image, row, layer, grid, pieces.trailing)
     if places is None:
         checks.rank("features", layer, "(1, h, w, K)", len(image.shape))
     if grid is not None and places is None:
@@ -81,28 +78,20 @@ def network(
         others, rest = code.carried
         carried = (jax.tree.map(lambda leaf: leaf[None], rest),) if around else ()
         head = lambda params, activation: pieces.head(params, activation, *carried)
-        activation = code.activation if places is None else tokens.together(code.activation, others)
+        activation = code.activation if places is None else tokens.together(code.activation, others, places)
         logits = checks.call("head", head, params, activation.astype(layer.dtype)[None])
         return numerics.accumulate(returned.logits("head(params, A)", logits, dense=dense)[0])
 
     return Network(encode, decode)
 
 
-def _places(coded: Any, image: Any, row: Any, layer: Any, grid: tuple[int, ...] | None) -> tokens.Tokens | None:
+def _places(
+    coded: Any, image: Any, row: Any, layer: Any, grid: tuple[int, ...] | None, trailing: int
+) -> tokens.Tokens | None:
     """How a layer that lists tokens, or the positions of a signal, is read; ``None`` for a layer with a grid."""
     size = image.shape[1:-1]
     if len(getattr(layer, "shape", ())) != 3 or layer.shape[0] != 1:
         return None
-    closed = jax.make_jaxpr(lambda image, *row: coded(image, *row)[0])(image, *row)
+    program = jax.make_jaxpr(lambda *images: coded(*images)[0])(image, *row).jaxpr
     count = layer.shape[1]
-    merged = tokens.merged_grids(closed.jaxpr, len(size), count)
-    read = tokens.read(count, grid, size, merged)
-    return tokens.placed(read, count, _around(closed), is_given=grid is not None)
-
-
-def _around(closed: core.ClosedJaxpr) -> tuple[int, int] | None:
-    """How many tokens come before and after those that hold places of the image; None where that cannot be told."""
-    first, *rest = closed.jaxpr.invars
-    axes = provenance.through(closed.jaxpr, [of_image(first.aval.shape), *[None] * len(rest)])[0]
-    held = axes and axes[1]
-    return (held.before, held.after) if held and held.places else None
+    return tokens.read(count, grid, size, tokens.merged_grids(program, len(size), count), trailing)

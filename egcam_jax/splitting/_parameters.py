@@ -49,11 +49,13 @@ class _Value:
         keys: the parameters.
         axes: the parameter's axis that each axis of the value is, where it is a single one, moved; else None.
         start: where the value starts on axis 0 of the parameter.
+        part: whether the value is a part of the parameter along axis 0.
     """
 
     keys: frozenset[Key]
     axes: tuple[int, ...] | None = None
     start: int = 0
+    part: bool = False
 
 
 def parameter_uses(closed: core.ClosedJaxpr, count: int) -> dict[Key, Use]:
@@ -175,11 +177,12 @@ def _moved(equation: Any, value: _Value | None) -> _Value | None:
         return dataclasses.replace(value, axes=tuple(value.axes[axis] for axis in params["permutation"]))
     if name == "squeeze":
         kept = tuple(axis for place, axis in enumerate(value.axes) if place not in params["dimensions"])
-        cut = 0 in value.axes and 0 not in kept
+        cut = value.part and 0 in value.axes and 0 not in kept  # an axis of length 1 is no stack of layers
         return _element(value, 0, kept) if cut else dataclasses.replace(value, axes=kept)
     whole = equation.invars[0].aval.shape[1:] == equation.outvars[0].aval.shape[1:]
     if name == "slice" and value.axes[:1] == (0,) and whole and params["strides"] is None:
-        return dataclasses.replace(value, start=value.start + params["start_indices"][0])
+        part = value.part or equation.invars[0].aval.shape != equation.outvars[0].aval.shape
+        return dataclasses.replace(value, start=value.start + params["start_indices"][0], part=part)
     return None
 
 

@@ -25,6 +25,7 @@ class Split:
             constants of the head, so that the derivative of a logit with respect to A is the one that a hook on the
             layer would see. None where nothing goes around.
         layer: the layer's name, for people.
+        trailing: of a layer ``(b, N, K)``, how many tokens without a place come after the image's, such as registers.
 
     Raises:
         TypeError: a part is not callable, or ``layer`` is not a string.
@@ -41,6 +42,7 @@ class Split:
     head: Callable[..., Any]
     bypass: Callable[..., Any] | None = None
     layer: str = BY_HAND
+    trailing: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a part that cannot be called: the mistake would show only deep inside a trace."""

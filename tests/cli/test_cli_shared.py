@@ -1,5 +1,8 @@
 """What the commands share: flags, one screen of help, names of classes, and an exit status where nothing is read."""
 
+import json
+from pathlib import Path
+
 import pytest
 from tiny_network import document
 from typer.main import get_command
@@ -66,6 +69,18 @@ def test_where_nothing_can_be_read_the_exit_status_says_so(egcam, tiny, tmp_path
     assert result.exit_code == 1, result.output
     assert "0 images" in result.stdout
     assert egcam("report", "run", "--out", "out").exit_code == 1
+    result = egcam("saturation", folder, "--methods", "gradcam", "--out", "curves")
+    assert result.exit_code == 1, result.output
+    assert "unreadable: 0.png" in result.stdout
+    assert list(Path("curves").iterdir()) == []
+
+
+def test_saturation_names_what_it_passes_over(egcam, tiny, photographs):
+    (photographs / "a.heic").write_bytes(b"of another kind")
+    result = egcam("saturation", photographs, "--methods", "gradcam", "--at", "1", "--steps", 2, "--out", "out")
+    assert result.exit_code == 0, result.output
+    assert "1 file was passed over: a.heic (.heic files are not read; convert them to JPEG or PNG)" in result.stdout
+    assert json.loads(Path("out/saturation.json").read_text())["models"][0]["passed_over"] != []
 
 
 def test_times_of_the_first_batch_alone_are_no_missing_values(egcam, tiny, photographs):

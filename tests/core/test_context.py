@@ -207,3 +207,18 @@ def test_numpy_scalars_are_options_as_pythons_are(method):
     options = {**own, "num_samples": 4, "chunk_size": 3, "negative": False, "spatial_dims": 2, "target": 1, "index": 2}
     call = functools.partial(explain, PARAMS, networks.apply_fn, X, REFS, KEY, method=method)
     close(call(**numpy_scalars(options)).signed, call(**options).signed)
+
+
+def test_a_context_may_join_as_it_is_after_the_layer():
+    """As the vectors of texts do that an image is compared with: nothing computes with them before."""
+    vectors = jax.random.normal(jax.random.key(5), (3, 4, 6))
+
+    def similarity(params, x, vectors):
+        a = jax.nn.relu(jnp.einsum("bhwc,ck->bhwk", x, params))
+        return jnp.einsum("bk,btk->bt", jnp.tanh(a.mean((1, 2))), vectors)
+
+    params = jax.random.normal(jax.random.key(6), (X.shape[-1], 6))
+    got = explain(params, similarity, X, method="hirescam", target=2, context=vectors)
+    a = jax.nn.relu(jnp.einsum("bhwc,ck->bhwk", X, params))
+    gradient = jax.grad(lambda a: jnp.einsum("bk,bk->b", jnp.tanh(a.mean((1, 2))), vectors[:, 2]).sum())(a)
+    np.testing.assert_allclose(got.signed, (gradient * a).sum(-1), rtol=1e-4, atol=1e-6)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2] / "egcam_jax"
-PACKAGES = ("cli", "evaluate", "output", "paper", "render", "report", "run")
+PACKAGES = ("cli", "data", "evaluate", "models", "output", "paper", "render", "report", "run")
 LONGEST = 250
 FILES = [path for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))]
 

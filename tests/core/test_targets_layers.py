@@ -244,8 +244,7 @@ def test_a_function_of_dense_outputs_is_explained_by_its_gradient():
     params = {name: draw(shape).astype(np.float32) for name, shape in shapes.items()}
     x = jnp.asarray(draw((2, SIZE, SIZE, 2)), jnp.float32)
     region = lambda logits: logits[2:6, 3:8, 1].sum()
-    got = explain(params, segmentation, x, target=region, method="gradcam")
-    assert got.layer == "late"
+    got = explain(params, segmentation, x, target=region, method="gradcam", layer="late")
     assert got.logits.shape == (2, SIZE, SIZE, CLASSES)
     a = convolve(jax.nn.relu(x @ params["pixels"]), params["late"])
     inside = jnp.zeros((SIZE, SIZE)).at[2:6, 3:8].set(1)[None, ..., None]

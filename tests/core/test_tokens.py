@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from egcam_jax import Split, explain, layers
+from egcam_jax import Split, explain, layers, split
 from egcam_jax.core import tokens
 
 PATCH, WIDTH, CLASSES = 4, 8, 3
@@ -252,9 +252,34 @@ def test_the_tokens_of_a_signal_before_its_positions_are_no_places():
 
 def test_apart_and_together_are_inverse():
     listed = jnp.arange(14.0).reshape(7, 2)
-    grid, first = tokens.apart(listed, tokens.Tokens(1, (2, 3)))
-    np.testing.assert_array_equal(grid[1, 0], listed[4])
-    np.testing.assert_array_equal(tokens.together(grid, first), listed)
+    readings = [(tokens.Tokens(1, (2, 3)), 4), (tokens.Tokens(0, (2, 2)), 2), (tokens.Tokens(2, (2, 2)), 4)]
+    for reading, place in readings:
+        grid, rest = tokens.apart(listed, reading)
+        np.testing.assert_array_equal(grid[1, 0], listed[place])
+        np.testing.assert_array_equal(tokens.together(grid, rest, reading), listed)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 4), (1, 4), (0, 1), (1, 1), (5, 3)])
+@pytest.mark.parametrize("grid", [None, (2, 4)])
+def test_registers_may_come_last(before, after, grid):
+    """Where they stand is read off the network: the map is that of the places, and moves by no token."""
+    rows, columns = 2, 4
+    params, x = parameters(rows * columns, before), images(rows, columns)
+    params["last"] = jax.random.normal(KEY, (after, WIDTH))
+
+    def network(params, x):
+        tail = jnp.broadcast_to(params["last"], (len(x), after, WIDTH))
+        with jax.named_scope("last"):
+            t = block(params["block0"], jnp.concatenate([embed(params, x), tail], axis=1))
+        return jnp.tanh(t.mean(1) + t[:, -1]) @ params["out"]
+
+    model = split(network, params, x, "last")
+    assert model.trailing == after
+    a = model.features(params, x)
+    got = explain(params, network, x, method="hirescam", layer="last", target=1, grid=grid)
+    gradient = jax.grad(lambda a: model.head(params, a)[:, 1].sum())(a)
+    want = (gradient * a).sum(-1)[:, before : before + rows * columns].reshape(2, rows, columns)
+    np.testing.assert_allclose(got.signed, want, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(("before", "after"), [(0, 4), (1, 3), (4, 0)])
@@ -277,13 +302,3 @@ def test_tokens_without_a_place_stand_where_the_network_puts_them(before, after)
     run = functools.partial(explain, params, x=x, target=1, method="gradcam")
     got = run(lambda params, x: rest(params, listed(params, x)), layer="listed")
     close(got, run(Split(lambda params, x: bypass(params, x)[0], head, bypass)))
-
-
-def test_a_list_whose_order_is_unknown_is_refused():
-    read = tokens.Tokens(4, (4, 8))
-    assert tokens.placed(read, 36, (1, 3), is_given=False).first == 1
-    assert tokens.placed(read, 36, None, is_given=True).first == 4
-    with pytest.raises(ValueError, match=r"^layer must list .* got 36 tokens, 4 of them without a place"):
-        tokens.placed(read, 36, None, is_given=False)
-    with pytest.raises(ValueError, match=r"puts 2 of its own last"):
-        tokens.placed(read, 36, (0, 2), is_given=True)

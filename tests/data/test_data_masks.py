@@ -58,6 +58,45 @@ def test_numbers_of_classes_with_voids_border(tmp_path):
     np.testing.assert_array_equal(seen(tmp_path, numbers), wanted)
 
 
+def areas(*numbers):
+    """Squares of 10 x 10 pixels with these numbers, in a corner of a background of 0."""
+    values = np.zeros((40, 60), np.uint8)
+    values[:10, : 10 * len(numbers)] = np.repeat(numbers, 10)
+    return values
+
+
+@pytest.mark.parametrize(("numbers", "wanted"), [((150, 20), 200), ((130, 40, 5), 300), ((0, 255), 100), ((9, 0), 100)])
+def test_numbers_of_classes_above_half_of_the_range(tmp_path, numbers, wanted):
+    assert seen(tmp_path, areas(*numbers)).sum() == wanted
+
+
+def test_void_beside_numbers_of_classes_above_half_of_the_range(tmp_path):
+    values = areas(150, 20)
+    values[10, :20] = 255
+    assert seen(tmp_path, values).sum() == 200
+
+
+@pytest.mark.parametrize(("dark", "light"), [(10, 200), (50, 255)])
+def test_a_grey_background_is_no_class(tmp_path, dark, light):
+    values = np.where(OBJECT, light, dark).astype(np.uint8)
+    np.testing.assert_array_equal(seen(tmp_path, values), OBJECT)
+
+
+@pytest.mark.parametrize("quality", [30, 50, 75, 90])
+def test_the_noise_of_a_lossy_webp_is_no_object(tmp_path, quality):
+    values = OBJECT.astype(np.uint8) * 255
+    np.testing.assert_array_equal(seen(tmp_path, values, "a_mask.webp", quality=quality), OBJECT)
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [(areas(7, 20), "a_mask.jpg"), (np.where(OBJECT, 90, 30).astype(np.uint8), "a_mask.png")],
+)
+def test_a_mask_that_would_be_empty_though_values_are_drawn_says_what_to_do(tmp_path, values, name):
+    with pytest.raises(OSError, match=r"must reach half of its range, or have numbers of classes.*PNG with 0 and 255"):
+        seen(tmp_path, values, name)
+
+
 def test_jpegs_noise_is_no_object(tmp_path):
     file = io.BytesIO()
     Image.fromarray(OBJECT.astype(np.uint8) * 255).save(file, "jpeg", quality=60)
@@ -126,7 +165,11 @@ def test_alpha(tmp_path, drawn):
 
 
 @pytest.mark.parametrize(
-    "name", ["a_MASK.png", "a_mask.PNG", "A_mask.png", "a.Mask.png", "a_mask.jpg", "a.png_mask.png"]
+    "name",
+    [
+        *("a_MASK.png", "a_mask.PNG", "A_mask.png", "a.Mask.png", "a_mask.jpg", "a.png_mask.png"),
+        *("a-mask.png", "a mask.png", "a_masks.png"),
+    ],
 )
 def test_names_of_masks(tmp_path, name):
     mask = seen(tmp_path, OBJECT.astype(np.uint8) * 255, name)
@@ -163,6 +206,12 @@ def test_a_mask_without_its_picture_is_told(tmp_path):
     assert source.ids == ("a.png",)
     assert data.passed_over(source)[0].name == "b_mask.png"
     assert "named as a mask" in data.told(data.passed_over(source))
+
+
+def test_a_photograph_of_a_mask_is_no_mask(tmp_path):
+    save(tmp_path / "party-mask.png", noise(0))
+    source = data.open_source(str(tmp_path))
+    assert (source.ids, source.has_masks, source.passed) == (("party-mask.png",), False, ())
 
 
 def test_a_picture_whose_name_ends_like_a_masks_may_have_one(tmp_path):

@@ -86,7 +86,15 @@ def test_boxes_turn_with_the_picture(tmp_path, held, size):
 def test_boxes_of_the_upright_picture_are_refused_where_they_reach_out(tmp_path):
     save(tmp_path / "a.png", noise(0, HEIGHT, WIDTH), 6)
     (tmp_path / "labels.csv").write_text("file,class_index,boxes\na.png,1,3 2 29 9\n")
-    with pytest.raises(OSError, match=r"boxes must be in the picture as it is stored, 20 x 30 pixels.*29, 9"):
+    with pytest.raises(OSError, match=r"boxes must be in the picture as it is stored, 20 x 30 pix.*29, 9\. Save the"):
+        data.open_source(str(tmp_path))[0]
+
+
+@pytest.mark.parametrize("box", ["3 2 60 40", "-5 2 9 9", "300 200 400 300"])
+def test_boxes_of_a_picture_of_another_size_are_refused(tmp_path, box):
+    save(tmp_path / "a.png", noise(0, HEIGHT, WIDTH), 1)
+    (tmp_path / "labels.csv").write_text(f"file,class_index,boxes\na.png,1,{box}\n")
+    with pytest.raises(OSError, match=r"as it is stored, .* pixels; got boxes from .*Scale them to the size"):
         data.open_source(str(tmp_path))[0]
 
 

@@ -550,6 +550,15 @@ def test_a_network_of_other_parameters_is_another_run_though_its_file_is_called_
         evaluate.run(dataclasses.replace(asked, model=other))
 
 
+def test_two_rules_of_probability_with_one_name_are_two_runs(folder, tmp_path):
+    rules = [lambda logits, heat=heat: jax.nn.softmax(logits / heat) for heat in (1, 1, 2)]
+    one, same, other = (_asked(plan(folder, tmp_path, probability=rule, **QUICK))["probability"] for rule in rules)
+    assert one == same
+    assert one["name"] == other["name"]
+    wanted = jax.nn.softmax(np.linspace(-1, 2, 5) / 2)[:4]
+    np.testing.assert_allclose(other["values"], wanted, rtol=5e-3)
+
+
 def test_a_method_records_the_references_that_it_had(folder, tmp_path):
     methods = ("expected_gradcam:samples=2", "expected_gradcam:samples=2:refs=2")
     known = _asked(plan(folder, tmp_path, methods=methods))["methods"]

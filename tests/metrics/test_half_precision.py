@@ -1,14 +1,12 @@
 """Models that compute in another dtype than the metrics that ask them."""
 
-import doctest
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from egcam_jax import metrics
-from egcam_jax.metrics import METRICS, _precision
+from egcam_jax.metrics import METRICS
 
 X = np.random.default_rng(0).standard_normal((3, 6, 6, 2)).astype(np.float32)
 MAPS = np.random.default_rng(1).random((3, 6, 6)).astype(np.float32)
@@ -71,6 +69,7 @@ def test_made_again_it_compiles_nothing_again():
     np.testing.assert_array_equal(*values)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_integers_and_keys_stay_and_none_changes_nothing():
     def function(table, key, x, target):
         assert (table.dtype, x.dtype, target.dtype) == (jnp.int32, jnp.bfloat16, jnp.int32)
@@ -82,8 +81,3 @@ def test_integers_and_keys_stay_and_none_changes_nothing():
     assert metrics.in_dtype(bound, None) is bound
     with pytest.raises(TypeError, match="compute_dtype must be a floating dtype"):
         metrics.in_dtype(bound, jnp.int32)
-
-
-def test_the_examples_run():
-    ran = doctest.testmod(_precision)
-    assert ran.attempted > 0 == ran.failed

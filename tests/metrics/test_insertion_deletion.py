@@ -7,7 +7,7 @@ import pytest
 import scipy.ndimage
 
 from egcam_jax import metrics
-from egcam_jax.metrics.insertion_deletion import blur
+from egcam_jax.metrics.insertion_auc import blur
 
 
 def first_pixel(x):
@@ -161,6 +161,7 @@ def test_blur_is_the_published_one():
     np.testing.assert_allclose(blur(jnp.asarray(x))[2:13, 2:13, 0], want, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("unannotated")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

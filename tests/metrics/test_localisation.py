@@ -216,6 +216,7 @@ def test_a_tolerance_is_a_whole_number_of_pixels(tolerance, error):
         metrics.pointing_game(MAP, MASK, tolerance=tolerance)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_more_values_than_pixels_are_refused():
     with pytest.raises(ValueError, match=r"k must be at most the number of pixels, 9; got 10\. Leave k out for 1\."):
         metrics.top_k_intersection(MAP, MASK, k=10)

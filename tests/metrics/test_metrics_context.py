@@ -104,6 +104,7 @@ def test_running_time_hands_over_the_row_and_the_index():
     assert seen[::2] == list(zip(range(4, 9), CONTEXT["word"].tolist()))
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_images_of_other_rows_in_the_answer_are_refused():
     """A model that closes over the rows of the whole batch answers for all of them: no image may be judged by row 0."""
     given = arrays()
@@ -114,6 +115,7 @@ def test_images_of_other_rows_in_the_answer_are_refused():
         metrics.insertion_auc(closed, given["x"], given["saliency"], 0, step=9)
 
 
+@pytest.mark.usefixtures("unannotated")
 @pytest.mark.parametrize(
     ("context", "error", "words"),
     [
@@ -130,6 +132,7 @@ def test_a_context_that_does_not_fit_is_refused(context, error, words):
         metrics.average_drop(lambda x, context: x[:, 0, :, 0], given["x"], given["saliency"], 0, context=context)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_functions_and_context_that_do_not_go_together_are_refused():
     given = arrays()
     plain, contextual = Partial(network, given["weights"]), Partial(predict, given["weights"])

@@ -3,6 +3,9 @@
 import functools
 import inspect
 import math
+import pathlib
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -122,6 +125,28 @@ def test_all_nineteen_are_there_and_the_extras():
         assert getattr(metrics, name) is it.function
 
 
+def test_each_metric_has_a_file_of_its_name_and_hides_it_in_any_order_of_imports():
+    """``egcam_jax.metrics.road`` is the metric, and its module is reached by ``from egcam_jax.metrics.road import``."""
+    assert {name: it.function.__module__ for name, it in METRICS.items()} == {
+        name: f"egcam_jax.metrics.{name}" for name in METRICS
+    }
+    code = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(f"egcam_jax.metrics.{name}")
+import egcam_jax
+assert list(egcam_jax.METRICS) == sorted(egcam_jax.METRICS)
+assert all(getattr(egcam_jax.metrics, name) is it.function for name, it in egcam_jax.METRICS.items())
+assert egcam_jax.metrics.road.__name__ == "road" and sys.modules["egcam_jax.metrics.road"].impute
+"""
+    subprocess.run([sys.executable, "-c", code, "_localisation", *sorted(METRICS, reverse=True)], check=True)
+
+
+def test_modules_are_small():
+    files = sorted(pathlib.Path(metrics.__file__).parent.glob("*.py"))
+    assert not [path.name for path in files if len(path.read_text().splitlines()) > 250]
+
+
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_what_the_registry_says_is_so(name):
     it = METRICS[name]
@@ -165,7 +190,10 @@ def test_a_batch_is_its_images_one_by_one(name):
         alone = ask(name, image(given, i), **indexed(name, 10 + i))
         assert jnp.shape(alone.value) == ()
         np.testing.assert_allclose(alone.value, together.value[i], rtol=1e-4, atol=1e-6)
+        first = ask(name, image(given, slice(i, i + 1)), **indexed(name, 10 + i))  # a batch of one
+        np.testing.assert_array_equal(first.value, alone.value[None])
         if together.curve is not None:
+            assert first.curve.shape == (1, *alone.curve.shape)
             np.testing.assert_allclose(alone.curve, together.curve[i], rtol=1e-4, atol=1e-5)
 
 
@@ -192,6 +220,7 @@ def test_one_logit_is_two_classes(name):
         assert np.isfinite(got.value).all() or name in TOGETHER
 
 
+@pytest.mark.usefixtures("unannotated")
 @pytest.mark.parametrize("name", [name for name in PREDICTING if "probability" in TAKES[name]])
 def test_a_sigmoid_head_asks_of_each_class_alone(name):
     """``sigmoid(z)`` is the softmax of ``(z, 0)``; a function of the logits is taken as it is."""
@@ -211,6 +240,7 @@ def test_a_sigmoid_head_asks_of_each_class_alone(name):
         ask(name, given, probability="logistic")
 
 
+@pytest.mark.usefixtures("unannotated")
 @pytest.mark.parametrize("name", PREDICTING)
 @pytest.mark.parametrize(
     ("wrong", "said"),
@@ -247,9 +277,32 @@ def test_an_oblong_picture_of_one_channel_has_the_same_value_on_its_side(name):
 @pytest.mark.parametrize("name", sorted(name for name in COMPUTED if "chunk_size" in TAKES[name]))
 def test_the_chunk_size_does_not_count(name):
     want = ask(name, arrays())
-    for chunk_size in (1, 7):
-        got = ask(name, arrays(), chunk_size=chunk_size)
-        np.testing.assert_allclose(got.value, want.value, rtol=1e-4, atol=1e-6)
+    got = ask(name, arrays(), chunk_size=3)  # images, samples, or both go through in parts that are not equal
+    np.testing.assert_allclose(got.value, want.value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_images_and_maps_in_bfloat16_have_the_value_of_the_same_numbers_in_float32(name):
+    """Images and noise are multiples of 1/8, which bfloat16 holds exactly; the maps are rounded before."""
+    given, low = arrays(), lambda array: array.astype(jnp.bfloat16)
+    seen = set()
+
+    def judged(weights, x):
+        seen.add(x.dtype)
+        return network(weights, x)
+
+    given["x"] = jnp.round(given["x"] * 8) / 8
+    given["saliency"] = low(given["saliency"]).astype(jnp.float32)
+    if name != "mprt" and "perturbations" in TAKES[name]:
+        count = 1 if name == "road" else 4
+        noise = np.random.default_rng(2).integers(-2, 3, (count, SIZE, SIZE, 3))
+        given["perturbations"] = jnp.asarray(noise / 8, jnp.float32)
+    want = ask(name, given).value
+    halves = {**given, "x": low(given["x"]), "saliency": low(given["saliency"])}
+    got = ask(name, halves, predict=jax.tree_util.Partial(judged, given["weights"])).value
+    assert got.dtype == jnp.float32
+    assert seen <= {jnp.dtype(jnp.bfloat16)}  # the model is asked in the dtype of the images
+    np.testing.assert_allclose(got, want, rtol=2e-2, atol=5e-3)
 
 
 @pytest.mark.parametrize("name", COMPUTED)
@@ -344,6 +397,7 @@ def test_evaluations_are_what_the_network_is_asked(name):
     assert per_image == score.evaluations
 
 
+@pytest.mark.usefixtures("unannotated")
 @pytest.mark.parametrize("name", sorted(METRICS))
 def test_bad_input_is_named(name):
     given, it, takes = arrays(), METRICS[name], TAKES[name]

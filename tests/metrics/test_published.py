@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from egcam_jax import metrics
-from egcam_jax.metrics.imputation import impute
+from egcam_jax.metrics.road import impute
 
 OLD, NEW = "0.4.4", "0.6.0"
 FILE = Path(__file__).parent / "published.npz"

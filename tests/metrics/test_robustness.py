@@ -256,6 +256,7 @@ def test_scale_of_the_map_does_not_count_where_it_should_not():
     np.testing.assert_allclose(50 * one, other, rtol=1e-4)  # it is of the scale of the map unless normalized
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_a_copy_that_changes_the_answer_makes_the_image_undefined_where_that_is_asked():
     first = lambda x: jnp.stack([x[:, 0, 0, 0], -x[:, 0, 0, 0]], axis=1)
     x = np.stack([np.full((4, 3, 2), level, np.float32) for level in (0.05, 3.0)])
@@ -271,15 +272,16 @@ def test_a_copy_that_changes_the_answer_makes_the_image_undefined_where_that_is_
         other = metric(explain, x, target=1, nan_on_change=True, **options)  # another class than the model's answer
         np.testing.assert_array_equal(np.isnan(other.curve), np.isnan(asked.curve))
         assert np.isfinite(metric(explain, x, nan_on_change=False, **options).value).all()
-    with pytest.raises(ValueError, match="predict is None, but copies that change"):
+    with pytest.raises(ValueError, match="predict must be the model where nan_on_change=True"):
         metrics.max_sensitivity(explain, x, target=0, perturbations=noise, nan_on_change=True)
 
 
+@pytest.mark.usefixtures("unannotated")
 def test_without_a_class_it_is_the_images_top_class_and_without_either_an_error():
     x, noise = example()
     top = np.argmax(predict(x), axis=1)
     for name in (*SENSITIVE, *STABLE):
         metric = functools.partial(getattr(metrics, name), explain, x, perturbations=noise, nan_on_change=False)
         np.testing.assert_allclose(metric(predict=predict).value, metric(target=top, predict=predict).value, rtol=1e-6)
-    with pytest.raises(ValueError, match="target is None, and so is predict"):
+    with pytest.raises(ValueError, match="target must be the class of each image where predict is None"):
         metrics.max_sensitivity(explain, x, perturbations=noise)

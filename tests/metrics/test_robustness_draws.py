@@ -145,6 +145,7 @@ def test_the_map_that_is_judged_is_the_one_of_the_images_index(name):
         np.testing.assert_allclose(got[i], want, rtol=1e-4)
 
 
+@pytest.mark.usefixtures("unannotated")
 @pytest.mark.parametrize("name", [*SYMMETRIC, *STABLE])
 def test_an_explainer_that_draws_without_its_index_is_refused(name):
     forgetful = lambda x, target: noisy(1.0, jax.random.key(5), x, target, jnp.zeros(1, jnp.int32))
@@ -160,6 +161,7 @@ def test_an_explainer_that_draws_without_its_index_is_refused(name):
 flat = egcam_jax.Split(lambda params, x: x, lambda params, a: a.mean(axis=(1, 2)))
 
 
+@pytest.mark.usefixtures("unannotated")
 @pytest.mark.parametrize(
     ("explain", "came"),
     [

@@ -1,9 +1,5 @@
 """The automatic choice of the layer."""
 
-import functools
-
-import equinox as eqx
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,8 +7,6 @@ import pytest
 from splitting_models import case, conv, images, plain_params, pool, weights
 
 from egcam_jax.splitting import layers, split
-
-KINDS = ("max", "layer", "mean")
 
 
 @pytest.mark.parametrize(
@@ -117,50 +111,59 @@ def test_a_vision_transformer_without_a_grid_says_what_to_pass():
     assert split(*case("vit"), "patches").layer == "patches"
 
 
-def staged(kind, x):
-    """Means over quarters of a map of 8 by 8, as frameworks write them."""
-    b, _, _, k = x.shape
-    if kind == "reshape":
-        return x.reshape(b, 2, 4, 2, 4, k).mean((2, 4))
-    if kind == "window":
-        return nn.avg_pool(x, (4, 4), (4, 4))
-    if kind == "same":
-        return nn.avg_pool(x, (5, 5), (4, 4), "SAME", count_include_pad=False)
-    if kind == "adaptive":
-        return jax.vmap(lambda image: eqx.nn.AdaptiveAvgPool2d(3)(image.transpose(2, 0, 1)))(x)
-    means = jnp.kron(jnp.eye(2), jnp.ones((1, 4)) / 4)
-    return jnp.einsum("ph,bhwk,qw->bpqk", means, x, means)
+def halves(a):
+    """The means of four quarters, as adaptive pooling to 2 by 2 makes them."""
+    b, h, w, k = a.shape
+    return a.reshape(b, 2, h // 2, 2, w // 2, k).mean((2, 4))
 
 
-@pytest.mark.parametrize("kind", ["reshape", "window", "same", "adaptive", "matrix"])
-@pytest.mark.parametrize("scoped", [False, True])
-def test_means_before_a_dense_head_are_passed_over_for_what_they_are_means_of(kind, scoped):
+def windows(a):
+    """The same by windows."""
+    size = (1, a.shape[1] // 2, a.shape[2] // 2, 1)
+    return jax.lax.reduce_window(a, 0.0, jax.lax.add, size, size, "VALID") / (size[1] * size[2])
+
+
+def parts(a):
+    """The same by slices that are put together."""
+    rows = [part.mean(1, keepdims=True) for part in jnp.split(a, 2, axis=1)]
+    return jnp.concatenate([part.mean(2, keepdims=True) for part in jnp.split(jnp.concatenate(rows, 1), 2, axis=2)], 2)
+
+
+@pytest.mark.parametrize(
+    "pool", [halves, windows, parts, lambda a: jax.image.resize(a, (a.shape[0], 2, 2, 6), "linear")]
+)
+def test_averages_over_positions_do_not_count(pool):
+    """The map before them has every place that they mix; the units of the dense layer are four quarters there."""
+
     def network(params, x):
-        with jax.named_scope("features"):
-            y = jax.nn.relu(conv(params["stem"], x))
-            z = staged(kind, y) if scoped else y
-        z = z if scoped else staged(kind, z)
-        dense = jnp.arange(z[0].size * 5.0).reshape(-1, 5) % 7
-        return jnp.tanh(z.reshape(len(x), -1)) @ dense
+        with jax.named_scope("conv"):
+            a = jax.nn.relu(jnp.einsum("bhwc,ck->bhwk", x, params[0]))
+        with jax.named_scope("pool"):
+            pooled = pool(a)
+        return jnp.tanh(pooled.reshape(len(x), -1)) @ params[1]
 
-    params, x = plain_params(), images()
-    pieces = split(network, params, x)
-    assert pieces.layer == ("features/relu" if scoped else "features")
-    assert layers(network, params, x)[pieces.layer] == (8, 8, 4)
-    activations = pieces.features(params, x)
-    np.testing.assert_allclose(activations, jax.nn.relu(conv(params["stem"], x)), rtol=1e-6)
-    np.testing.assert_allclose(pieces.head(params, activations), network(params, x), rtol=1e-5, atol=1e-6)
+    keys = jax.random.split(jax.random.key(0), 3)
+    params = [jax.random.normal(keys[0], (3, 6)), jax.random.normal(keys[1], (24, 4))]
+    x = jax.random.normal(keys[2], (2, 8, 12, 3))
+    model = split(network, params, x)
+    assert model.layer == "conv"
+    want = jax.nn.relu(jnp.einsum("bhwc,ck->bhwk", x, params[0]))
+    np.testing.assert_allclose(model.features(params, x), want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model.head(params, want), network(params, x), rtol=1e-5, atol=1e-5)
 
 
-def test_means_between_layers_and_the_largest_of_windows_stay_layers():
-    def network(params, x, kind):
-        y = jax.nn.relu(conv(params["stem"], x))
-        with jax.named_scope("pooled"):
-            y = pool(y) if kind == "max" else nn.avg_pool(y, (2, 2), (2, 2))
-        if kind == "layer":
-            with jax.named_scope("inner"):
-                y = jax.nn.relu(conv(params["inner"], y))
-        return y.mean((1, 2)) @ params["dense"]
+def test_a_layer_after_averages_counts():
+    """As in the transitions of a DenseNet."""
 
-    found = {kind: split(functools.partial(network, kind=kind), plain_params(), images()).layer for kind in KINDS}
-    assert found == {"max": "pooled", "layer": "inner", "mean": "relu"}
+    def network(params, x):
+        a = jax.nn.relu(jnp.einsum("bhwc,ck->bhwk", x, params[0]))
+        with jax.named_scope("last"):
+            b = jax.nn.relu(jnp.einsum("bhwc,ck->bhwk", halves(a), params[1]))
+        return b.reshape(len(x), -1) @ params[2]
+
+    keys = jax.random.split(jax.random.key(0), 4)
+    shapes = [(3, 6), (6, 5), (20, 4)]
+    params = [jax.random.normal(key, shape) for key, shape in zip(keys, shapes)]
+    model = split(network, params, jax.random.normal(keys[3], (2, 8, 8, 3)))
+    assert model.layer == "last"
+    assert model.features(params, jax.random.normal(keys[3], (2, 8, 8, 3))).shape == (2, 2, 2, 5)

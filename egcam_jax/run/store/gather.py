@@ -15,8 +15,24 @@ _TABLES = ("images", "contents", "unreadable", "maps", "scores")
 def merge(files: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> None:
     """Gather the parts of a run in one file; parts that are there already are added to.
 
+    Args:
+        files: The parts, as ``parts`` lists those of a folder.
+        out: The file that they go to: ``RESULTS`` in the run's folder.
+
     Raises:
         ResultsError: There are none, or they are not of one run.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> from egcam_jax import evaluate
+        >>> from egcam_jax.run import store
+        >>> with tempfile.TemporaryDirectory() as text:
+        ...     folder = pathlib.Path(text)
+        ...     for number in range(2):  # as two processes of one run do
+        ...         store.create(folder / store.name(number, 2), {"seed": 3}).close()
+        ...     evaluate.merge(evaluate.parts(folder), folder / evaluate.RESULTS)
+        ...     print(evaluate.read(folder).asked)
+        {'seed': 3}
     """
     out, paths = Path(out), list(map(Path, files))
     if not paths:

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from egcam_jax.run.store.file import asked_of, opened
 from egcam_jax.run.store.rows import Failure, ImageRow, Run
@@ -17,8 +18,26 @@ def read(path: str | os.PathLike[str]) -> Run:
     Args:
         path: The file, or its folder.
 
+    Returns:
+        What the file holds.
+
     Raises:
         ResultsError: There is none, it is no such file, or the run's parts have not been merged.
+
+    Example:
+        >>> import contextlib, pathlib, tempfile
+        >>> import numpy as np
+        >>> from egcam_jax import evaluate
+        >>> from egcam_jax.run import store
+        >>> row = store.ImageRow(7, "cat.png", 281, "tabby", 0.9, True, None, None)
+        >>> scores = store.Outcome("gradcam", [7], None, {"sparseness": np.array([0.5])}, {})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with contextlib.closing(store.create(pathlib.Path(folder, evaluate.RESULTS), {"seed": 3})) as file:
+        ...         store.put_images(file, [row], [])
+        ...         store.put(file, scores)
+        ...     run = evaluate.read(folder)
+        >>> run.images[0].id, run.values["gradcam", "sparseness"].tolist()
+        ('cat.png', [0.5])
     """
     path = Path(path)
     with opened(path) as store:
@@ -52,14 +71,14 @@ def picture(store: sqlite3.Connection, image: int) -> tuple[bytes | None, bytes 
     return row if row else (None, None)
 
 
-def cam(store: sqlite3.Connection, image: int, method: str) -> np.ndarray | None:
+def cam(store: sqlite3.Connection, image: int, method: str) -> Float[np.ndarray, "h w"] | None:
     """A method's coarse map of an image, ``(h, w)``."""
     query = "SELECT height, width, cam FROM maps WHERE image = ? AND method = ?"
     row = store.execute(query, (image, method)).fetchone()
     return np.frombuffer(row[2], "<f4").reshape(row[:2]) if row else None
 
 
-def curves(store: sqlite3.Connection, method: str, metric: str) -> np.ndarray:
+def curves(store: sqlite3.Connection, method: str, metric: str) -> Float[np.ndarray, "N T"]:
     """All curves that a metric gave for a method, ``(N, T)``; ``(0, 0)`` where it has none."""
     query = "SELECT curve FROM scores WHERE method = ? AND metric = ? AND curve IS NOT NULL ORDER BY image"
     rows = [np.frombuffer(blob, "<f4") for (blob,) in store.execute(query, (method, metric))]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 
 class ImageRow(NamedTuple):
@@ -38,9 +39,9 @@ class Outcome(NamedTuple):
 
     method: str
     images: Sequence[int]
-    cams: np.ndarray | None
-    values: Mapping[str, np.ndarray]
-    curves: Mapping[str, np.ndarray]
+    cams: Float[np.ndarray, "b h w"] | None
+    values: Mapping[str, Float[np.ndarray, " b"]]
+    curves: Mapping[str, Float[np.ndarray, "b T"]]
 
 
 class Failure(NamedTuple):
@@ -77,5 +78,5 @@ class Run(NamedTuple):
     images: Sequence[ImageRow]
     unreadable: Sequence[tuple[str, str]]
     failures: Sequence[Failure]
-    values: Mapping[tuple[str, str], np.ndarray]
-    computed: Mapping[tuple[str, str], np.ndarray]
+    values: Mapping[tuple[str, str], Float[np.ndarray, " N"]]
+    computed: Mapping[tuple[str, str], Bool[np.ndarray, " N"]]
