@@ -45,7 +45,7 @@ class Explanation:
             or is the target, references that were encoded with other parameters.
         signed: ``(b, h, w)`` the map before its ReLU; ``None`` for several layers, unless their maps are in logits.
         weights: ``(b, K)`` the channel weights, for methods that have them, else ``None``.
-        logits: ``(b, classes)`` the model's output for the images.
+        logits: ``(b, classes)`` the model's output for the images; ``(b, ..., classes)`` of a dense one.
         target: ``(b,)`` the class explained; -1 where ``target`` was a callable.
         rivals: ``(b, R)`` the classes that it was held against, or ``None``.
         num_samples: ``(b,)`` how many samples or steps were taken, ``None`` for methods without any.

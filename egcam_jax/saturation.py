@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from egcam_jax import splitting
 from egcam_jax.core import answers, checks, compilation, contexts, kernel, numerics
 from egcam_jax.core.types import Activation, ApplyFn, Context, Image, Map, Params, Scalar
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import explain, function
-from egcam_jax.splitting import split
 
 STEPS = 25
 """Scalings of each image, as many as the paper draws."""
@@ -274,7 +274,8 @@ def _run(
 ) -> Saturation:
     image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
     row = contexts.shape_of_row(context)
-    network = kernel.network(split(apply_fn, params, image, layer, context=row), params, image, context=row)
+    pieces = splitting.split(apply_fn, params, image, layer, context=row)
+    network = splitting.network(pieces, params, image, context=row)
     blocks = kernel.plan(len(x), len(alphas), chunk_size)
     one = functools.partial(_one, network=network, alphas=alphas, baseline=baseline, rule=rule, block=blocks.samples)
     return kernel.map_images(lambda it: one(*it), (x, target, context), blocks.images)._replace(alphas=alphas)
@@ -285,7 +286,7 @@ def _one(
     target: Any,
     context: Context,
     *,
-    network: kernel.Network,
+    network: splitting.Network,
     alphas: Any,
     baseline: Any,
     rule: answers.Probability,

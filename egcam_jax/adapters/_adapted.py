@@ -35,7 +35,7 @@ def adapted(
         call: The call.
         known: The content that determines the call.
         keywords: A tree of arrays and other values for each name.
-        signature: The function whose parameters are the keywords that the model takes.
+        signature: The model's call, bound to the model: its parameters are the inputs and the keywords.
         inputs: How many of its first parameters are no keywords.
 
     Returns:
@@ -72,7 +72,7 @@ def _advice(adapter: str, keywords: Mapping[str, Any], optional: Mapping[str, bo
 def _optional(signature: Any, inputs: int) -> dict[str, bool]:
     """The parameters that can be keywords, after the inputs, each with whether it has a default."""
     try:
-        parameters = [each for name, each in inspect.signature(signature).parameters.items() if name != "self"]
+        parameters = list(inspect.signature(signature).parameters.values())
     except (TypeError, ValueError):
         return {}
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

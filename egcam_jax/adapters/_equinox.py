@@ -60,7 +60,7 @@ def from_equinox(model: Any, state: Any = None, **keywords: Any) -> tuple[Params
 
     leaves, tree = jax.tree.flatten(rest)
     known, inputs = (content(tree), content(leaves)), 1 if state is None else 2
-    return adapted("from_equinox", params, call, known, keywords, type(model).__call__, inputs)
+    return adapted("from_equinox", params, call, known, keywords, model.__call__, inputs)
 
 
 def _logits(returned: Any) -> Any:

@@ -40,4 +40,4 @@ def from_linen(module: Any, variables: Params, **keywords: Any) -> tuple[Params,
     def call(variables: Params, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         return module.apply(variables, *inputs, mutable=False, **keywords)
 
-    return adapted("from_linen", variables, call, content(module), keywords, type(module).__call__)
+    return adapted("from_linen", variables, call, content(module), keywords, module.__call__)

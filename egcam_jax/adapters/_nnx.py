@@ -51,7 +51,7 @@ def from_nnx(model: Any, **keywords: Any) -> tuple[Params, ApplyFn]:
         copies = jax.tree.map(lambda leaf: leaf, state)
         return _with_scopes(nnx.merge(graph, copies))(*inputs, **keywords)
 
-    return adapted("from_nnx", state, call, content(graph), keywords, type(model).__call__)
+    return adapted("from_nnx", state, call, content(graph), keywords, model.__call__)
 
 
 def _with_scopes(model: Any) -> Any:

@@ -122,6 +122,17 @@ def warn_of_probabilities(function: str, remedy: str, stacklevel: int) -> None:
     )
 
 
+def warn_of_logarithms(function: str, stacklevel: int) -> None:
+    """Warn that a model's outputs are logarithms of probabilities, where logits are wanted."""
+    warnings.warn(
+        f"{function} must return logits; got logarithms of probabilities, as log_softmax makes them. Return what goes "
+        f"into the last log_softmax: a map of log p_c is against all other classes too, as log p_c = y_c - log sum "
+        f"exp(y), and vanishes where the model is sure.",
+        RuntimeWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
 def _called(probability: Callable[..., Any], logits: Logits) -> Float[Array, " n"]:
     """The probabilities of one image by a function of a batch."""
     made = probability(logits[None])

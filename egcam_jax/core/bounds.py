@@ -20,16 +20,18 @@ Interval: TypeAlias = tuple[float, float]
 _ANY: Interval = (-math.inf, math.inf)
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["within_unit"])
+@functools.partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["within_unit", "logarithms"])
 @dataclasses.dataclass(frozen=True)
 class Outputs:
     """What tracing says of a model's outputs: a part of a compiled program's result that is known before it runs.
 
     Attributes:
         within_unit: Whether all lie in [0, 1], whatever the image, and are not all equal.
+        logarithms: Whether all are made by a logarithm and never above 0: logarithms of probabilities.
     """
 
     within_unit: bool
+    logarithms: bool = False
 
 
 def of(traced: core.ClosedJaxpr) -> Outputs:
@@ -42,7 +44,8 @@ def of(traced: core.ClosedJaxpr) -> Outputs:
     """
     consts, inputs = [_value(const) for const in traced.consts], [_ANY] * len(traced.jaxpr.invars)
     ((low, high),) = _results(traced.jaxpr, consts, inputs)
-    return Outputs(0 <= low < high <= 1)
+    logarithm = any(equation.primitive.name == "log" for equation in jaxprs.equations(traced.jaxpr))
+    return Outputs(0 <= low < high <= 1, logarithm and low == -math.inf and high == 0)
 
 
 def _results(program: core.Jaxpr, consts: Sequence[Interval], inputs: Sequence[Interval]) -> list[Interval]:
@@ -150,6 +153,11 @@ def _exp(interval: Interval) -> Interval:
     return (low, high)
 
 
+def _log(interval: Interval) -> Interval:
+    low, high = (math.log(end) if end > 0 else -math.inf for end in interval)
+    return (low, high) if interval[0] >= 0 else _ANY
+
+
 def _union(*intervals: Interval) -> Interval:
     return (min(low for low, _ in intervals), max(high for _, high in intervals))
 
@@ -167,6 +175,7 @@ _RULES: Mapping[str, Callable[..., Interval]] = {
     "tanh": lambda operand: (math.tanh(operand[0]), math.tanh(operand[1])),
     "erf": lambda operand: (math.erf(operand[0]), math.erf(operand[1])),
     "exp": _exp,
+    "log": _log,
     "neg": lambda operand: (-operand[1], -operand[0]),
     "add": lambda one, other: (one[0] + other[0], one[1] + other[1]),
     "add_any": lambda one, other: (one[0] + other[0], one[1] + other[1]),

@@ -10,12 +10,13 @@ _LISTED = 8
 """How many members an error lists."""
 
 
-def logits(function: str, returned: Any) -> Any:
+def logits(function: str, returned: Any, *, dense: bool = False) -> Any:
     """Check that a function of one image returned its logits, ``(1, classes)``.
 
     Args:
         function: How it is called, such as ``"apply_fn(params, x)"``; the argument's name is the part before "(".
         returned: The array, traced or not, or whatever else was returned.
+        dense: Whether outputs with more axes are right too, such as ``(1, H, W, classes)`` of a segmentation.
 
     Returns:
         The same.
@@ -25,14 +26,21 @@ def logits(function: str, returned: Any) -> Any:
         ValueError: It has another shape.
     """
     name, _, arguments = function.partition("(")
-    wanted = f"{name} must return logits of shape (b, classes), so (1, classes) for one image"
+    shape = "(b, ..., classes), so (1, ..., classes)" if dense else "(b, classes), so (1, classes)"
+    wanted = f"{name} must return logits of shape {shape} for one image"
     if not _is_array(returned):
         raise TypeError(f"{wanted}; got {_described(returned)}. {_remedy(function, arguments.rstrip(')'), returned)}")
-    if len(returned.shape) != 2 or returned.shape[0] != 1:
+    axes = len(returned.shape)
+    if axes < 2 or (axes > 2 and not dense) or returned.shape[0] != 1:
+        many = axes > 2 and returned.shape[0] == 1
+        segmentation = " For outputs with a class at each place, explain takes a function of them as target." * many
         raise ValueError(
             f"{wanted}; got shape {tuple(returned.shape)}. The leading axis must be the images', one row for each: "
             f"add, drop or average axes in a function around {name}. What differs between images is passed as context."
+            f"{segmentation}"
         )
+    if returned.size == 0:
+        raise ValueError(f"{wanted}; got shape {tuple(returned.shape)}, without any score. Return at least one.")
     if not jnp.issubdtype(returned.dtype, jnp.floating):
         raise TypeError(f"{wanted}, of floating dtype; got {returned.dtype}. Return the scores, not the class.")
     return returned
@@ -86,9 +94,12 @@ def _remedy(function: str, arguments: str, returned: Any) -> str:
         return "None of them has that form: return the logits, without a structure around them."
     if len(chosen) == 1:
         return f"Pass lambda {arguments}: {function}{chosen[0]}."
+    forms = {path: _form(item) for path, item in _members(returned)}
+    listed = [f"{path} {forms[path]}" for path in chosen]
+    ways = [f"lambda {arguments}: {function}{path}" for path in chosen[:_LISTED]]
     return (
-        f"{', '.join(chosen[:-1])} and {chosen[-1]} have that form: pass the one with a score for each class, "
-        f"as lambda {arguments}: {function}MEMBER."
+        f"{', '.join(listed[:-1])} and {listed[-1]} have that form. Pass the one with a score for each class: "
+        f"{' or '.join(ways)}."
     )
 
 

@@ -7,6 +7,28 @@ import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 
+def varying(*trees: Any) -> frozenset[str]:
+    """The axes of the user's ``shard_map`` over which any array of some trees varies; none outside of one."""
+    leaves = [leaf for leaf in jax.tree.leaves(trees) if hasattr(leaf, "dtype")]
+    kinds = [leaf if isinstance(leaf, jax.ShapeDtypeStruct) else jax.typeof(leaf) for leaf in leaves]
+    return frozenset().union(*(_axes(kind) for kind in kinds))
+
+
+def _axes(kind: Any) -> frozenset[str]:
+    """The axes in an array's type, which JAX keeps under ``manual_axis_type`` and before 0.10 under ``vma``."""
+    manual = getattr(kind, "manual_axis_type", None)
+    return frozenset(getattr(kind, "vma", None) or getattr(manual, "varying", None) or ())
+
+
+def vary(array: Any, axes: frozenset[str]) -> Any:
+    """An array that varies over some axes of a ``shard_map``, beside those over which it does already."""
+    missing = tuple(sorted(axes - varying(array)))
+    if not missing:
+        return array
+    lax: Any = jax.lax
+    return lax.pcast(array, missing, to="varying") if hasattr(lax, "pcast") else lax.pvary(array, missing)
+
+
 def automatic(function: Callable[..., Any], x: Any, *arguments: Any) -> Any:
     """Call ``function(x, *arguments)``, whose results have x's leading axis, with shardings found automatically.
 

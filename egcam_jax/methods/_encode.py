@@ -69,6 +69,7 @@ def encode(
         grid=checks.grid(grid, spatial_dims),
         compute_dtype=None if compute_dtype is None else checks.floating_dtype("compute_dtype", compute_dtype),
         precision=checks.precision(precision),
+        dense=True,
     )
     block = kernel.DEFAULT_CHUNK_SIZE if chunk_size is None else checks.count("chunk_size", chunk_size)
     return _run(params, refs, cut=cut, block=block)

@@ -59,7 +59,8 @@ def explain(
         target: What to explain: ``None`` each image's top class, a class (of a model with one logit, 1 that logit and 0
             its negative), ``(B,)`` classes, ``(B, T)`` several classes
             of each image (``(T,)`` for a single image), or a function from one image's logits ``(classes,)`` to a
-            scalar; keep one function object here too.
+            scalar; keep one function object here too. Outputs with more axes, such as ``(B, H, W, classes)`` of a
+            segmentation, need a function: ``lambda logits: logits[..., 3].sum()``.
         method: Name in ``METHODS``.
         gradients: Name of a gradient estimator, ``"vanilla"``, ``"smooth"``, ``"integrated"`` or ``"expected"``, to put
             under the aggregator that ``method`` names: ``method="layercam", gradients="expected"``.
@@ -78,8 +79,9 @@ def explain(
         gamma: How much the rivals count: a number of at least 0, by default 0.6.
         fusion: How maps of several layers become one: ``"mean"``, ``"max"`` or ``"geometric"``, see ``fusion.fuse``.
             The mean of ``expected_attribution`` is in logits again, see ``fusion.mean_of_contributions``.
-        grid: ``(h, w)`` of a layer that is a list of tokens, which come row by row after those without a place, such as
-            class and register tokens; ``None`` the one that image and network agree on. ``(w,)`` for signals.
+        grid: ``(h, w)`` of a layer that is a list of tokens, row by row; those without a place, such as class and
+            register tokens, stand where the network puts them, else first. ``None`` is the grid that image and network
+            agree on. ``(w,)`` for signals.
         spatial_dims: 1 for signals ``(B, L, C)``, 3 for volumes ``(B, D, H, W, C)``.
         compute_dtype: Dtype of the network's arithmetic, such as ``jnp.bfloat16``; sums are float32 all the same.
             ``None`` leaves ``params``, ``x`` and ``context`` as they are.
@@ -101,8 +103,8 @@ def explain(
 
     Warns:
         RuntimeWarning: Where logits are NaN or infinite, and the saliency of these images NaN; where no gradient
-            reaches any position of the layer; where the model's outputs are probabilities already. Looking waits for
-            the result; call ``explain`` under ``jit`` to dispatch asynchronously.
+            reaches any position of the layer; where the model's outputs are probabilities, or logarithms of them.
+            Looking waits for the result; call ``explain`` under ``jit`` to dispatch asynchronously.
 
     Example:
         >>> import jax
@@ -157,6 +159,7 @@ def explain(
             grid=checks.grid(grid, spatial_dims),
             compute_dtype=None if compute_dtype is None else checks.floating_dtype("compute_dtype", compute_dtype),
             precision=checks.precision(precision),
+            dense=callable(target),
         ),
         method=method,
         gradients=gradients,

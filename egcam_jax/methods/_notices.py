@@ -33,6 +33,8 @@ def give(explanation: Explanation, seen: bounds.Outputs, arguments: Any, setting
             "another. Where that cannot be, pass probability=lambda p: p to the metrics."
         )
         answers.warn_of_probabilities("apply_fn", remedy, stacklevel=3)
+    elif seen.logarithms or _add_up_to_one(explanation.logits, logarithms=True):
+        answers.warn_of_logarithms("apply_fn", stacklevel=3)
     if not checks.concrete(explanation.saliency):
         return
     with jax.ensure_compile_time_eval():
@@ -41,11 +43,15 @@ def give(explanation: Explanation, seen: bounds.Outputs, arguments: Any, setting
             _of_unreached(part, lambda name: _layer_to_take(name, arguments, settings))
 
 
-def _add_up_to_one(logits: Any) -> bool:
-    """Whether the outputs of every image are positive and add up to 1, which logits do not."""
+def _add_up_to_one(logits: Any, *, logarithms: bool = False) -> bool:
+    """Whether the outputs of every image, or what they are logarithms of, are positive and add up to 1."""
     if not checks.concrete(logits) or logits.shape[-1] < 2:
         return False
-    rows = np.asarray(logits)
+    rows = np.asarray(logits, np.float64)
+    if logarithms:
+        if (rows > 1e-6).any():
+            return False
+        rows = np.exp(rows)
     return bool((rows >= 0).all() and np.allclose(rows.sum(axis=-1), 1, atol=1e-5))
 
 

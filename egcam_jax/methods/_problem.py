@@ -7,6 +7,7 @@ import jax
 
 from egcam_jax.core import kernel, maps
 from egcam_jax.core.types import Activation, Image, Images
+from egcam_jax.splitting import Network
 
 
 class References(NamedTuple):
@@ -52,7 +53,7 @@ class Problem(NamedTuple):
         block: How many of a number of samples go through in one fused pass.
     """
 
-    network: kernel.Network
+    network: Network
     x: Image
     code: kernel.Code
     score: Callable[..., Any]

@@ -17,6 +17,7 @@ from egcam_jax.methods._problem import Problem, References
 from egcam_jax.methods._references import EncodedReferences
 from egcam_jax.methods._registry import AGGREGATORS, Method, find
 from egcam_jax.methods._rivals import Against
+from egcam_jax.splitting import Network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,13 +132,22 @@ def _score(settings: Settings, target: Any, rivals: Any, gamma: Any) -> Callable
     sign = -1 if settings.negative else 1
 
     def score(logits: Any, rule: answers.Probability = None) -> Any:
-        values = answers.by_class(logits, rule)
         if settings.score is not None:
-            return sign * checks.scalar_score(settings.score, values[-logits.size :])  # one value for one logit
+            return sign * checks.scalar_score(settings.score, _outputs(logits, rule))
+        values = answers.by_class(logits, rule)
         others = 0 if rivals is None else gamma * _rivals.mean(values, rivals, target)
         return sign * (values[target] - others)
 
     return score
+
+
+def _outputs(logits: Any, rule: answers.Probability) -> Any:
+    """What a function as target is given: the logits in their own shape, or the probabilities of each place."""
+    if rule is None:
+        return logits
+    rows = logits.reshape(-1, logits.shape[-1])
+    made = jax.vmap(lambda row: answers.by_class(row, rule)[-row.size :])(rows)  # one value for one logit
+    return made.reshape(logits.shape)
 
 
 def _valid(settings: Settings, logits: Any, target: Any, rivals: Any) -> Any:
@@ -154,7 +164,7 @@ def _valid(settings: Settings, logits: Any, target: Any, rivals: Any) -> Any:
 def _factor(
     method: Method,
     options: dict[str, Any],
-    network: kernel.Network,
+    network: Network,
     references: References | None,
     block: Callable[[int], int],
 ) -> Callable[[Any], Any]:
@@ -173,7 +183,7 @@ def _factor(
 
 
 def _problem(
-    network: kernel.Network,
+    network: Network,
     x: Any,
     code: kernel.Code,
     score: Any,

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, UInt32
 from egcam_jax.core import kernel, numerics
 from egcam_jax.core.types import Image, Images, Params
 from egcam_jax.methods._problem import References
+from egcam_jax.splitting import Network
 
 _LOOKED_AT = 1024
 """Entries of each parameter that the fingerprint reads."""
@@ -62,7 +63,7 @@ class EncodedReferences:
         return f"EncodedReferences(images={self.images.shape}, layers={self.layers}, activations=({shapes}))"
 
 
-def encode(networks: Sequence[kernel.Network], images: Images | None, block: int, reads: frozenset[str]) -> list[Any]:
+def encode(networks: Sequence[Network], images: Images | None, block: int, reads: frozenset[str]) -> list[Any]:
     """Encode each reference once for all layers, as far as an explanation reads it; see ``Estimator.reads``."""
     if images is None or not reads:
         return [None] * len(networks)
@@ -78,7 +79,7 @@ def encode(networks: Sequence[kernel.Network], images: Images | None, block: int
     return [References(images, code, logits) for code in codes or [None] * len(networks)]
 
 
-def encoded(refs: EncodedReferences, networks: Sequence[kernel.Network], layers: Sequence[str], dtype: Any) -> Any:
+def encoded(refs: EncodedReferences, networks: Sequence[Network], layers: Sequence[str], dtype: Any) -> Any:
     """The references at the layers that are explained, out of those that were encoded before.
 
     Raises:
@@ -107,7 +108,7 @@ def encoded(refs: EncodedReferences, networks: Sequence[kernel.Network], layers:
     return [References(refs.images, code, refs.logits) for code in codes]
 
 
-def _code_and_logits(network: kernel.Network, x: Image) -> tuple[kernel.Code, Any]:
+def _code_and_logits(network: Network, x: Image) -> tuple[kernel.Code, Any]:
     code = network.encode(x)
     return code, network.decode(code)
 

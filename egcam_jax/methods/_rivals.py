@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from egcam_jax.core import checks, numerics
 from egcam_jax.core.types import Logits
@@ -89,7 +90,7 @@ def mean(values: Logits, rivals: Any, target: Any) -> Any:
     return numerics.divide(jnp.where(others, values[rivals], 0).sum(), others.sum())
 
 
-def among(logits: Logits, target: Any, given: Any, top: int) -> Any:
+def among(logits: Float[Array, "*places classes"], target: Any, given: Any, top: int) -> Any:
     """The rivals of one target of one image: those given, or the ``top`` classes with the largest logits beside it.
 
     Raises:

@@ -19,7 +19,13 @@ from egcam_jax.splitting._visits import numbered
 
 
 def split(
-    apply_fn: ApplyFn | Split, params: Params, x: Any, layer: str | None = None, *, context: Context = None
+    apply_fn: ApplyFn | Split,
+    params: Params,
+    x: Any,
+    layer: str | None = None,
+    *,
+    context: Context = None,
+    dense: bool = False,
 ) -> Split:
     """Cut a classifier in two at a layer: logits = head(params, features(params, x)).
 
@@ -39,6 +45,7 @@ def split(
         context: what the function takes beside the images, as ``apply_fn(params, x, context)``: a pytree of arrays or
             ``ShapeDtypeStruct`` with leading axis b. ``features`` and ``bypass`` then take it after ``x``, and the head
             gets what it needs of the context in ``carried``.
+        dense: whether the logits may have more axes, such as ``(b, H, W, classes)`` of a segmentation.
 
     Returns:
         The halves. They take the shapes and dtypes that they were made for; ``bypass`` is set where something goes
@@ -68,7 +75,7 @@ def split(
     if isinstance(apply_fn, Split):
         return _by_hand(apply_fn, layer)
     context = _rows(context, x)
-    traced = _traced(apply_fn, params, x, context)
+    traced = _traced(apply_fn, params, x, context, dense)
     program = _named(traced)
     name, slot = resolve(program, layer)
     places = layout(program, slot)
@@ -84,8 +91,12 @@ def split(
 def layers(apply_fn: ApplyFn | Split, params: Params, x: Any, *, context: Context = None) -> dict[str, tuple[int, ...]]:
     """List the layers that can be named, in order of execution, with their shapes per image.
 
+    ``#2`` behind a part of a name is a number: the second block of that name. Write the number where both are meant to
+    be told apart, as in ``"block#2/conv"``. Blocks of one name in direct succession, with nothing between them, are
+    listed as one, whose value is that of the last; name them differently to reach the others.
+
     Args:
-        apply_fn: ``(params, x)`` to logits, or a ``Split``.
+        apply_fn: ``(params, x)`` to logits, of any shape ``(b, ..., classes)``, or a ``Split``.
         params: the tree that it takes.
         x: ``(b, H, W, C)`` images, or a ``ShapeDtypeStruct``.
         context: as for ``split``.
@@ -109,7 +120,7 @@ def layers(apply_fn: ApplyFn | Split, params: Params, x: Any, *, context: Contex
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
         rows = contexts.arguments(contexts.shape_of_row(_rows(context, x)))
         return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image, *rows).shape[1:]}
-    program = _named(_traced(apply_fn, params, x, _rows(context, x)))
+    program = _named(_traced(apply_fn, params, x, _rows(context, x), dense=True))
     return shapes(program, named(program))
 
 
@@ -122,7 +133,7 @@ def _by_hand(apply_fn: Split, layer: str | None) -> Split:
     )
 
 
-def _traced(apply_fn: ApplyFn, params: Params, x: Any, context: Context) -> Traced:
+def _traced(apply_fn: ApplyFn, params: Params, x: Any, context: Context, dense: bool) -> Traced:
     functions.refuse_a_model("apply_fn", apply_fn)
     if not callable(apply_fn):
         raise TypeError(f"apply_fn must be a function (params, x) -> logits or a Split, got {type(apply_fn).__name__}.")
@@ -132,7 +143,7 @@ def _traced(apply_fn: ApplyFn, params: Params, x: Any, context: Context) -> Trac
             f"x: expected images (b, H, W, C), or (b, L, C) or (b, D, H, W, C), got {came}. One image is x[None]."
         )
     try:
-        return trace(apply_fn, params, x, context)
+        return trace(apply_fn, params, x, context, dense=dense)
     except ValueError as error:
         if len(x.shape) != 3:
             raise

@@ -7,11 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from egcam_jax.core import contexts
+from egcam_jax.core import contexts, sharding
 from egcam_jax.core.types import Context, Params
 from egcam_jax.splitting._channels import Layout
 from egcam_jax.splitting._program import Program, Step, needed, reached
 from egcam_jax.splitting._trace import Spec, specification
+
+VARIED = frozenset({"pvary", "pcast"})
+"""The primitive that makes an array vary over axes of a ``shard_map``; its operand may vary already."""
 
 
 class Cut(NamedTuple):
@@ -98,7 +101,7 @@ def _mapped(function: Callable[..., Any], *images: Any) -> Any:
 def _before(where: Cut, wanted: tuple[int, ...]) -> Callable[..., Any]:
     """Leaves of params and one image to the values of some slots."""
     program = where.program
-    run = _called(program, needed(program.steps, set(wanted)), (program.image,), wanted)
+    run = _called(where, needed(program.steps, set(wanted)), (program.image,), wanted)
 
     def before(leaves: list[Any], image: Any, row: Context) -> list[Any]:
         return run([*leaves, *(jnp.asarray(leaf)[None] for leaf in jax.tree.leaves(row))], (image[None],))
@@ -110,7 +113,7 @@ def _after(where: Cut) -> Callable[..., Any]:
     """Leaves of params, an activation and what goes around it to the logits of one image."""
     program = where.program
     given = (where.slot, *where.carried)
-    run = _called(program, needed(program.steps, {program.logits}, frozenset(given)), given, (program.logits,))
+    run = _called(where, needed(program.steps, {program.logits}, frozenset(given)), given, (program.logits,))
     back = tuple(int(axis) for axis in np.argsort(sum(where.axes, ())))
     batched = (1,) * len(where.axes.batch) + _grid(where)
 
@@ -121,13 +124,14 @@ def _after(where: Cut) -> Callable[..., Any]:
 
 
 def _called(
-    program: Program, steps: Sequence[Step], given: tuple[int, ...], wanted: tuple[int, ...]
+    where: Cut, steps: Sequence[Step], given: tuple[int, ...], wanted: tuple[int, ...]
 ) -> Callable[..., list[Any]]:
     """Leaves of params and the given slots' values to the wanted ones, as one function that programs call.
 
     It is traced once for each shape, and so are its derivative and its maps over images: JAX keeps them by the jaxpr
     that is called. What the user's function closed over is an argument, so that no program holds it twice.
     """
+    program, axes = where.program, where.spec.axes
     used = {slot for step in steps for slot in step.inputs} | set(wanted)
     literals = {slot: program.constants[slot] for slot in used & program.literals}
     closed = {slot: value for slot, value in program.constants.items() if slot in used and slot not in literals}
@@ -140,7 +144,13 @@ def _called(
         return [known[slot] for slot in wanted]
 
     def run(leaves: Sequence[Any], values: tuple[Any, ...]) -> list[Any]:
-        return half((*closed.values(), *(leaves[index] for index, _ in params), *values))
+        taken = [leaves[index] for index, _ in params]
+        if outside := sharding.varying(taken, values) - axes:
+            raise ValueError(
+                f"x must vary over the axes of shard_map that the network was split for, {sorted(axes)}; got arrays "
+                f"that vary over {sorted(outside)} too. Call split inside the mapped function, or pass apply_fn itself."
+            )
+        return half((*closed.values(), *taken, *(sharding.vary(value, axes) for value in values)))
 
     return run
 
@@ -165,6 +175,8 @@ def evaluate(steps: Iterable[Step], known: dict[int, Any]) -> dict[int, Any]:
 def apply(step: Step, operands: list[Any]) -> Any:
     """Carry out one equation, in its own scope: profiles of the halves then show the network's layers."""
     equation = step.equation
+    if step.name in VARIED:
+        return [sharding.vary(operand, frozenset(equation.params["axes"])) for operand in operands]
     bound = equation.primitive.get_bind_params(equation.params)
     functions, options = bound if isinstance(bound, tuple) else ((), bound)  # a tuple up to JAX 0.8 or so
     with jax.named_scope("/".join(step.path)), equation.ctx.manager:

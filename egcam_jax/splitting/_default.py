@@ -20,6 +20,7 @@ MOVES = frozenset(
         "convert_element_type",
         "reduce_precision",
         "sharding_constraint",
+        "pvary",
     }
 )
 """Primitives that move or convert an activation and compute nothing."""

@@ -27,7 +27,7 @@ def follow(equation: core.JaxprEqn, operands: Sequence[Known]) -> list[Known]:
     return [None if axes is None else fitted(axes, shape_of(var)) for var, axes in zip(equation.outvars, results)]
 
 
-def _through(jaxpr: Any, inputs: Sequence[Known]) -> list[Known]:
+def through(jaxpr: Any, inputs: Sequence[Known]) -> list[Known]:
     """The axes of a jaxpr's results, from those of its inputs."""
     axes: dict[Any, Known] = dict(zip(jaxpr.invars, inputs))
 
@@ -43,7 +43,7 @@ def _call(equation: core.JaxprEqn, operands: Sequence[Known]) -> list[Known] | N
     """A call of one jaxpr on all operands: ``jit``, ``checkpoint``, ``custom_jvp``; None for all else."""
     for jaxpr, _ in bodies(equation):
         if len(jaxpr.invars) == len(operands) and len(jaxpr.outvars) == len(equation.outvars):
-            return _through(jaxpr, operands)
+            return through(jaxpr, operands)
     return None
 
 
@@ -54,7 +54,7 @@ def _scan(equation: core.JaxprEqn, operands: Sequence[Known]) -> list[Known]:
     body = params["jaxpr"].jaxpr
 
     def step(carried: Sequence[Known]) -> list[Known]:
-        return _through(body, [*operands[:consts], *carried, *slices])
+        return through(body, [*operands[:consts], *carried, *slices])
 
     last, results = _settled(step, operands[consts : consts + carry], carry)
     stacked = [axes and (other(params["length"]), *axes) for axes in results[carry:]]
@@ -66,11 +66,11 @@ def _while(equation: core.JaxprEqn, operands: Sequence[Known]) -> list[Known]:
     skipped, consts = params["cond_nconsts"], params["body_nconsts"]
     fixed, carried = operands[skipped : skipped + consts], operands[skipped + consts :]
     body = params["body_jaxpr"].jaxpr
-    return _settled(lambda values: _through(body, [*fixed, *values]), carried, len(carried))[0]
+    return _settled(lambda values: through(body, [*fixed, *values]), carried, len(carried))[0]
 
 
 def _cond(equation: core.JaxprEqn, operands: Sequence[Known]) -> list[Known]:
-    branches = [_through(branch.jaxpr, operands[1:]) for branch in equation.params["branches"]]
+    branches = [through(branch.jaxpr, operands[1:]) for branch in equation.params["branches"]]
     merged = branches[0]
     for branch in branches[1:]:
         merged = [_either(a, b) for a, b in zip(merged, branch)]

@@ -1,6 +1,7 @@
 """From the user's spelling of a layer to its value, with errors that say what would have been right."""
 
 import difflib
+import itertools
 from collections.abc import Iterable
 
 from jax.extend import core
@@ -10,8 +11,9 @@ from egcam_jax.splitting._flatten import hidden
 from egcam_jax.splitting._loops import LONGEST
 from egcam_jax.splitting._names import name_of, named, pieces, root_of, shapes
 from egcam_jax.splitting._program import Program
+from egcam_jax.splitting._reach import counts_everywhere
 from egcam_jax.splitting._scopes import Path
-from egcam_jax.splitting._visits import is_spelled
+from egcam_jax.splitting._visits import MARK, is_spelled
 
 LISTED = 6
 """How many names an error lists."""
@@ -33,7 +35,10 @@ def _wanted(program: Program, layers: dict[str, int], layer: str) -> tuple[str, 
         raise ValueError(f"layer={layer!r}: {_absence(program, layer)} {_nearest(program, layers, layer)}")
     if len({layers[name] for name in found}) > 1:
         shown = listed(program, layers, found[:LISTED])
-        raise ValueError(f"layer={layer!r} is ambiguous: it could be {shown}. Give more of the name.")
+        numbered = f" ({MARK}2 is the second block of a name: write the number too)" * any(
+            MARK in each for each in found
+        )
+        raise ValueError(f"layer={layer!r} is ambiguous: it could be {shown}. Give more of the name{numbered}.")
     name = min(found, key=lambda name: len(pieces(name)))
     return name, layers[name]
 
@@ -114,9 +119,15 @@ def _nearest(program: Program, layers: dict[str, int], layer: str | None) -> str
             "No activation (b, h, w, K) in this function has a name; "
             "jax.named_scope or checkpoint_name (from jax.ad_checkpoint import checkpoint_name) gives it one."
         )
-    names = list(layers)[-LISTED:] if layer is None else nearest(layers, layer)
+    names = _reaching(program, layers) if layer is None else nearest(layers, layer)
     which = "It could be" if layer is None else "The nearest are"
     return f"{which} {listed(program, layers, names)}; egcam_jax.layers(apply_fn, params, x) lists all {len(layers)}."
+
+
+def _reaching(program: Program, layers: dict[str, int]) -> list[str]:
+    """The last layers all of whose positions count, in order: behind the last attention only the class token does."""
+    every = (name for name in reversed(layers) if counts_everywhere(program, layers[name]))
+    return list(itertools.islice(every, LISTED))[::-1] or list(layers)[-LISTED:]
 
 
 def nearest(names: Iterable[str], layer: str) -> list[str]:

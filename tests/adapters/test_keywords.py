@@ -231,3 +231,18 @@ def test_a_model_in_place_of_a_function_names_its_adapter(model, adapter):
     ):
         with pytest.raises(TypeError, match=f"must be a function; got the model .* itself.*{adapter}"):
             ask()
+
+
+class Named(eqx.Module):
+    """Its call has another name for itself, and needs a key."""
+
+    conv: eqx.nn.Conv2d
+
+    def __call__(module, x, key):
+        return module.conv(x).mean((1, 2))
+
+
+def test_the_inputs_are_not_among_the_keywords_to_pass():
+    params, apply_fn = from_equinox(Named(eqx.nn.Conv2d(3, 4, 3, key=KEY)))
+    with pytest.raises(ValueError, match=r"The model also takes key=\.\.\.: pass"):
+        egcam_jax.explain(params, apply_fn, X, method="gradcam")

@@ -136,11 +136,13 @@ def test_a_structure_is_refused_with_the_member_that_holds_the_logits(wrap, list
     np.testing.assert_array_equal(mended(PARAMS, IMAGES[:1]), networks.apply_fn(PARAMS, IMAGES[:1]))
 
 
-def test_where_several_members_could_be_the_logits_none_is_advised():
+def test_where_several_members_could_be_the_logits_each_is_written_out():
     apply_fn = lambda params, x: (WIDE, networks.apply_fn(params, x))
     with pytest.raises(TypeError) as caught:
         explain(PARAMS, apply_fn, IMAGES[:1], method="gradcam")
-    assert "[0] and [1] have that form" in str(caught.value)
+    said = str(caught.value)
+    assert f"[0] (1, 16) and [1] {(1, networks.apply_fn(PARAMS, IMAGES[:1]).shape[-1])} have that form" in said
+    assert "lambda params, x: apply_fn(params, x)[0] or lambda params, x: apply_fn(params, x)[1]." in said
     apply_fn = lambda params, x: (x, None)
     with pytest.raises(TypeError, match="None of them has that form: return the logits"):
         explain(PARAMS, apply_fn, IMAGES[:1], method="gradcam")

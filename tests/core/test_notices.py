@@ -62,3 +62,11 @@ def test_under_jit_the_field_says_so():
     run = jax.jit(lambda p, x: explain(p, transformer.apply_fn, x, target=both, method="gradcam", layer="block1"))
     got = run(transformer.parameters(9, 1), transformer.images(3, 3))
     np.testing.assert_array_equal(got.reached, np.zeros((2, 2), bool))
+
+
+@pytest.mark.parametrize("under_jit", [False, True])
+def test_logarithms_of_probabilities_are_no_logits(under_jit):
+    apply_fn = lambda params, x: jax.nn.log_softmax(networks.head(params, networks.features(params, x)))
+    run = lambda params, x: explain(params, apply_fn, x, target=1, method="gradcam").cam
+    with pytest.warns(RuntimeWarning, match="apply_fn must return logits; got logarithms of probabilities"):
+        (jax.jit(run) if under_jit else run)(PARAMS, IMAGES)

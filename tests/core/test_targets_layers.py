@@ -229,3 +229,27 @@ def test_the_latent_path_without_noise_runs_the_features_for_the_image_and_the_r
 def test_a_layer_that_is_named_twice_is_refused():
     with pytest.raises(ValueError, match="names a layer twice"):
         RUN(IMAGES, method="gradcam", layer=["early", "late", "early"])
+
+
+def segmentation(params, x):
+    with jax.named_scope("late"):
+        a = convolve(jax.nn.relu(x @ params["pixels"]), params["late"])
+    return jnp.tanh(a) @ params["classes"]
+
+
+def test_a_function_of_dense_outputs_is_explained_by_its_gradient():
+    """Grad-CAM of a segmentation: one class's logits, summed over a region."""
+    draw = np.random.default_rng(5).standard_normal
+    shapes = {"pixels": (2, 4), "late": (3, 3, 4, 3), "classes": (3, CLASSES)}
+    params = {name: draw(shape).astype(np.float32) for name, shape in shapes.items()}
+    x = jnp.asarray(draw((2, SIZE, SIZE, 2)), jnp.float32)
+    region = lambda logits: logits[2:6, 3:8, 1].sum()
+    got = explain(params, segmentation, x, target=region, method="gradcam", layer="late")
+    assert got.logits.shape == (2, SIZE, SIZE, CLASSES)
+    a = convolve(jax.nn.relu(x @ params["pixels"]), params["late"])
+    inside = jnp.zeros((SIZE, SIZE)).at[2:6, 3:8].set(1)[None, ..., None]
+    gradient = inside * (1 - jnp.tanh(a) ** 2) * params["classes"][:, 1]
+    want = jax.nn.relu((gradient.mean((1, 2), keepdims=True) * a).sum(-1))
+    np.testing.assert_allclose(got.cam, want, rtol=1e-4, atol=1e-6)
+    with pytest.raises(ValueError, match=r"got shape \(1, 12, 12, 5\).*explain takes a function of them as target"):
+        explain(params, segmentation, x, target=1, method="gradcam")

@@ -280,3 +280,25 @@ def test_registers_may_come_last(before, after, grid):
     gradient = jax.grad(lambda a: model.head(params, a)[:, 1].sum())(a)
     want = (gradient * a).sum(-1)[:, before : before + rows * columns].reshape(2, rows, columns)
     np.testing.assert_allclose(got.signed, want, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 4), (1, 3), (4, 0)])
+def test_tokens_without_a_place_stand_where_the_network_puts_them(before, after):
+    """The map is that of the grid cut out by hand, wherever class and register tokens are."""
+    params, x = parameters(32, 4), images(4, 8)
+
+    def listed(params, x):
+        t = embed(params, x)
+        with jax.named_scope("listed"):
+            return jnp.tanh(jnp.concatenate([t[:, :before], t[:, 4:], t[:, before:4]], axis=1))
+
+    def bypass(params, x):
+        t = listed(params, x)
+        return t[:, before : before + 32].reshape(len(x), 4, 8, WIDTH), (t[:, :before], t[:, before + 32 :])
+
+    def head(params, grid, others):
+        return rest(params, jnp.concatenate([others[0], grid.reshape(len(grid), 32, WIDTH), others[1]], axis=1))
+
+    run = functools.partial(explain, params, x=x, target=1, method="gradcam")
+    got = run(lambda params, x: rest(params, listed(params, x)), layer="listed")
+    close(got, run(Split(lambda params, x: bypass(params, x)[0], head, bypass)))

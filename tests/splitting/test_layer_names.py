@@ -84,7 +84,8 @@ def test_two_blocks_of_one_name_are_numbered_and_the_bare_name_is_ambiguous():
     params = [plain_params()["inner"], -plain_params()["inner"]]
     x = jnp.ones((2, 8, 8, 4))
     assert list(layers(two_blocks, params, x))[:2] == ["block#1/Conv_0", "block#1"]
-    with pytest.raises(ValueError, match=r"ambiguous: .*'block#1/Conv_0' \(8, 8, 4\), 'block#2/Conv_0'"):
+    said = r"ambiguous: .*'block#1/Conv_0' \(8, 8, 4\), 'block#2/Conv_0' .*#2 is the second block of a name"
+    with pytest.raises(ValueError, match=said):
         split(two_blocks, params, x, "Conv_0")
     np.testing.assert_allclose(split(two_blocks, params, x, "block#1/Conv_0").features(params, x), conv(params[0], x))
     second = conv(params[1], 2 * jax.nn.relu(conv(params[0], x)))
@@ -170,7 +171,7 @@ def test_a_function_without_names_says_how_to_name():
         (
             lambda y: (y, {"state": y}),
             TypeError,
-            r"got a tuple with \[0\] \(1, 4\), \[1\]..state.. \(1, 4\). \[0\] and .* have that form",
+            r"\[0\] \(1, 4\) and .* have that form. .* lambda params, x: apply_fn\(params, x\)\[0\] or lambda",
         ),
         (lambda y: y[0], ValueError, r"got shape \(4,\)"),
         (lambda y: y.argmax(-1, keepdims=True), TypeError, "got int32. Return the scores"),
