@@ -75,7 +75,7 @@ def _value(value: Any) -> Interval:
 
 
 def _apply(equation: core.JaxprEqn, operands: list[Interval], made: Mapping[Any, Any]) -> Sequence[Interval]:
-    name, inner = equation.primitive.name, jaxprs.bodies(equation)
+    name, inner = equation.primitive.name, [program for program, _ in jaxprs.bodies(equation)]
     if inner and len(inner[0].invars) == len(operands) and name not in ("scan", "while", "cond"):
         return _results(inner[0], [], operands)
     if name == "div" and _is_share(equation, operands, made):
@@ -83,7 +83,7 @@ def _apply(equation: core.JaxprEqn, operands: list[Interval], made: Mapping[Any,
     if name == "sub" and _is_log_share(equation, made):
         return [(-math.inf, 0.0)]
     if name == "reduce_sum":
-        terms = math.prod(_shape(equation.invars[0])) // math.prod(_shape(equation.outvars[0]))
+        terms = math.prod(jaxprs.shape_of(equation.invars[0])) // math.prod(jaxprs.shape_of(equation.outvars[0]))
         return [_corners(lambda end, number: end * number, operands[0], (terms, terms))]
     rule = _RULES.get(name)
     return [_ANY] * len(equation.outvars) if rule is None else [rule(*operands)]
@@ -132,10 +132,6 @@ def _origin(variable: Any, made: Mapping[Any, Any]) -> Any:
     while not isinstance(variable, core.Literal) and variable in made and made[variable].primitive.name in _MOVES:
         variable = made[variable].invars[0]
     return variable
-
-
-def _shape(atom: Any) -> tuple[int, ...]:
-    return tuple(atom.aval.shape)
 
 
 def _corners(operation: Callable[[float, float], float], one: Interval, other: Interval) -> Interval:

@@ -4,12 +4,13 @@ import dataclasses
 import functools
 import sys
 import warnings
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import jax
 from jax.extend import core
 
+from egcam_jax.core import jaxprs
 from egcam_jax.core.contents import bound, content, is_array
 
 CAPTURED = 16 * 2**20
@@ -93,7 +94,8 @@ def refuse_a_model(argument: str, function: Any) -> None:
 
 def warn_of_captured(argument: str, closed: core.ClosedJaxpr) -> None:
     """Warn where a traced function holds large arrays that did not come through its arguments."""
-    size = sum({id(array): array.nbytes for array in _captured(closed)}.values())
+    arrays = (value for value in jaxprs.constants(closed) if is_array(value) and not isinstance(value, jax.core.Tracer))
+    size = sum({id(array): array.nbytes for array in arrays}.values())
     if size > CAPTURED:
         warnings.warn(
             f"{argument} captures {size / 2**20:.0f} MB of arrays, which become constants of the compiled program: "
@@ -102,14 +104,3 @@ def warn_of_captured(argument: str, closed: core.ClosedJaxpr) -> None:
             UserWarning,
             stacklevel=2,
         )
-
-
-def _captured(closed: core.ClosedJaxpr) -> Iterator[Any]:
-    """The constant arrays of a jaxpr, and of the jaxprs inside."""
-    arrays = (value for value in closed.consts if is_array(value) and not isinstance(value, jax.core.Tracer))
-    yield from arrays
-    is_closed = lambda node: isinstance(node, core.ClosedJaxpr)
-    for equation in closed.jaxpr.eqns:
-        yield from (atom.val for atom in equation.invars if isinstance(atom, core.Literal) and is_array(atom.val))
-        for inner in filter(is_closed, jax.tree.leaves(list(equation.params.values()), is_leaf=is_closed)):
-            yield from _captured(inner)

@@ -1,16 +1,15 @@
 """Walking through traced programs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 from jax.extend import core
 
 
 def nested(equation: core.JaxprEqn) -> Iterator[core.JaxprEqn]:
     """An equation, and all those of the calls within it."""
     yield equation
-    for program in bodies(equation):
+    for program, _ in bodies(equation):
         yield from equations(program)
 
 
@@ -20,11 +19,25 @@ def equations(program: core.Jaxpr) -> Iterator[core.JaxprEqn]:
         yield from nested(equation)
 
 
-def bodies(equation: core.JaxprEqn) -> list[core.Jaxpr]:
-    """The programs inside an equation."""
-    leaves = jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program)
-    return [leaf.jaxpr if isinstance(leaf, core.ClosedJaxpr) else leaf for leaf in leaves if _is_program(leaf)]
+def bodies(equation: core.JaxprEqn) -> Iterator[tuple[core.Jaxpr, Sequence[Any]]]:
+    """The programs inside an equation, each with its constants."""
+    for value in equation.params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(item, core.ClosedJaxpr):
+                yield item.jaxpr, item.consts
+            elif isinstance(item, core.Jaxpr):
+                yield item, ()
 
 
-def _is_program(leaf: Any) -> bool:
-    return isinstance(leaf, core.Jaxpr | core.ClosedJaxpr)
+def constants(closed: core.ClosedJaxpr) -> Iterator[Any]:
+    """Everything that a program holds beside its inputs: constants and literals, those of the calls within it too."""
+    yield from closed.consts
+    for equation in equations(closed.jaxpr):
+        yield from (atom.val for atom in equation.invars if isinstance(atom, core.Literal))
+        for _, consts in bodies(equation):
+            yield from consts
+
+
+def shape_of(atom: Any) -> tuple[int, ...]:
+    """The shape of a variable or literal; the empty one of what is no array, such as a token of order."""
+    return tuple(getattr(atom.aval, "shape", ()))

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax.extend import core
@@ -81,7 +81,10 @@ def merged_grids(program: core.Jaxpr, axes: int, count: int) -> set[_Grid]:
     """
     grids: set[_Grid] = set()
     for equation in jaxprs.equations(program):
-        name, shapes = equation.primitive.name, [_shape(atom) for atom in (*equation.invars, *equation.outvars)]
+        name, shapes = (
+            equation.primitive.name,
+            [jaxprs.shape_of(atom) for atom in (*equation.invars, *equation.outvars)],
+        )
         if name == "reshape" and axes > 1:
             grids.update(group for group in _merged(shapes[0], shapes[-1]) if len(group) == axes)
         if name == "concatenate" and axes == 1:
@@ -151,10 +154,6 @@ def _is_turned(grid: _Grid, size: _Grid) -> bool:
     """Whether a grid has oblong patches, and with its axes in another order would have square ones."""
     turned = any(_elongation(other, size) <= _SQUARE for other in itertools.permutations(grid))
     return turned and _elongation(grid, size) > _SQUARE
-
-
-def _shape(atom: Any) -> _Grid:
-    return tuple(getattr(atom.aval, "shape", ()))
 
 
 def _merged(operand: Sequence[int], result: Sequence[int]) -> list[_Grid]:

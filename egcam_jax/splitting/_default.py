@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterator
 
+from egcam_jax.core.jaxprs import nested, shape_of
 from egcam_jax.splitting._channels import grid, is_pooled
 from egcam_jax.splitting._loops import LAYERS
 from egcam_jax.splitting._program import Program, Step, reached
-from egcam_jax.splitting._scopes import LOOPS, equations, shape_of
+from egcam_jax.splitting._scopes import LOOPS
 
 MOVES = frozenset(
     {
@@ -100,7 +101,7 @@ def _mixes(program: Program, step: Step) -> bool:
         return any(axis.place is None and axis.size > 1 for axis in summed)
     if step.name == "conv_general_dilated":
         return shape_of(step.equation.invars[1])[params["dimension_numbers"].rhs_spec[1]] > 1
-    return any(each.primitive.name in LAYERS for each in equations(step.equation))
+    return any(each.primitive.name in LAYERS for each in nested(step.equation))
 
 
 def tokens_after(program: Program, slot: int) -> tuple[int, ...] | None:
@@ -111,7 +112,7 @@ def tokens_after(program: Program, slot: int) -> tuple[int, ...] | None:
     """
     for step in program.steps[program.producers[slot] + 1 :]:
         if program.varying.intersection(step.outputs):
-            for equation in equations(step.equation):
+            for equation in nested(step.equation):
                 many = [size for size in shape_of(equation.outvars[0]) if size > 1]
                 if len(many) == 2 and equation.primitive.name == "dot_general":
                     return tuple(many)

@@ -11,11 +11,12 @@ from typing import Any
 
 from jax.extend import core
 
+from egcam_jax.core.jaxprs import bodies
 from egcam_jax.splitting import _loops
 from egcam_jax.splitting._axes import Axes, of_image
 from egcam_jax.splitting._program import Program, Step, Trail, needed, reached
 from egcam_jax.splitting._provenance import follow
-from egcam_jax.splitting._scopes import Path, bodies, loop_scope, scan_counts, scope_of, scopes_within
+from egcam_jax.splitting._scopes import Path, loop_scope, scan_counts, scope_of, scopes_within
 
 GROUPS = frozenset({"jit", "pjit", "closed_call", "core_call"})
 CHECKPOINTS = frozenset({"checkpoint", "remat", "remat2"})

@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
+from egcam_jax.core.jaxprs import nested, shape_of
 from egcam_jax.splitting._axes import Axes
-from egcam_jax.splitting._scopes import equations, scan_counts, shape_of
+from egcam_jax.splitting._scopes import scan_counts
 
 LONGEST = 128
 """Steps of the longest loop that is laid out."""
@@ -47,7 +48,7 @@ def has_layer(equation: core.JaxprEqn) -> bool:
     """Whether an equation is, or holds, a convolution or a matrix product with more than one position."""
     return any(
         each.primitive.name in LAYERS and sum(size > 1 for size in shape_of(each.outvars[0])) > 1
-        for each in equations(equation)
+        for each in nested(equation)
     )
 
 

@@ -1,9 +1,8 @@
 """The layers of a program by name: the scopes and tags whose value is an activation with spatial extent."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
 
+from egcam_jax.core.jaxprs import bodies
 from egcam_jax.splitting import _default
 from egcam_jax.splitting._channels import grid, tokens
 from egcam_jax.splitting._program import Program, Step
@@ -100,10 +99,6 @@ def _tags(program: Program, root: Path) -> dict[str, int]:
 
 def _operation(step: Step) -> str:
     """The operation's name, for people: ``relu`` rather than ``custom_jvp_call``."""
-    inner = step.equation.params.get("call_jaxpr")
-    names = [str(call.params["name"]) for call in _equations(inner) if "name" in call.params]
+    called = [call for body, _ in bodies(step.equation) for call in body.eqns if "call_jaxpr" in step.equation.params]
+    names = [str(call.params["name"]) for call in called if "name" in call.params]
     return names[0] if names else step.name
-
-
-def _equations(closed: Any) -> Iterator[Any]:
-    yield from getattr(getattr(closed, "jaxpr", closed), "eqns", ())

@@ -6,7 +6,8 @@ from typing import Any
 
 from jax.extend import core
 
-from egcam_jax.splitting._scopes import Path, bodies, loop_scope, scan_counts, scope_of
+from egcam_jax.core.jaxprs import bodies, shape_of
+from egcam_jax.splitting._scopes import Path, loop_scope, scan_counts, scope_of
 
 LONGEST = 128
 """Steps of the longest loop whose steps are told apart."""
@@ -134,13 +135,9 @@ def _inside(body: Any, given: list[Any], place: Place, uses: dict[Key, Use]) -> 
     return [None if isinstance(atom, core.Literal) else known.get(atom) for atom in body.outvars]
 
 
-def _shape(atom: Any) -> tuple[int, ...]:
-    return getattr(atom.aval, "shape", ())
-
-
 def _like(var: Any, value: _Value | None) -> _Value | None:
     """A body's result as that of its call: a loop stacks some, and their axes are others then."""
-    same = value is None or value.axes is None or len(value.axes) == len(_shape(var))
+    same = value is None or value.axes is None or len(value.axes) == len(shape_of(var))
     return value if same or value is None else _Value(value.keys)
 
 

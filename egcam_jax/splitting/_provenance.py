@@ -5,9 +5,10 @@ from typing import Any
 
 from jax.extend import core
 
+from egcam_jax.core.jaxprs import bodies, shape_of
 from egcam_jax.splitting._axes import Axes, joined, other, others
 from egcam_jax.splitting._rules import fitted, result_axes
-from egcam_jax.splitting._scopes import bodies, scan_counts, shape_of
+from egcam_jax.splitting._scopes import scan_counts
 
 Known = Axes | None
 """The axes of a value, None for one that does not depend on the image."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from egcam_jax.core.jaxprs import nested, shape_of
 from egcam_jax.splitting._axes import Axes, Axis, Piece, other
 from egcam_jax.splitting._channels import token_layout
 from egcam_jax.splitting._program import Program, Step
 from egcam_jax.splitting._provenance import follow
-from egcam_jax.splitting._scopes import equations, shape_of
 
 _CUTS = frozenset({"slice", "dynamic_slice", "gather", "squeeze"})
 """Primitives that pick entries: what they leave may be the class token alone."""
@@ -57,5 +57,5 @@ def _mixes(step: Step, operands: Sequence[Axes | None]) -> bool:
     results = follow(step.equation, operands)
     if not any(_has(axes) for axes in results):
         return True
-    inner = [each for each in equations(step.equation) if each is not step.equation]
+    inner = [each for each in nested(step.equation) if each is not step.equation]
     return any(each.primitive.name == "dot_general" and len(shape_of(each.outvars[0])) > 3 for each in inner)

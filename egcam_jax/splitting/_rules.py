@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from jax.extend import core
 
+from egcam_jax.core.jaxprs import shape_of
 from egcam_jax.splitting._axes import Axes, Axis, Piece, joined, other, others, reshaped, resized
-from egcam_jax.splitting._scopes import shape_of
 
 Operands = Sequence[Axes]
 """The axes of an equation's operands; those that do not depend on the image have ``others`` of their shape."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from jax.extend import core
 
+from egcam_jax.core.jaxprs import bodies, shape_of
+
 MARKER = "egcam_split"
 """The named scope around the user's function: names are relative to it, whatever the caller's scopes are."""
 
@@ -16,21 +18,6 @@ _CALLED = re.compile(r"\b(?:jit|pjit|checkpoint|remat)\([^()]*\)")
 _TRANSFORMED = re.compile(r"\b(?:jvp|vmap|transpose|linearize|pmap|shard_map)\(([^()]*)\)")
 
 Path = tuple[str, ...]
-
-
-def bodies(equation: core.JaxprEqn) -> Iterator[tuple[Any, Any]]:
-    """The jaxprs inside an equation, each with its constants."""
-    for value in equation.params.values():
-        for item in value if isinstance(value, tuple | list) else (value,):
-            if isinstance(item, core.ClosedJaxpr):
-                yield item.jaxpr, item.consts
-            elif isinstance(item, core.Jaxpr):
-                yield item, ()
-
-
-def shape_of(atom: Any) -> tuple[int, ...]:
-    """The shape of a variable or literal; the empty one of what is no array, such as a token of order."""
-    return tuple(getattr(atom.aval, "shape", ()))
 
 
 def scope_of(equation: core.JaxprEqn) -> Path:
@@ -59,14 +46,6 @@ def _leaves(jaxpr: Any, path: Path) -> Iterator[Path]:
             yield from _leaves(body, scope)
         if not inner:
             yield scope
-
-
-def equations(equation: core.JaxprEqn) -> Iterator[core.JaxprEqn]:
-    """An equation and all that it calls."""
-    yield equation
-    for body, _ in bodies(equation):
-        for inner in body.eqns:
-            yield from equations(inner)
 
 
 def shared(one: Path, other: Path) -> Path:

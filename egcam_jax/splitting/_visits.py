@@ -6,8 +6,9 @@ from typing import Any
 
 from jax.extend import core
 
+from egcam_jax.core.jaxprs import bodies
 from egcam_jax.splitting._program import Program, Step, reached
-from egcam_jax.splitting._scopes import Path, bodies
+from egcam_jax.splitting._scopes import Path
 
 MARK = "#"
 """Stands between a scope and the number of the visit: ``Conv_0#2``."""
