@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from egcam_jax.core import checks, functions, sharding
+from egcam_jax.core import checks, functions, inputs, sharding
 from egcam_jax.core.contents import content
 from egcam_jax.core.types import Context, Params
 from egcam_jax.methods import _references
@@ -17,7 +17,7 @@ from egcam_jax.splitting import Split
 
 def spatial(value: Any) -> int:
     """Check the number of an image's spatial axes."""
-    if value not in checks.AXES:
+    if value not in inputs.AXES:
         raise ValueError(f"spatial_dims must be 1, 2 or 3, the spatial axes of one image in x; got {value!r}.")
     return int(value)
 
@@ -39,9 +39,9 @@ def function(params: Params, apply_fn: Any) -> tuple[Params, Any]:
     if isinstance(apply_fn, jax.tree_util.Partial):
         bound, structure = jax.tree.flatten(apply_fn)
 
-        def apply(params: Params, *inputs: Any) -> Any:
+        def apply(params: Params, *images: Any) -> Any:
             params, bound = params
-            return jax.tree.unflatten(structure, bound)(params, *inputs)
+            return jax.tree.unflatten(structure, bound)(params, *images)
 
         return (params, bound), functions.Known(("partial", content(structure)), apply)
     if isinstance(apply_fn, Split):
@@ -61,7 +61,7 @@ def _fingerprint(params: Params) -> Any:
 def references(refs: Any, x: Any, params: Params, asker: str, spatial_dims: int, context: Context) -> Any:
     """Check references, be they images or encoded before: their size, and whose parameters encoded them."""
     if not isinstance(refs, EncodedReferences):
-        return checks.references(refs, x, asker, spatial_dims)
+        return inputs.references(refs, x, asker, spatial_dims)
     if context is not None:
         raise ValueError(
             "refs must be images where there is a context; got encoded references. Each image is compared with "

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from egcam_jax.core import checks, compilation, kernel, numerics, sharding
+from egcam_jax.core import checks, compilation, inputs, kernel, numerics, sharding
 from egcam_jax.core.types import ApplyFn, Params
 from egcam_jax.methods import _arguments, _references
 from egcam_jax.methods._cut import Cut
@@ -61,7 +61,7 @@ def encode(
         (True, True)
     """
     spatial_dims = _arguments.spatial(spatial_dims)
-    refs = checks.references(checks.images(refs, spatial_dims, "refs"), refs, "encode", spatial_dims)
+    refs = inputs.references(inputs.images(refs, spatial_dims, "refs"), refs, "encode", spatial_dims)
     params, apply_fn = _arguments.function(params, apply_fn)
     cut = Cut(
         apply_fn=apply_fn,

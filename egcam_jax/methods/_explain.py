@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from egcam_jax.core import answers, checks, contexts, functions
+from egcam_jax.core import answers, checks, contexts, functions, inputs
 from egcam_jax.core import fusion as _fusion
 from egcam_jax.core.types import ApplyFn, Context, Params
 from egcam_jax.explanation import Explanation
@@ -122,11 +122,11 @@ def explain(
     """
     chosen = find(method, gradients)
     spatial_dims = _arguments.spatial(spatial_dims)
-    x = checks.images(x, spatial_dims)
+    x = inputs.images(x, spatial_dims)
     single = x.ndim == spatial_dims + 1
     batch = x[None] if single else x
     if chosen.needs_key:
-        key = checks.key(key, chosen.name)
+        key = inputs.key(key, chosen.name)
     num_samples = _samples(chosen, num_samples)
     setting = _options.Setting(num_samples or 1, batch.shape[1:])
     static, traced = _options.resolve(chosen.name, chosen.schema, options, setting)
@@ -136,7 +136,7 @@ def explain(
     if reads:
         asker = f"method {chosen.name!r}" if chosen.needs_refs else "contrast='references'"
         refs = _arguments.references(refs, x, params, asker, spatial_dims, context)
-    target = checks.target(target, len(batch), single)
+    target = inputs.target(target, len(batch), single)
     top_rivals, against = _rivals.check(rivals, gamma, target, len(batch), single)
     if callable(target):
         target = functions.static("target", target)
@@ -147,7 +147,7 @@ def explain(
         refs if reads else None,
         key if chosen.needs_key else None,
         None if callable(target) else target,
-        checks.indices(index, len(batch)),
+        inputs.indices(index, len(batch)),
         against,
         traced,
         context,
@@ -173,8 +173,8 @@ def explain(
     )
     shapes, _ = jax.eval_shape(functools.partial(_program.run, settings=settings), *arguments)
     classes = answers.count(shapes.logits.shape[-1])
-    checks.classes("target", target, classes)
-    checks.classes("rivals", against and against.rivals, classes)
+    inputs.classes("target", target, classes)
+    inputs.classes("rivals", against and against.rivals, classes)
     explanation, seen = _program.run(*arguments, settings=settings)
     if against is not None and target is None:
         _rivals.distinct(explanation.target, explanation.rivals)

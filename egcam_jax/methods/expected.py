@@ -6,21 +6,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from egcam_jax.core import kernel, numerics, perturb, uncertainty
-from egcam_jax.core.types import Activation, Image
-from egcam_jax.methods import _precision
+from egcam_jax.core.types import Activation
+from egcam_jax.methods import _path, _precision
 from egcam_jax.methods._options import Choice, Number, Positions
-from egcam_jax.methods._problem import Estimate, Problem, References, Sampling, combine, reaches
+from egcam_jax.methods._problem import Estimate, Problem, Sampling, combine, reaches
 from egcam_jax.methods._registry import estimator
 
 FLOOR = 1e-3
 """Floor of the elementwise normaliser, as a fraction of the mean magnitude over all entries."""
-
-
-ONE = np.float32(1)
-"""Of a reading without a difference or a normaliser: a Python number would be a float64 where JAX has them."""
 
 
 class Field(NamedTuple):
@@ -40,50 +35,17 @@ class Sample(NamedTuple):
     score_start: Any = None
 
 
-def _needs_end(options: Mapping[str, Any]) -> bool:
-    """Whether the definition needs f(x + eta), the encoding of the noisy image."""
-    return (
-        options["path"] == "latent"
-        or options["difference"] in ("latent", "tangent")
-        or options["normalizer"] == "global"
-    )
-
-
 def _passes(num_samples: int, channels: int, options: Mapping[str, Any]) -> int:
     """Forward passes through ``features`` for one image: the clean one, and those for the samples."""
     noisy = options["noise"] != "none"
     on_input = options["path"] == "input"
     each = on_input
-    each += noisy and _needs_end(options)
+    each += noisy and _path.needs_end(options)
     each += noisy and options["normalizer"] == "elementwise"
     each += options["difference"] == "encoded"
     each += 2 * (on_input and options["difference"] == "tangent")
-    each += options.get("context", False) and _reads(options) > {"images"}
+    each += options.get("context", False) and _path.reads(options) > {"images"}
     return 1 + num_samples * each
-
-
-def _reads(options: Mapping[str, Any]) -> frozenset[str]:
-    """What the options read of the references."""
-    codes = options["path"] == "latent" or options["difference"] == "latent"
-    logits = options["difference"] != "none"
-    return frozenset(["images"] + ["codes"] * codes + ["logits"] * logits)
-
-
-def _reference(problem: Problem, options: Mapping[str, Any]) -> Callable[[Any], References]:
-    """The number of a reference to that reference, encoded as far as the options need it.
-
-    What goes through the network beside an image goes under the context of that image: f(x') too.
-    """
-    wanted = _reads(options)
-
-    def reference(number: Any) -> References:
-        shared: References = jax.tree.map(lambda leaf: leaf[number], problem.references)
-        if not (options.get("context", False) and wanted > {"images"}):
-            return shared
-        code = problem.network.encode(shared.images)
-        return shared._replace(codes=code, logits=problem.network.decode(code) if "logits" in wanted else None)
-
-    return reference
 
 
 @estimator(
@@ -101,7 +63,7 @@ def _reference(problem: Problem, options: Mapping[str, Any]) -> Callable[[Any], 
     passes=_passes,
     num_samples=32,
     random=True,
-    reads=_reads,
+    reads=_path.reads,
 )
 def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     r"""Estimate G by the expectation of the perturbed gradients over references, path and noise.
@@ -128,7 +90,7 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
         sampling: ``"stratified"`` or ``"iid"``, see ``perturb.draw``.
         alpha: Positions on the path, a scalar or ``(n,)``, instead of drawn ones.
         tolerance: Stop where the largest standard error of the map is at most this fraction of its largest absolute
-            value before the ReLU, at n samples at the latest; see ``_precision.sampling``. The reported error is then
+            value before the ReLU, at n samples at the latest. The reported error is then
             within a tenth of the true one for heads with ReLUs, by root mean squares over keys; for smooth heads and
             fewer than eight references it may be a fifth too small.
 
@@ -150,10 +112,10 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     if tolerance is not None and options["alpha"] is not None:
         raise ValueError("alpha must be None with a tolerance, which decides how many positions there are; got both.")
     draw = functools.partial(perturb.draw, sampling=options["sampling"], alpha=options["alpha"])
-    end = _end(problem, options)
+    end = _path.ends(problem, options)
     elementwise = _elementwise(problem, options, draw(problem.key, problem.num_samples, num_references), end)
-    point, reference_of = _point(problem, options), _reference(problem, options)
-    complete = options["difference"] != "none" and (_needs_end(options) or options["noise"] == "none")
+    point, reference_of = _path.points(problem, options), _path.references(problem, options)
+    complete = options["difference"] != "none" and (_path.needs_end(options) or options["noise"] == "none")
 
     def seen(field: Field) -> Field:
         """What the map needs of a sample: the map itself where that is linear in the product, else the whole field."""
@@ -176,7 +138,7 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
             x_end, code_end = end(draws.noise[s])
             code, delta = point(reference, x_end, code_end, draws.alpha[s])
             _, gradient = kernel.score_and_gradient(problem.network.decode, problem.score, code)
-            magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else ONE
+            magnitude = jnp.abs(code_end.activation).mean() if options["normalizer"] == "global" else _path.ONE
             field = Field(delta * gradient, magnitude)
             deviations = jax.tree.map(lambda leaf: kernel.Outer(spread[:, s], leaf), seen(field))
             averaged = Sample(field, deviations, reaches(gradient).astype(jnp.float32))
@@ -211,19 +173,6 @@ def _residuals(draws: perturb.Draws, num_references: int, sampling: str) -> unce
     return uncertainty.stratified(draws.reference, num_references, stretches)
 
 
-def _end(problem: Problem, options: Mapping[str, Any]) -> Callable[..., tuple[Image, kernel.Code]]:
-    """The end of the path as a function of a noise key: the noisy image, and its code where it is needed."""
-    if options["noise"] == "none":
-        return lambda key: (problem.x, problem.code)
-
-    def end(key: Any) -> tuple[Image, Any]:
-        eta = perturb.noise(key, problem.x, kind=options["noise"], scale=options["noise_scale"])
-        noisy = problem.x + eta
-        return noisy, problem.network.encode(noisy) if _needs_end(options) else None
-
-    return end
-
-
 def _elementwise(problem: Problem, options: Mapping[str, Any], draws: perturb.Draws, end: Any) -> Any:
     """The elementwise normaliser, found before the samples' maps, which cannot be made without it; else 1."""
     if options["normalizer"] != "elementwise":
@@ -245,29 +194,3 @@ def _elementwise(problem: Problem, options: Mapping[str, Any], draws: perturb.Dr
         count = problem.num_samples
         mean, _ = kernel.mean_over_samples(magnitude, count, problem.block(count), problem.code.activation)
     return numerics.divide(jnp.ones(()), jnp.maximum(mean, FLOOR * mean.mean()))
-
-
-def _point(problem: Problem, options: Mapping[str, Any]) -> Callable[..., tuple[kernel.Code, Any]]:
-    """The code at a position on the path, and delta there, as a function of the path's two ends."""
-    encode, difference = problem.network.encode, options["difference"]
-
-    def between(reference: References, x_end: Image, code_end: Any, alpha: Any) -> tuple[kernel.Code, Any]:
-        start = reference.images
-        if options["path"] == "latent":
-            code = kernel.interpolate(reference.codes, code_end, alpha)
-            tangent = code_end.activation - reference.codes.activation
-        elif difference == "tangent":
-            gamma = kernel.interpolate(start, x_end, alpha)
-            code, moved = jax.jvp(encode, (gamma,), (x_end - start,))
-            tangent = moved.activation
-        else:
-            code = encode(kernel.interpolate(start, x_end, alpha))
-        if difference == "tangent":
-            return code, tangent
-        if difference == "latent":
-            return code, code_end.activation - reference.codes.activation
-        if difference == "encoded":
-            return code, encode(x_end - start).activation
-        return code, ONE
-
-    return between

@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
-from egcam_jax.core import checks, contexts, perturb
+from egcam_jax.core import checks, contexts, inputs, perturb
 from egcam_jax.core.types import (
     Context,
     Image,
@@ -72,12 +72,12 @@ class Checked(NamedTuple):
 
 def images(x: ImagesLike, target: Integers | None = None, context: Context = None) -> Checked:
     """Check images, and the class and the context of each image."""
-    pixels = checks.images(x)
+    pixels = inputs.images(x)
     single = pixels.ndim == 3
     pixels = pixels[None] if single else pixels
     if callable(target) or (target is not None and np.ndim(target) > 0 + (not single)):
         raise ValueError(f"target must be None, one class or one for each image; got {target!r}.")
-    classes = checks.target(target, len(pixels), single)
+    classes = inputs.target(target, len(pixels), single)
     return Checked(Subject(x=pixels, target=classes, context=contexts.checked(context, len(pixels), single)), single)
 
 
@@ -131,7 +131,7 @@ def amount(argument: str, value: Number, low: float = 0.0) -> Scalar:
 
 def indexed(checked: Checked, index: Integers) -> Checked:
     """Give every image its place in the whole."""
-    places = checks.indices(index, len(checked.batch.x))
+    places = inputs.indices(index, len(checked.batch.x))
     return checked._replace(batch=checked.batch._replace(indices=places))
 
 
@@ -157,7 +157,7 @@ def drawn(
     batch, count = checked.batch, len(checked.batch.x)
     if perturbations is None:
         checks.count("num_samples", num_samples)
-        keys = jax.vmap(perturb.image_key, (None, 0))(checks.key(key, metric), batch.indices)
+        keys = jax.vmap(perturb.image_key, (None, 0))(inputs.key(key, metric), batch.indices)
         return checked._replace(batch=batch._replace(key=keys))
     perturbations = jnp.asarray(perturbations, jnp.float32)
     checks.finite("perturbations", perturbations)

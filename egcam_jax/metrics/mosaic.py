@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
-from egcam_jax.core import checks
+from egcam_jax.core import checks, inputs
 
 
 class Mosaic(NamedTuple):
@@ -55,7 +55,7 @@ def mosaic(images: Float[ArrayLike, "N h w C"], *, columns: int = 2, shrink: boo
 
     Source: Bohle et al., Convolutional Dynamic Alignment Networks for Interpretable Classifications, CVPR 2021.
     """
-    pixels = checks.images(images, argument="images")
+    pixels = inputs.images(images, argument="images")
     columns, shrink = checks.count("columns", columns), checks.flag("shrink", shrink)
     if pixels.ndim != 4 or len(pixels) % columns:
         raise ValueError(

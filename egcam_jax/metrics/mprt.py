@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from egcam_jax.core import checks, compilation, kernel, numerics
+from egcam_jax.core import checks, compilation, inputs, kernel, numerics
 from egcam_jax.core.types import Context, Explain, ImagesLike, Integers, KeyLike, Map, Params, PRNGKey, Scalar
 from egcam_jax.metrics import _functions, _inputs, _layers, _program, _similarity
 from egcam_jax.metrics._inputs import Subject
@@ -115,7 +115,7 @@ def mprt(
         trees = _given(params, perturbations)
     elif layers is not None:
         lost = _layers.losses(params, layers, maps)
-        trees = _randomized(params, lost, checks.key(key, "mprt"), cascading)
+        trees = _randomized(params, lost, inputs.key(key, "mprt"), cascading)
     else:
         raise ValueError("layers must be names of layers where perturbations is None; got None. Pass one of them.")
     whole = maps(params)

@@ -64,7 +64,7 @@ RANKS = {
     "core.sharding": 0, "core.compilation": 0,
     "core.checks": 1, "core.functions": 1, "core.answers": 1, "core.bounds": 1, "core.tokens": 1, "core.maps": 1,
     "core.perturb": 1, "core.uncertainty": 1,
-    "core.contexts": 2, "core.fusion": 2,
+    "core.contexts": 2, "core.fusion": 2, "core.inputs": 2,
     "core.kernel": 3, "explanation": 3, "splitting": 3,
     "core.adaptive": 4,
     "methods": 5, "metrics": 5, "models": 5, "adapters": 5,

@@ -1,8 +1,4 @@
-"""Saturation: how soon a layer and the output stop changing as an image is scaled up from its baseline.
-
-curves = saturation(params, apply_fn, x, baseline=black)
-mean, spread = band(curves.similarity)
-"""
+"""How soon a layer and the output stop changing."""
 
 import functools
 from typing import Any, NamedTuple
@@ -12,15 +8,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from egcam_jax import splitting
-from egcam_jax.core import answers, checks, compilation, contexts, kernel, numerics
-from egcam_jax.core.types import Activation, ApplyFn, Context, Image, Map, Params, Scalar
-from egcam_jax.explanation import Explanation
-from egcam_jax.methods import explain, function
+from egcam_jax.core import answers, checks, compilation, contexts, inputs, kernel, numerics
+from egcam_jax.core.types import Activation, ApplyFn, Context, Params, Scalar
+from egcam_jax.methods import function
+from egcam_jax.saturation._scaling import batch, between, checked
 
 STEPS = 25
 """Scalings of each image, as many as the paper draws."""
-PATCHES = 7
-"""Patches along each side of an image."""
 
 
 class Saturation(NamedTuple):
@@ -109,9 +103,9 @@ def saturation(
     Source: the Expected Grad-CAM paper, appendix B.1 and Figures 10 and 11, after Sundararajan et al., Gradients of
     Counterfactuals, 2016. "Activation vectors of CAM target filters" can be read either way: both are returned.
     """
-    x = _batch(x)
-    alphas = jnp.linspace(0, 1, STEPS) if alphas is None else _alphas(alphas)
-    target = checks.target(target, len(x))
+    x = batch(x)
+    alphas = jnp.linspace(0, 1, STEPS) if alphas is None else checked(alphas)
+    target = inputs.target(target, len(x))
     if callable(target) or (target is not None and target.ndim != 1):
         raise ValueError("target must be None, one class, or one for each image.")
     if chunk_size is not None:
@@ -121,126 +115,6 @@ def saturation(
     params, apply_fn = function(params, apply_fn)
     chosen = {"apply_fn": apply_fn, "layer": layer, "rule": answers.checked(probability), "chunk_size": chunk_size}
     return _run(params, x, alphas, baseline, target, context, **chosen)
-
-
-def explanations(
-    params: Params,
-    apply_fn: ApplyFn,
-    x: Any,
-    refs: Any = None,
-    key: Any = None,
-    *,
-    alphas: Any,
-    target: Any,
-    baseline: Any = 0.0,
-    index: Any = 0,
-    context: Context = None,
-    **options: Any,
-) -> Explanation:
-    """Explain images that are scaled down, all for the same class and with the same draws.
-
-    Args:
-        params: The model's parameters.
-        apply_fn: As for ``saturation``.
-        x: ``(N, H, W, C)`` images, preprocessed.
-        refs: As for ``explain``.
-        key: As for ``explain``.
-        alphas: ``(A,)`` scalings.
-        target: ``(N,)`` classes or one, explained whatever the network says of the scaled image.
-        baseline: As for ``saturation``.
-        index: As for ``explain``.
-        context: As for ``explain``.
-        **options: Of ``explain``, such as ``method``, ``layer`` and ``num_samples``.
-
-    Returns:
-        An ``Explanation`` whose arrays have the axes N and A in the place of images.
-
-    Raises:
-        ValueError, TypeError: As ``explain``.
-
-    Example:
-        >>> import jax
-        >>> import jax.numpy as jnp
-        >>> import egcam_jax
-        >>> network = egcam_jax.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
-        >>> x, alphas = jnp.array([[2.0, 4]])[None, ..., None], jnp.array([0.5, 1])
-        >>> weights, options = jnp.array([[1.0, -1]]), {"target": 0, "method": "gradcam"}
-        >>> explanation = egcam_jax.saturation.explanations(weights, network, x, alphas=alphas, **options)
-        >>> explanation.cam.ravel().tolist()  # each scaling has its own map
-        [0.5, 1.0, 1.0, 2.0]
-
-    Source: the Expected Grad-CAM paper, Figures 2, 8 and 14.
-    """
-    x, alphas = _batch(x), _alphas(alphas)
-    targets = checks.target(target, len(x))
-    if targets is None or callable(targets) or targets.ndim != 1:
-        raise ValueError("target must be one class, or one for each image, so that all scalings have the same.")
-    images = jax.vmap(lambda image: scaled(image, alphas, baseline))(x)
-    repeat = lambda values: jnp.repeat(values, len(alphas), axis=0)
-    found = explain(
-        params,
-        apply_fn,
-        images.reshape(-1, *x.shape[1:]),
-        refs,
-        key,
-        target=repeat(targets),
-        index=repeat(checks.indices(index, len(x))),
-        context=jax.tree.map(repeat, contexts.checked(context, len(x))),
-        **options,
-    )
-    return jax.tree.map(lambda leaf: leaf.reshape(len(x), len(alphas), *leaf.shape[1:]), found)
-
-
-def scaled(x: Image, alphas: Float[Array, " A"], baseline: Any = 0.0) -> Float[Array, "A H W C"]:
-    """Scale one image: ``b + alpha (x - b)`` for each alpha, ``(A, H, W, C)``.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from egcam_jax import saturation
-        >>> saturation.scaled(jnp.full((1, 1, 1), 4.0), jnp.array([0.0, 0.5, 1])).ravel().tolist()
-        [0.0, 2.0, 4.0]
-    """
-    return jax.vmap(lambda alpha: _scaled(x, alpha, baseline))(alphas)
-
-
-def insert_patches(x: Image, cam: Map, *, count: int = 4, side: int = PATCHES, baseline: Any = 0.0) -> Image:
-    """Put the strongest patches of an image into its baseline: what is left if a map is right.
-
-    The image is cut into ``side`` by ``side`` patches, and the map is resized to one value for each. Patches where it
-    is zero are no evidence, and are not put in even where fewer than ``count`` are left; of equal ones the first come
-    first.
-
-    Args:
-        x: ``(H, W, C)`` image, preprocessed.
-        cam: ``(h, w)`` map, not negative, such as ``Explanation.cam``.
-        count: How many patches; the paper shows four.
-        side: Patches along each side; the paper's ResNet-50 has 7 by 7 cells.
-        baseline: As for ``saturation``.
-
-    Returns:
-        ``(H, W, C)`` image, whose score says how well the map found what the model looks at.
-
-    Raises:
-        ValueError: ``count`` is not from 1 to the number of patches.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> from egcam_jax import saturation
-        >>> cam = jnp.array([[3.0, 1], [0, 2]])
-        >>> print(saturation.insert_patches(jnp.ones((2, 2, 1)), cam, count=2, side=2)[..., 0])
-        [[1. 0.]
-         [0. 1.]]
-
-    Source: the Expected Grad-CAM paper, Figures 2b and 8b.
-    """
-    checks.count("count", count)
-    checks.count("side", side)
-    if count > side**2:
-        raise ValueError(f"count is {count}, but there are {side} by {side} patches: at most {side**2}.")
-    strength = jax.image.resize(cam, (side, side), "linear").ravel()
-    chosen = jnp.zeros(strength.shape).at[jax.lax.top_k(strength, count)[1]].set(1) * (strength > 0)
-    mask = jax.image.resize(chosen.reshape(side, side), x.shape[:2], "nearest")[..., None]
-    return jnp.where(mask > 0, x, baseline)
 
 
 def band(values: Float[Array, "N A"]) -> tuple[Float[Array, " A"], Float[Array, " A"]]:
@@ -298,7 +172,7 @@ def _one(
     target = answers.top(network.decode(whole)) if target is None else target
 
     def at(number: Any) -> dict[str, Any]:
-        code = network.encode(_scaled(x, alphas[number], baseline))
+        code = network.encode(between(x, alphas[number], baseline))
         logits = network.decode(code)
         return {
             "similarity": _cosine(code.activation, whole.activation),
@@ -311,10 +185,6 @@ def _one(
     return Saturation(alphas=jnp.zeros(()), target=target, **curves)
 
 
-def _scaled(x: Any, alpha: Any, baseline: Any) -> Any:
-    return baseline + alpha * (x - baseline)
-
-
 def _cosine(one: Activation, other: Activation) -> Scalar:
     """Of two arrays as vectors; 0 where the first is zero, NaN where the second is."""
     one, other = numerics.normalized(one), numerics.normalized(other)
@@ -324,18 +194,3 @@ def _cosine(one: Activation, other: Activation) -> Scalar:
 
 def _filters(one: Activation, other: Activation) -> Scalar:
     return jnp.nanmean(jax.vmap(_cosine, in_axes=-1)(one, other))
-
-
-def _batch(x: Any) -> Any:
-    x = checks.images(x)
-    if x.ndim != 4:
-        raise ValueError(f"x must have shape (N, H, W, C); got shape {x.shape}. One image is x[None].")
-    return x
-
-
-def _alphas(alphas: Any) -> Any:
-    alphas = jnp.asarray(alphas, jnp.float32)
-    if alphas.ndim != 1 or not len(alphas):
-        raise ValueError(f"alphas must have shape (A,), with A at least 1; got shape {alphas.shape}.")
-    checks.finite("alphas", alphas)
-    return alphas
