@@ -1,6 +1,7 @@
 """How one equation passes the image's axes on, for every primitive that moves or changes axes."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from jax.extend import core
 
@@ -119,6 +120,18 @@ def _part(axis: Axis, start: int, limit: int, stride: int, size: int) -> Axis:
     return _sliced(axis, size)
 
 
+def _pad(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> Axes:
+    return tuple(_beside(*each) for each in zip(operands[0], equation.params["padding_config"], shape))
+
+
+def _beside(axis: Axis, config: Sequence[Any], size: int) -> Axis:
+    """An axis with room before and after it: of a list of tokens that is room for others."""
+    low, high, interior = map(int, config)
+    if axis.places and axis.place is None and min(low, high) >= 0 and not interior:
+        return Axis(axis.pieces, axis.before + low, axis.after + high)
+    return resized(axis, size)
+
+
 def _dynamic_slice(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> Axes:
     return tuple(_sliced(axis, size) for axis, size in zip(operands[0], shape))
 
@@ -198,6 +211,7 @@ _RULES: dict[str, Callable[..., Axes]] = {
     "slice": _slice,
     "dynamic_slice": _dynamic_slice,
     "concatenate": _concatenate,
+    "pad": _pad,
     "dot_general": _dot,
     "gather": _gather,
     **{f"reduce_{kind}": _dropped("axes") for kind in ("sum", "max", "min", "prod", "and", "or", "xor")},

@@ -302,3 +302,22 @@ def test_tokens_without_a_place_stand_where_the_network_puts_them(before, after)
     run = functools.partial(explain, params, x=x, target=1, method="gradcam")
     got = run(lambda params, x: rest(params, listed(params, x)), layer="listed")
     close(got, run(Split(lambda params, x: bypass(params, x)[0], head, bypass)))
+
+
+def test_registers_may_be_added_into_room_that_is_made_for_them():
+    params, x = parameters(8, 0), images(2, 4)
+    params["last"] = jax.random.normal(KEY, (3, WIDTH))
+
+    def network(params, x):
+        t = jnp.pad(embed(params, x), ((0, 0), (0, 3), (0, 0))) + jnp.pad(params["last"], ((8, 0), (0, 0)))
+        with jax.named_scope("last"):
+            t = block(params["block0"], t)
+        return jnp.tanh(t.mean(1) + t[:, -1]) @ params["out"]
+
+    model = split(network, params, x, "last")
+    assert model.trailing == 3
+    a = model.features(params, x)
+    gradient = jax.grad(lambda a: model.head(params, a)[:, 1].sum())(a)
+    got = explain(params, network, x, method="hirescam", layer="last", target=1)
+    want = (gradient * a).sum(-1)[:, :8].reshape(2, 2, 4)
+    np.testing.assert_allclose(got.signed, want, rtol=1e-4, atol=1e-6)
