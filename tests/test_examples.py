@@ -23,10 +23,6 @@ PACKAGES = [
 ]
 WITHOUT = {
     "models.load": "the weights are a file of the user's, or are fetched",
-    "evaluate.merge": "a run on many files; evaluate.run has the example",
-    "evaluate.read": "a run on many files; evaluate.run has the example",
-    "report.evaluation_page": "a run on many files; evaluate.run has the example",
-    "report.summary": "a run on many files; evaluate.run has the example",
 }
 """Public names without an example, and why an example is impossible or stands elsewhere."""
 

@@ -224,7 +224,7 @@ def test_a_context_is_handed_to_the_model():
         (lambda: functools.partial(EquinoxNet(KEY), key=KEY), "from_equinox"),
     ],
 )
-def test_a_model_in_place_of_a_function_names_its_adapter(model, adapter):
+def test_a_model_in_place_of_a_function_names_its_adapter(model, adapter, unannotated):
     for ask in (
         lambda: egcam_jax.explain({}, model(), X, method="gradcam"),
         lambda: metrics.insertion_auc(model(), X, X[..., 0], 0),

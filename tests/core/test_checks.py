@@ -55,7 +55,7 @@ NAN[1, 2, 2, 0] = np.nan
         ({"method": "grad_cam"}, ValueError, ["'grad_cam'", "'gradcam'"]),
         ({"method": "expected"}, ValueError, ["'expected_gradcam'"]),
         ({"layer": "nowhere"}, ValueError, ["nowhere"]),
-        ({"difference": "latnet"}, ValueError, ["difference must be one of 'latent', 'encoded', 'tangent', 'none'"]),
+        ({"difference": "latnet"}, ValueError, ["difference must be one of 'none', 'latent', 'encoded', 'tangent'"]),
         ({"noises": "none"}, TypeError, ["no option 'noises'", "difference, normalizer, noise"]),
         ({"method": "gradcam", "noise": "none"}, TypeError, ["'gradcam' has no option 'noise'"]),
         ({"noise_scale": -0.1}, ValueError, ["noise_scale must be finite and at least 0", "-0.1"]),

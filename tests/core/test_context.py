@@ -97,9 +97,9 @@ def test_the_derivative_by_the_context_is_that_of_the_rows():
     [
         ({"method": "gradcam"}, 1),
         ({"method": "integrated_gradcam"}, 1 + 1 + 8),
-        ({}, 1 + 24),
+        ({"difference": "latent"}, 1 + 24),
         ({"noise": "none", "path": "latent"}, 1 + 8),
-        ({"difference": "none", "normalizer": "none"}, 1 + 8),
+        ({}, 1 + 8),
     ],
 )
 def test_references_under_a_context_are_among_the_passes_reported(options, passes):

@@ -321,11 +321,11 @@ def test_gradcam_equals_its_equations_for_each_images_top_class():
 
 
 def test_iid_sampling_equals_the_equations_too():
-    got = explain(PARAMS, networks.SPLIT, IMAGES[1], REFS, KEY, index=1, target=0, num_samples=N, sampling="iid")
+    reading = {"difference": "latent", "normalizer": "global", "path": "input"}
+    options = {"index": 1, "target": 0, "num_samples": N, "sampling": "iid", **reading}
+    got = explain(PARAMS, networks.SPLIT, IMAGES[1], REFS, KEY, **options)
     pairs, etas = draws_of(1, "uniform", 0.1, "iid")
-    want = oracle.expected(
-        TRUE, IMAGES[1], REFS, 0, pairs, etas, difference="latent", normalizer="global", path="input"
-    )
+    want = oracle.expected(TRUE, IMAGES[1], REFS, 0, pairs, etas, **reading)
     np.testing.assert_allclose(got.weights, want.weights, rtol=1e-5, atol=1e-6)
 
 
