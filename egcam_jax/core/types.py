@@ -8,6 +8,7 @@ three-dimensional networks have one or three axes in the place of ``H W`` and ``
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, Num, PRNGKeyArray, Shaped, UInt32
 
@@ -33,7 +34,7 @@ Map: TypeAlias = Float[Array, "*hw"]
 Scalar: TypeAlias = Float[Array, ""]
 PRNGKey: TypeAlias = Key[Array, ""] | UInt32[Array, " words"]
 
-Target: TypeAlias = int | Int[Array, "..."] | Callable[..., Any] | None
+Target: TypeAlias = Int[ArrayLike, "..."] | list[Any] | tuple[Any, ...] | Callable[..., Any] | None
 """What is explained: see ``explain``."""
 
 Predict: TypeAlias = Callable[..., Any]
@@ -51,11 +52,17 @@ Nested: TypeAlias = list[Any] | tuple[Any, ...]
 ImagesLike: TypeAlias = Float[ArrayLike, "*b H W C"]
 """``(B, H, W, C)`` images of JAX or NumPy, or ``(H, W, C)`` for one."""
 
+InputsLike: TypeAlias = Float[Array | np.ndarray, "..."]
+"""Images as ``ImagesLike``, signals ``(B, L, C)`` or volumes ``(B, D, H, W, C)``, or one of them without its B."""
+
 MapsLike: TypeAlias = Shaped[ArrayLike, "*b H W"] | Nested
 """``(B, H, W)`` numbers or booleans, one for each pixel, or ``(H, W)`` for one image."""
 
 Integers: TypeAlias = Int[ArrayLike, "..."] | Nested
 """A whole number, or one for each image."""
+
+Numbers: TypeAlias = Num[ArrayLike, "..."] | Nested
+"""A number, or several."""
 
 Number: TypeAlias = Num[ArrayLike, ""]
 """One number of Python, NumPy or JAX, traced or not."""
@@ -78,6 +85,7 @@ __all__ = [
     "Image",
     "Images",
     "ImagesLike",
+    "InputsLike",
     "Int",
     "Integers",
     "Key",
@@ -87,6 +95,7 @@ __all__ = [
     "MapsLike",
     "Nested",
     "Number",
+    "Numbers",
     "PRNGKey",
     "PRNGKeyArray",
     "Params",

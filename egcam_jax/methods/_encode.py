@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from egcam_jax.core import checks, compilation, inputs, kernel, numerics, sharding
-from egcam_jax.core.types import ApplyFn, Params
+from egcam_jax.core.types import ApplyFn, InputsLike, Params
 from egcam_jax.methods import _arguments, _references
 from egcam_jax.methods._cut import Cut
 from egcam_jax.methods._references import EncodedReferences
@@ -16,13 +17,13 @@ from egcam_jax.methods._references import EncodedReferences
 def encode(
     params: Params,
     apply_fn: ApplyFn,
-    refs: Any,
+    refs: InputsLike,
     *,
     layer: str | Sequence[str] | None = None,
     chunk_size: int | None = None,
     grid: tuple[int, ...] | None = None,
     spatial_dims: int = 2,
-    compute_dtype: Any = None,
+    compute_dtype: DTypeLike | None = None,
     precision: str | None = None,
 ) -> EncodedReferences:
     """Encode references once, for many calls of ``explain``, which takes the result as ``refs``.

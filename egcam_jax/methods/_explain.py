@@ -5,37 +5,39 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+from jax.typing import DTypeLike
 
 from egcam_jax.core import answers, checks, contexts, functions, inputs
 from egcam_jax.core import fusion as _fusion
-from egcam_jax.core.types import ApplyFn, Context, Params
+from egcam_jax.core.types import ApplyFn, Context, InputsLike, Integers, KeyLike, Number, Params, Target
 from egcam_jax.explanation import Explanation
 from egcam_jax.methods import _arguments, _notices, _options, _program, _rivals
 from egcam_jax.methods._cut import Cut
+from egcam_jax.methods._references import EncodedReferences
 from egcam_jax.methods._registry import find
 
 
 def explain(
     params: Params,
     apply_fn: ApplyFn,
-    x: Any,
-    refs: Any = None,
-    key: Any = None,
+    x: InputsLike,
+    refs: InputsLike | EncodedReferences | None = None,
+    key: KeyLike | None = None,
     *,
-    target: Any = None,
+    target: Target = None,
     method: str = "expected_gradcam",
     gradients: str | None = None,
     layer: str | Sequence[str] | None = None,
     num_samples: int | None = None,
     chunk_size: int | None = None,
-    index: Any = 0,
+    index: Integers = 0,
     negative: bool = False,
-    rivals: Any = None,
-    gamma: Any = None,
+    rivals: Integers | str | None = None,
+    gamma: Number | None = None,
     fusion: str = "mean",
     grid: tuple[int, ...] | None = None,
     spatial_dims: int = 2,
-    compute_dtype: Any = None,
+    compute_dtype: DTypeLike | None = None,
     precision: str | None = None,
     context: Context = None,
     **options: Any,

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from egcam_jax import splitting
 from egcam_jax.core import answers, checks, compilation, contexts, inputs, kernel, numerics
-from egcam_jax.core.types import Activation, ApplyFn, Context, Params, Scalar
+from egcam_jax.core.types import Activation, ApplyFn, Context, InputsLike, Integers, Numbers, Params, Scalar
 from egcam_jax.methods import function
 from egcam_jax.saturation._scaling import batch, between, checked
 
@@ -50,11 +50,11 @@ class Saturation(NamedTuple):
 def saturation(
     params: Params,
     apply_fn: ApplyFn,
-    x: Any,
+    x: InputsLike,
     *,
-    alphas: Any = None,
-    baseline: Any = 0.0,
-    target: Any = None,
+    alphas: Numbers | None = None,
+    baseline: Numbers = 0.0,
+    target: Integers | None = None,
     layer: str | None = None,
     probability: answers.Probability = "softmax",
     chunk_size: int | None = None,
@@ -105,8 +105,8 @@ def saturation(
     """
     x = batch(x)
     alphas = jnp.linspace(0, 1, STEPS) if alphas is None else checked(alphas)
-    target = inputs.target(target, len(x))
-    if callable(target) or (target is not None and target.ndim != 1):
+    classes = inputs.target(target, len(x))
+    if callable(classes) or (classes is not None and classes.ndim != 1):
         raise ValueError("target must be None, one class, or one for each image.")
     if chunk_size is not None:
         chunk_size = checks.count("chunk_size", chunk_size)
@@ -114,7 +114,7 @@ def saturation(
     context = contexts.checked(context, len(x))
     params, apply_fn = function(params, apply_fn)
     chosen = {"apply_fn": apply_fn, "layer": layer, "rule": answers.checked(probability), "chunk_size": chunk_size}
-    return _run(params, x, alphas, baseline, target, context, **chosen)
+    return _run(params, x, alphas, baseline, classes, context, **chosen)
 
 
 def band(values: Float[Array, "N A"]) -> tuple[Float[Array, " A"], Float[Array, " A"]]:

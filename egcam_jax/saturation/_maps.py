@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from egcam_jax.core import checks, contexts, inputs
-from egcam_jax.core.types import ApplyFn, Context, Image, Map, Params
+from egcam_jax.core.types import ApplyFn, Context, Image, InputsLike, Integers, KeyLike, Map, Numbers, Params
 from egcam_jax.explanation import Explanation
-from egcam_jax.methods import explain
+from egcam_jax.methods import EncodedReferences, explain
 from egcam_jax.saturation._scaling import batch, checked, scaled
 
 PATCHES = 7
@@ -18,14 +18,14 @@ PATCHES = 7
 def explanations(
     params: Params,
     apply_fn: ApplyFn,
-    x: Any,
-    refs: Any = None,
-    key: Any = None,
+    x: InputsLike,
+    refs: InputsLike | EncodedReferences | None = None,
+    key: KeyLike | None = None,
     *,
-    alphas: Any,
-    target: Any,
-    baseline: Any = 0.0,
-    index: Any = 0,
+    alphas: Numbers,
+    target: Integers,
+    baseline: Numbers = 0.0,
+    index: InputsLike = 0,
     context: Context = None,
     **options: Any,
 ) -> Explanation:
@@ -63,12 +63,12 @@ def explanations(
 
     Source: the Expected Grad-CAM paper, Figures 2, 8 and 14.
     """
-    x, alphas = batch(x), checked(alphas)
+    x, scalings = batch(x), checked(alphas)
     targets = inputs.target(target, len(x))
     if targets is None or callable(targets) or targets.ndim != 1:
         raise ValueError("target must be one class, or one for each image, so that all scalings have the same.")
-    images = jax.vmap(lambda image: scaled(image, alphas, baseline))(x)
-    repeat = lambda values: jnp.repeat(values, len(alphas), axis=0)
+    images = jax.vmap(lambda image: scaled(image, scalings, baseline))(x)
+    repeat = lambda values: jnp.repeat(values, len(scalings), axis=0)
     found = explain(
         params,
         apply_fn,
@@ -80,10 +80,10 @@ def explanations(
         context=jax.tree.map(repeat, contexts.checked(context, len(x))),
         **options,
     )
-    return jax.tree.map(lambda leaf: leaf.reshape(len(x), len(alphas), *leaf.shape[1:]), found)
+    return jax.tree.map(lambda leaf: leaf.reshape(len(x), len(scalings), *leaf.shape[1:]), found)
 
 
-def insert_patches(x: Image, cam: Map, *, count: int = 4, side: int = PATCHES, baseline: Any = 0.0) -> Image:
+def insert_patches(x: Image, cam: Map, *, count: int = 4, side: int = PATCHES, baseline: Numbers = 0.0) -> Image:
     """Put the strongest patches of an image into its baseline: what is left if a map is right.
 
     The image is cut into ``side`` by ``side`` patches, and the map is resized to one value for each. Patches where it
@@ -120,4 +120,4 @@ def insert_patches(x: Image, cam: Map, *, count: int = 4, side: int = PATCHES, b
     strength = jax.image.resize(cam, (side, side), "linear").ravel()
     chosen = jnp.zeros(strength.shape).at[jax.lax.top_k(strength, count)[1]].set(1) * (strength > 0)
     mask = jax.image.resize(chosen.reshape(side, side), x.shape[:2], "nearest")[..., None]
-    return jnp.where(mask > 0, x, baseline)
+    return jnp.where(mask > 0, x, jnp.asarray(baseline))

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from egcam_jax.core import checks, inputs
-from egcam_jax.core.types import Image
+from egcam_jax.core.types import Image, Numbers
 
 
-def scaled(x: Image, alphas: Float[Array, " A"], baseline: Any = 0.0) -> Float[Array, "A H W C"]:
+def scaled(x: Image, alphas: Float[Array, " A"], baseline: Numbers = 0.0) -> Float[Array, "A H W C"]:
     """Scale one image: ``b + alpha (x - b)`` for each alpha, ``(A, H, W, C)``.
 
     Example:

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from egcam_jax.core import contexts, functions
-from egcam_jax.core.types import ApplyFn, Context, Params
+from egcam_jax.core.types import ApplyFn, Context, InputsLike, Params
 from egcam_jax.splitting._channels import layout, token_layout
 from egcam_jax.splitting._cut import bypass, cut, features, head
 from egcam_jax.splitting._flatten import flatten, trail_of
@@ -21,7 +21,7 @@ from egcam_jax.splitting._visits import numbered
 def split(
     apply_fn: ApplyFn | Split,
     params: Params,
-    x: Any,
+    x: InputsLike | jax.ShapeDtypeStruct,
     layer: str | None = None,
     *,
     context: Context = None,
@@ -88,7 +88,9 @@ def split(
     return Split(features(where), head(where, x, context), around, name, trailing)
 
 
-def layers(apply_fn: ApplyFn | Split, params: Params, x: Any, *, context: Context = None) -> dict[str, tuple[int, ...]]:
+def layers(
+    apply_fn: ApplyFn | Split, params: Params, x: InputsLike | jax.ShapeDtypeStruct, *, context: Context = None
+) -> dict[str, tuple[int, ...]]:
     """List the layers that can be named, in order of execution, with their shapes per image.
 
     ``#2`` behind a part of a name is a number: the second block of that name. Write the number where both are meant to
