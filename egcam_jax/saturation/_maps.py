@@ -25,7 +25,7 @@ def explanations(
     alphas: Numbers,
     target: Integers,
     baseline: Numbers = 0.0,
-    index: InputsLike = 0,
+    index: Integers = 0,
     context: Context = None,
     **options: Any,
 ) -> Explanation:
