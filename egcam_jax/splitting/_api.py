@@ -7,7 +7,7 @@ import jax
 
 from egcam_jax.core import contexts, functions
 from egcam_jax.core.types import ApplyFn, Context, InputsLike, Params
-from egcam_jax.splitting._channels import layout, token_layout
+from egcam_jax.splitting._channels import Layout, layout, token_layout
 from egcam_jax.splitting._cut import bypass, cut, features, head
 from egcam_jax.splitting._flatten import flatten, trail_of
 from egcam_jax.splitting._names import named, shapes
@@ -84,7 +84,7 @@ def split(
         raise ValueError(f"layer={name!r}: its value has neither a spatial grid (h, w, K) nor tokens (N, K).")
     where = cut(*_lean(traced, program, slot), axes)
     around = bypass(where) if where.carried else None
-    trailing = 0 if places else program.axes[slot][axes.grid[0]].after
+    trailing = 0 if places else _trailing(program, slot, axes, name)
     return Split(features(where), head(where, x, context), around, name, trailing)
 
 
@@ -124,6 +124,21 @@ def layers(
         return {apply_fn.layer: jax.eval_shape(apply_fn.features, params, image, *rows).shape[1:]}
     program = _named(_traced(apply_fn, params, x, _rows(context, x), dense=True))
     return shapes(program, named(program))
+
+
+def _trailing(program: Program, slot: int, axes: Layout, name: str) -> int:
+    """How many tokens without a place come last in a list of tokens.
+
+    Raises:
+        ValueError: The places are not listed row by row, as ``explain`` reads them.
+    """
+    listed = program.axes[slot][axes.grid[0]]
+    if list(listed.places) != sorted(listed.places):
+        raise ValueError(
+            f"layer={name!r}: its tokens must be listed row by row; got them column by column. Pass a Split whose "
+            f"features return the grid (b, h, w, K)."
+        )
+    return listed.after
 
 
 def _by_hand(apply_fn: Split, layer: str | None) -> Split:

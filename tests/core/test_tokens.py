@@ -321,3 +321,18 @@ def test_registers_may_be_added_into_room_that_is_made_for_them():
     got = explain(params, network, x, method="hirescam", layer="last", target=1)
     want = (gradient * a).sum(-1)[:, :8].reshape(2, 2, 4)
     np.testing.assert_allclose(got.signed, want, rtol=1e-4, atol=1e-6)
+
+
+def test_tokens_that_are_listed_column_by_column_are_refused():
+    """Read row by row, the map would be of other places."""
+    params, x = parameters(8, 0), images(2, 4)
+
+    def network(params, x):
+        dims = ("NHWC", "HWIO", "NHWC")
+        grid = jax.lax.conv_general_dilated(x, params["embed"], (PATCH, PATCH), "VALID", dimension_numbers=dims)
+        with jax.named_scope("turned"):
+            t = jnp.tanh(grid.swapaxes(1, 2).reshape(len(x), -1, WIDTH))
+        return block(params["block0"], t).mean(1) @ params["out"]
+
+    with pytest.raises(ValueError, match="'turned': its tokens must be listed row by row; got them column by column"):
+        explain(params, network, x, method="gradcam", layer="turned", target=1)
