@@ -17,6 +17,16 @@ class Network(NamedTuple):
     Attributes:
         encode: ``(H, W, C)`` to a ``Code``; with the image's context as its second argument where there is one.
         decode: A ``Code`` to ``(classes,)`` logits, or ``(..., classes)`` where outputs are dense.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import splitting
+        >>> pieces = splitting.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> one = splitting.network(pieces, jnp.array([[1.0, -1]]), jax.ShapeDtypeStruct((1, 1, 2, 1), jnp.float32))
+        >>> code = one.encode(jnp.array([[[3.0], [-1]]]))
+        >>> code.activation.shape
+        (1, 2, 1)
     """
 
     encode: Callable[..., Code]
@@ -50,6 +60,16 @@ def network(
     Raises:
         ValueError: The network fails on such an image, or its parts do not return ``(1, h, w, K)`` or ``(1, N, K)``,
             and ``(1, classes)``.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from egcam_jax import splitting
+        >>> pieces = splitting.Split(lambda weights, x: jax.nn.relu(x), lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> one = splitting.network(pieces, jnp.array([[1.0, -1]]), jax.ShapeDtypeStruct((1, 1, 2, 1), jnp.float32))
+        >>> code = one.encode(jnp.array([[[3.0], [-1]]]))
+        >>> code.activation.ravel().tolist(), one.decode(code).tolist()
+        ([3.0, 0.0], [1.5, -1.5])
     """
     around = pieces.bypass is not None
     row = contexts.arguments(context)

@@ -232,9 +232,9 @@ want = np.asarray(run(x, np.arange(8), rows))
 mapped = jax.jit(jax.shard_map(run, mesh=mesh, in_specs=(P("d"), P("d"), P("d")), out_specs=P("d")))
 np.testing.assert_allclose(np.asarray(mapped(x, np.arange(8), rows)), want, rtol=1e-5, atol=1e-6)
 plain = lambda params, x: networks.head(params, networks.features(params, x))
-run = lambda params, x: explain(params, plain, x, target=1, method="layercam").cam
-mapped = jax.jit(jax.shard_map(run, mesh=mesh, in_specs=(P(), P("d")), out_specs=P("d"), check_vma=True))
-np.testing.assert_allclose(np.asarray(mapped(params, x)), np.asarray(run(params, x)), rtol=1e-5, atol=1e-6)
+cams = lambda params, x: explain(params, plain, x, target=1, method="layercam").cam
+mapped = jax.jit(jax.shard_map(cams, mesh=mesh, in_specs=(P(), P("d")), out_specs=P("d"), check_vma=True))
+np.testing.assert_allclose(np.asarray(mapped(params, x)), np.asarray(cams(params, x)), rtol=1e-5, atol=1e-6)
 spread = [jax.device_put(leaf, NamedSharding(explicit, P("d"))) for leaf in (x, rows)]
 np.testing.assert_allclose(np.asarray(run(spread[0], np.arange(8), spread[1])), want, rtol=1e-5, atol=1e-6)
 """
