@@ -27,6 +27,10 @@ REFERENCES = (
     "hubble_deep_field.jpg",
     "motorcycle_left.png",
 )
+LATENT = {"difference": "latent", "normalizer": "global"}
+DRAWN_WITH = dict.fromkeys(("expected_gradcam", "expected_gradcam++", "expected_xgradcam", "expected_hirescam"), LATENT)
+DRAWN_WITH["scorecam"] = {"top_channels": 128}
+"""Options of the methods that are not drawn with their defaults."""
 FEWER = 3
 """How many of the photographs stand on the page of a method."""
 SHOWN = {
@@ -49,7 +53,7 @@ def pictures(names: tuple[str, ...]) -> list[np.ndarray]:
 
 def scored(model: models.Model, x: np.ndarray, refs: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
     """The maps of a method, and insertion − deletion of each."""
-    options = {"top_channels": 128} if method == "scorecam" else {}
+    options = DRAWN_WITH.get(method, {})
     explanation = egcam_jax.explain(
         model.params, model.apply_fn, x, refs, jax.random.key(0), method=method, layer=LAYER, **options
     )
