@@ -11,6 +11,8 @@ import importlib
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
+from egcam_jax import core
+
 if TYPE_CHECKING:
     from egcam_jax.adapters import from_equinox, from_haiku, from_keras, from_linen, from_nnx
     from egcam_jax.explanation import Explanation
@@ -38,18 +40,7 @@ _HOMES = {
 }
 """The module that each public name lives in."""
 
-_CORE = (
-    "adaptive",
-    "answers",
-    "compilation",
-    "fusion",
-    "kernel",
-    "maps",
-    "perturb",
-    "sharding",
-    "tokens",
-    "uncertainty",
-)
+_CORE = core.__all__
 """The modules of ``core`` that users may name without it, as in ``egcam_jax.kernel``."""
 
 _MODULES = (
