@@ -54,6 +54,7 @@ class Agreement(NamedTuple):
         metric: Its name in ``METRICS``.
         methods: How many have both figures.
         correlation: Spearman's, of the methods' means; NaN where it says nothing.
+        p: One-sided p-value of a correlation above 0; NaN where the correlation is.
         ahead: The methods that are best or tied for best here; none where no test tells the leading one from another.
         paper_ahead: Those with the paper's best figure.
         place: That of the paper's own method here, 1 the best; 0 where it has none.
@@ -64,6 +65,7 @@ class Agreement(NamedTuple):
     metric: str
     methods: int
     correlation: float
+    p: float
     ahead: Sequence[str]
     paper_ahead: Sequence[str]
     place: int
@@ -146,12 +148,14 @@ def _agreement(run: str, metric: str, rows: Sequence[Row]) -> Agreement:
     ours, papers = (
         [sign * value for value in values] for values in (_means(both), [float(row.printed or 0) for row in both])
     )
+    correlation, p = _correlation(ours, papers)
     own = next((i for i, row in enumerate(both) if row.method.split(":")[0] == OURS), None)
     return Agreement(
         run=run,
         metric=metric,
         methods=len(both),
-        correlation=_correlation(ours, papers),
+        correlation=correlation,
+        p=p,
         ahead=[row.method for row in rows if row.ahead],
         paper_ahead=[row.method for row, value in zip(both, papers) if value == min(papers)],
         place=0 if own is None else _place(ours, own),
@@ -163,10 +167,12 @@ def _means(rows: Sequence[Row]) -> list[float]:
     return [row.ours.mean for row in rows]
 
 
-def _correlation(one: Sequence[float], other: Sequence[float]) -> float:
+def _correlation(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
+    """Spearman's correlation, and its one-sided p-value."""
     if len(one) < _FEW or len(set(one)) == 1 or len(set(other)) == 1:
-        return float("nan")
-    return float(stats.spearmanr(one, other).statistic)
+        return float("nan"), float("nan")
+    tested = stats.spearmanr(one, other, alternative="greater")
+    return float(tested.statistic), float(tested.pvalue)
 
 
 def _place(values: Sequence[float], own: int) -> int:

@@ -44,17 +44,28 @@ def markdown(table: Table, runs: Mapping[str, Run]) -> str:
     """
     rows = compare(table, runs)
     doubts = lettered(rows)
-    parts = [f"# Table {table.number} of the paper, and ours: {table.title.lower()}", legend(table)]
+    agreed = agreements(rows)
+    parts = [f"# Table {table.number} of the paper, and ours: {table.title.lower()}", verdict(agreed), legend(table)]
     for name, run in runs.items():
         for i, sheet in enumerate(sheets(table, [row for row in rows if row.run == name], doubts)):
             parts += [] if i else [f"## {tables.escape(name)}, beside {sheet.network}"]
             parts += [tables.markdown(sheet.head, sheet.rows)]
         parts += ["\n".join(f"- {tables.escape(text)}" for text in deviations(table, run))]
-    parts += ["## The order of the methods", order(agreements(rows))]
+    parts += ["## The order of the methods", order(agreed)]
     if doubts:
         parts += ["## The paper's figures", "\n".join(f"- <sup>{mark}</sup> {text}" for text, mark in doubts.items())]
     parts += ["\n".join(f"- {text}" for text in ALWAYS)]
     return "\n\n".join(parts) + "\n"
+
+
+def verdict(agreed: Sequence[Agreement]) -> str:
+    """Say in how many columns the methods come in the paper's order, each network's columns by themselves."""
+    compared = [one for one in agreed if not np.isnan(one.correlation)]
+    same = sum(one.p < 1 - report.LEVEL for one in compared)
+    return (
+        f"**In {same} of {len(compared)} columns our order of the methods agrees with the paper's** "
+        f"(Spearman's ρ above 0, one-sided p < {1 - report.LEVEL:.2g})."
+    )
 
 
 def legend(table: Table) -> str:

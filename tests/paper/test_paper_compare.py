@@ -62,6 +62,11 @@ def test_the_papers_own_figures_stand_beside_themselves():
             for it in paper.agreements(rows):
                 assert it.correlation == pytest.approx(1)
                 assert it.place == it.paper_place
+                assert it.p < 1e-6 or it.methods < 6
+            compared = [it for it in paper.agreements(rows) if it.correlation == it.correlation]
+            same = sum(it.p < 0.05 for it in compared)
+            text = paper.markdown(table, {"same": made(values, network=network)})
+            assert text.split("\n\n")[1].startswith(f"**In {same} of {len(compared)} columns our order of the methods")
 
 
 def test_shares_become_percent_and_infidelity_the_captions_unit():
@@ -112,6 +117,8 @@ def test_the_opposite_order_is_told_with_the_direction_of_the_metric():
     rows = paper.compare(table, {"a": made({kind: 1 - it for kind, it in figures.items()})})
     (it,) = paper.agreements(rows)
     assert it.correlation == pytest.approx(-1)
+    assert it.p > 1 - 1e-6
+    assert "**In 0 of 1 columns" in paper.markdown(table, {"a": made({kind: 1 - it for kind, it in figures.items()})})
     assert (it.methods, it.place, it.paper_place) == (10, 10, 1)
     assert it.paper_ahead == ["expected_gradcam"]
 
