@@ -34,6 +34,11 @@ def jit(function: Callable[..., Any], *, static_argnames: tuple[str, ...]) -> Ca
     return call
 
 
+def options(platform: str) -> dict[str, str] | None:
+    """The compiler's options for a program that runs on its own on one platform, known before its first call."""
+    return CPU_OPTIONS if platform == "cpu" and _known() else None
+
+
 def _outermost_on_cpu(arguments: Any) -> bool:
     """Whether a call is a program of its own, of arrays on the CPU, for a compiler that knows the options."""
     leaves = jax.tree.leaves(arguments)

@@ -1,11 +1,11 @@
 """A metric's values for the maps of a batch: where it runs, and what it is handed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Array, Int
 
 from egcam_jax.metrics import Score, running_time
 from egcam_jax.metrics.irof import slic
@@ -22,14 +22,14 @@ class Ready(NamedTuple):
         session: The run.
         batch: The batch.
         arrays: What programs take of it, with ``target``; for metrics with ``saliency`` too.
-        top: Its images' top classes, on the host.
+        top: Its images' top classes.
         cache: ``segments``, once they have been made.
     """
 
     session: Session
     batch: Batch
     arrays: dict[str, Any]
-    top: Int[np.ndarray, " b"]
+    top: Int[Array, " b"]
     cache: dict[str, Any]
 
     @property
@@ -38,24 +38,30 @@ class Ready(NamedTuple):
         return len(self.batch.images)
 
 
-def judge(ready: Ready, method: AskedMethod, metric: AskedMetric, known: Mapping[str, np.ndarray]) -> Score:
-    """Judge a batch by one metric, with what fills it up.
+def judge(
+    ready: Ready, method: AskedMethod, metric: AskedMetric, known: Mapping[str, np.ndarray]
+) -> Callable[[], Score]:
+    """Start to judge a batch by one metric, with what fills it up.
 
     Args:
         ready: The batch.
         method: The method that made the maps.
         metric: The metric that judges them.
         known: Values of the batch by other metrics, by label.
+
+    Returns:
+        A function that waits for the scores.
     """
     session, arrays, label = ready.session, ready.arrays, f"{method.label} × {metric.label}"
     if (difference := _difference(metric, known)) is not None:
-        return Score(difference)
+        return lambda: Score(difference)
     if "batch" in metric.metric.needs:
-        return _among(ready, metric)
+        return lambda: _among(ready, metric)
     made = programs.explainer(session.plan, session.model, method)
     explainer = session.programs.setdefault(("explainer", method.label), made)
     if metric.metric.family == "cost":
-        return _time(ready, explainer, method, metric)
+        times = _time(ready, explainer, method, metric)
+        return lambda: times
     room = None
     if metric.metric.segments:
         if "segments" not in ready.cache:
@@ -64,16 +70,22 @@ def judge(ready: Ready, method: AskedMethod, metric: AskedMetric, known: Mapping
         arrays = {**arrays, "segments": programs.spread(ready.cache["segments"], session.devices)}
         label = f"{label} ({room} segments)"
     run = program(session, label, lambda: programs.judged(session.plan, session.model, metric, explainer, room))
-    score = jax.device_get(run(session.shared, arrays))
-    return Score(score["value"], score.get("curve"), int(score["passes"][0]))
+    scores = run(session.shared, arrays)
+
+    def fetched() -> Score:
+        known = jax.device_get(scores)
+        return Score(known["value"], known.get("curve"), int(known["passes"][0]))
+
+    return fetched
 
 
 def _among(ready: Ready, metric: AskedMetric) -> Score:
     """Compare the images of a batch, without those that fill it up; one alone has none to compare with."""
-    x, saliency = (jax.device_get(ready.arrays[name])[: ready.length] for name in ("x", "saliency"))
+    x, saliency, top = jax.device_get((ready.arrays["x"], ready.arrays["saliency"], ready.top))
+    x, saliency, top = x[: ready.length], saliency[: ready.length], top[: ready.length]
     if len(x) < 2:
         return Score(np.full(len(x), np.nan))
-    return metric.metric.function(None, x, saliency, target=ready.top[: len(x)], **metric.options)
+    return metric.metric.function(None, x, saliency, target=top, **metric.options)
 
 
 def _difference(metric: AskedMetric, known: Mapping[str, np.ndarray]) -> np.ndarray | None:

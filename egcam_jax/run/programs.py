@@ -67,7 +67,7 @@ def over_images(
 
     spec = PartitionSpec(_AXIS)
     mapped = jax.shard_map(counted, mesh=devices, in_specs=(PartitionSpec(), spec), out_specs=spec, check_vma=False)
-    return compilation.jit(mapped, static_argnames=())
+    return jax.jit(mapped, compiler_options=compilation.options(devices.devices.flat[0].platform))
 
 
 def look(plan: Plan, model: Model, k: int) -> Callable[[Any, Any], Any]:
@@ -77,7 +77,7 @@ def look(plan: Plan, model: Model, k: int) -> Callable[[Any, Any], Any]:
         logits = _network(plan, model, shared)(images["x"], *_context(images).values()).astype(jnp.float32)
         ranked = by_class(logits, plan.probability if callable(plan.probability) else None)
         allowed = jnp.where(images["allowed"], ranked, -jnp.inf)
-        target = jnp.argmax(allowed, axis=1) if k == 1 else jax.lax.top_k(allowed, k)[1]
+        target = (jnp.argmax(allowed, axis=1) if k == 1 else jax.lax.top_k(allowed, k)[1]).astype(jnp.int32)
         chosen = jnp.take_along_axis(by_class(logits, plan.probability), target.reshape(len(logits), -1), axis=1)
         return {"target": target, "probability": chosen.reshape(target.shape), "top": jnp.argmax(ranked, axis=1)}
 

@@ -2,8 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 Kind = tuple[str, str | None]
@@ -50,14 +49,18 @@ class Clock:
         self.times: dict[Kind, list[float]] = {}
         self.broken: set[Kind] = set()
         self._pending, self._size, self._report = pending, size, report
+        self._noted = 0.0
         self._counts = Counter(kind for kinds in pending.values() for kind in kinds)
 
-    @contextmanager
-    def timed(self, kind: Kind) -> Iterator[None]:
-        """Note how long a block takes, where it succeeds."""
-        start = time.perf_counter()
-        yield
-        self.times.setdefault(kind, []).append(time.perf_counter() - start)
+    def note(self, kind: Kind | None, began: float) -> None:
+        """Note that a piece of work, started at ``began``, has just ended; ``None`` is work of no kind.
+
+        The devices do one piece after another, so its time counts from the end of the piece before it.
+        """
+        now = time.perf_counter()
+        if kind is not None:
+            self.times.setdefault(kind, []).append(now - max(began, self._noted))
+        self._noted = now
 
     def left_out(self, kind: Kind) -> bool:
         """Whether a kind of work, or the method that it is of, has failed."""

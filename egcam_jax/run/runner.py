@@ -2,8 +2,13 @@
 
 Every image's map and values are the same on any number of devices and processes, to rounding: keys follow from the
 image's index in the data. Only metrics that compare images, and times, depend on the batch.
+
+The devices do not wait for the host: results are fetched, and written by the sink, while the next piece of work is
+under way, be it of the same batch or of the next one.
 """
 
+import functools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +21,7 @@ from egcam_jax.run.asking import AskedMethod, AskedMetric
 from egcam_jax.run.judge import Ready, judge
 from egcam_jax.run.progress import Clock, Progress
 from egcam_jax.run.session import Session, program
+from egcam_jax.run.under_way import ALONE, Started, finished, start
 
 Todo = Mapping[int, Mapping[str, Sequence[AskedMetric]]]
 """By number of the batch and label of the method, the metrics that judge its maps."""
@@ -82,16 +88,26 @@ def results(
     Yields:
         ``Seen`` for each batch, then ``Made`` for each piece of its work.
     """
+    yield from finished(_started(session, batches, todo, clock, again))
+
+
+def _started(session: Session, batches: Sequence[Any], todo: Todo, clock: Clock, again: bool) -> Iterator[Started]:
+    """Start piece after piece of the work, each when it is asked for."""
     order = [int(image) for number in todo for image in batches[number]]
     stream = sources.stream(session.source, session.model.preprocess, order)
+    options: dict[str, Any] = {"target": session.target, "classes": session.classes, "masks": session.source.has_masks}
     for number, methods in todo.items():
-        options: dict[str, Any] = {"target": session.target, "classes": session.classes}
-        options["masks"] = session.source.has_masks
         one = batch.gather(stream, number, len(batches[number]), session.size, **options)
         yield from _one_batch(session, one, methods, clock)
-        if again:
-            clock.broken.clear()
-        clock.tell(number + 1, f"batch {number + 1}")
+        yield Started(functools.partial(_end, clock, number, again), 0)
+
+
+def _end(clock: Clock, number: int, again: bool) -> Iterator[Seen | Made]:
+    """The end of a batch."""
+    if again:
+        clock.broken.clear()
+    clock.tell(number + 1, f"batch {number + 1}")
+    yield from ()
 
 
 def clock(session: Session, todo: Todo, report: Callable[[Progress], None]) -> Clock:
@@ -105,40 +121,65 @@ def clock(session: Session, todo: Todo, report: Callable[[Progress], None]) -> C
 
 def _one_batch(
     session: Session, one: batch.Batch, methods: Mapping[str, Sequence[AskedMetric]], clock: Clock
-) -> Iterator[Seen | Made]:
+) -> Iterator[Started]:
     if not one.images:
-        yield Seen(one, {})
+        yield Started(lambda: iter([Seen(one, {})]), 0)
         return
+    began = time.perf_counter()
     arrays = programs.spread(one.arrays, session.devices)
     look = program(session, "look", lambda: programs.look(session.plan, session.model, session.target.k))
-    seen = jax.device_get(look(session.shared, arrays))
-    yield Seen(one, seen)
+    seen = look(session.shared, arrays)
+
+    def finish() -> Iterator[Seen]:
+        known = jax.device_get(seen)
+        clock.note(None, began)
+        yield Seen(one, known)
+
+    yield Started(finish)
     arrays = {name: value for name, value in arrays.items() if name != "allowed"}
-    arrays["target"] = programs.spread(seen["target"].astype(np.int32), session.devices)
-    ready = Ready(session, one, arrays, seen["top"], {})
+    ready = Ready(session, one, {**arrays, "target": seen["target"]}, seen["top"], {})
     for method in session.methods:
         if method.label in methods and (method.label, None) not in clock.broken:
             yield from _one_method(ready, method, methods[method.label], clock)
 
 
-def _one_method(ready: Ready, method: AskedMethod, metrics: Sequence[AskedMetric], clock: Clock) -> Iterator[Made]:
+def _one_method(ready: Ready, method: AskedMethod, metrics: Sequence[AskedMetric], clock: Clock) -> Iterator[Started]:
     """One method's maps of a batch, then all metrics of them."""
     one, count = ready.batch, ready.length
-    make = lambda: jax.block_until_ready(explained(ready.session, ready.arrays, method))
-    maps, error = _attempt(clock, one.number, (method.label, None), make)
-    own = maps and jax.tree.map(lambda leaf: np.asarray(leaf)[:count], maps)
-    yield Made(one, method.label, None, own, error)
+    maps, end = start(clock, one.number, (method.label, None), lambda: explained(ready.session, ready.arrays, method))
+
+    def finish() -> Iterator[Made]:
+        host = lambda: jax.tree.map(lambda leaf: np.asarray(leaf)[:count], jax.block_until_ready(maps))
+        yield Made(one, method.label, None, *end(host))
+
+    yield Started(finish)
     if maps is None:
         return
     known: dict[str, np.ndarray] = {}
     for metric in metrics:
-        if (method.label, metric.label) in clock.broken:
-            continue
-        ask = lambda: _scores(ready, maps.saliency, method, metric, known)  # noqa: B023
-        score, error = _attempt(clock, one.number, (method.label, metric.label), ask)
+        # Times are of what is under way alone; a difference is taken of values that have been fetched.
+        if metric.metric.family == "cost" or (metric.metric.difference and len(metrics) > 1):
+            yield Started(lambda: iter(()), ALONE)
+        if not clock.left_out((method.label, metric.label)):
+            yield _one_metric(ready, maps.saliency, method, metric, clock, known)
+
+
+def _one_metric(
+    ready: Ready, saliency: Any, method: AskedMethod, metric: AskedMetric, clock: Clock, known: dict[str, np.ndarray]
+) -> Started:
+    """A metric of a method's maps of a batch; ``known`` has the values of those before, and gets this one's."""
+    kind = (method.label, metric.label)
+    scores, end = start(clock, ready.batch.number, kind, lambda: _scores(ready, saliency, method, metric, known))
+
+    def finish() -> Iterator[Made]:
+        if clock.left_out(kind):  # the maps failed after their metric had started
+            return
+        score, error = end(scores)
         if score is not None:
             known[metric.label] = score.value
-        yield Made(one, method.label, metric, score, error)
+        yield Made(ready.batch, method.label, metric, score, error)
+
+    return Started(finish)
 
 
 def explained(session: Session, arrays: dict[str, Any], method: AskedMethod) -> Any:
@@ -149,41 +190,26 @@ def explained(session: Session, arrays: dict[str, Any], method: AskedMethod) -> 
 
 def _scores(
     ready: Ready, saliency: Any, method: AskedMethod, metric: AskedMetric, known: Mapping[str, np.ndarray]
-) -> Score:
-    """A metric's values of a batch; of several targets, those of one after another by the same program."""
+) -> Callable[[], Score]:
+    """Start a metric for a batch; of several targets, for one after another by the same program."""
     if ready.arrays["target"].ndim == 1:
         arrays = {**ready.arrays, "saliency": saliency}
-        return _first(judge(ready._replace(arrays=arrays), method, metric, known), ready.length)
+        scores = judge(ready._replace(arrays=arrays), method, metric, known)
+        return lambda: _first(scores(), ready.length)
     parts = []
     for t in range(ready.arrays["target"].shape[1]):
         arrays = {**ready.arrays, "saliency": saliency[:, t], "target": ready.arrays["target"][:, t]}
         before = {label: values[:, t] for label, values in known.items()}
-        parts.append(_first(judge(ready._replace(arrays=arrays), method, metric, before), ready.length))
-    return Score(np.stack([part.value for part in parts], axis=1), None, parts[0].evaluations)
+        parts.append(judge(ready._replace(arrays=arrays), method, metric, before))
+
+    def stacked() -> Score:
+        scores = [_first(part(), ready.length) for part in parts]
+        return Score(np.stack([score.value for score in scores], axis=1), None, scores[0].evaluations)
+
+    return stacked
 
 
 def _first(score: Score, count: int) -> Score:
     """The scores of the images, without those of what fills the batch up."""
     curve = None if score.curve is None else np.asarray(score.curve)[:count]
     return Score(np.asarray(score.value)[:count], curve, score.evaluations)
-
-
-def _attempt(
-    clock: Clock, number: int, kind: tuple[str, str | None], work: Callable[[], Any]
-) -> tuple[Any, Exception | None]:
-    """Do a piece of work; what fails, whatever it is, is told, left out from here on, and stops nothing else."""
-    result, failure = None, None
-    try:
-        with clock.timed(kind):
-            result = work()
-    except Exception as error:
-        failure = error
-        clock.broken.add(kind)
-    doing = " · ".join(filter(None, kind))
-    clock.tell(number, doing, f"{doing}: {describe(failure)}" if failure else "")
-    return result, failure
-
-
-def describe(error: Exception) -> str:
-    """An error on one line, with its kind."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]

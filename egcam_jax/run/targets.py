@@ -39,7 +39,9 @@ class Target(NamedTuple):
                 f"data must have labels from 0 to {classes - 1}, one for each of the network's {classes} classes; got "
                 f"{outside[0]}. Take a network of this data's classes, or target='top'."
             )
-        return np.isin(np.arange(classes), only) if only else np.ones(classes, bool)
+        allowed = np.full(classes, not only)
+        allowed[only] = True
+        return allowed
 
 
 def parse(text: str | None, class_names: Sequence[str] | None, classes: int | None = None) -> Target:

@@ -1,6 +1,7 @@
 """The runner against the library called by hand; what is killed goes on; what fails stops nothing else."""
 
 import dataclasses
+import functools
 import math
 
 import jax
@@ -13,6 +14,7 @@ from tiny_network import NAMES, PREPROCESS, tiny_model
 
 from egcam_jax import data, evaluate, explain, metrics
 from egcam_jax.run import progress as _progress
+from egcam_jax.run import runner, under_way
 from egcam_jax.run import store as _store
 
 pytest.importorskip("grain")
@@ -372,6 +374,50 @@ def test_insertion_deletion_follows_from_its_parts(folder, tmp_path):
     parts = [run.values["gradcam", f"{name}:step=64"] for name in ("insertion_auc", "deletion_auc")]
     np.testing.assert_allclose(run.values["gradcam", "insertion_deletion:step=64"], parts[0] - parts[1], rtol=1e-6)
     assert len(run.sessions[0]["traces"]) == 4  # look, the map, and two programs, not four
+
+
+def test_what_fails_once_it_is_fetched_takes_its_metrics_with_it(folder, tmp_path, quick, monkeypatch):
+    """The first metric has started by then: what it gives is of maps that failed, and is dropped."""
+
+    class Lost:
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("the device is gone")
+
+    def explained(session, arrays, method):
+        maps = real(session, arrays, method)
+        return maps._replace(cam=Lost()) if method.label == "gradcam" else maps
+
+    real = runner.explained
+    monkeypatch.setattr(runner, "explained", explained)
+    methods = ("gradcam", "expected_gradcam:samples=4")
+    run = evaluate.read(evaluate.run(plan(folder, tmp_path, methods=methods, metrics=("sparseness", "complexity"))))
+    assert [(it.method, it.metric, it.reason) for it in run.failures] == [
+        ("gradcam", None, "RuntimeError: the device is gone")
+    ]
+    assert run.values.keys() == {(methods[1], "sparseness"), (methods[1], "complexity")}
+    kind = "expected_gradcam:samples=4", "sparseness"
+    np.testing.assert_allclose(run.values[kind], quick.values[kind], rtol=1e-5)
+
+
+def test_work_is_fetched_once_the_next_has_started():
+    """``end`` asks nothing of the device, and ``clock`` wants the device for itself."""
+    events = []
+
+    def finish(name):
+        events.append(f"{name} fetched")
+        yield name
+
+    def pieces():
+        for name, load in (("maps", 1), ("score", 1), ("end", 0), ("next", 1), ("clock", under_way.ALONE), ("last", 1)):
+            events.append(name)
+            yield under_way.Started(functools.partial(finish, name), load)
+
+    names = ["maps", "score", "end", "next", "clock", "last"]
+    assert list(under_way.finished(pieces())) == names
+    assert events == [
+        *("maps", "score", "maps fetched", "end", "next", "score fetched", "end fetched"),
+        *("clock", "next fetched", "clock fetched", "last", "last fetched"),
+    ]
 
 
 def test_times_are_taken_on_the_first_batch_alone(folder, tmp_path):

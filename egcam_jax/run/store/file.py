@@ -52,6 +52,7 @@ def create(path: Path, asked: Mapping[str, Any]) -> sqlite3.Connection:
         check(path, asked_of(path, store), json.loads(written))
         with suppress(sqlite3.OperationalError):  # another process is at the file just now, and does it
             store.execute("PRAGMA journal_mode = WAL")
+            store.execute("PRAGMA synchronous = NORMAL")  # where the power fails, what was not settled may be lost
     except sqlite3.OperationalError as error:
         store.close()
         raise ResultsError(f"{path}: {error}; make room, or give another --out") from error

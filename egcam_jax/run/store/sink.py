@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from egcam_jax.run import provenance, runner, sources
+from egcam_jax.run import provenance, runner, sources, under_way
 from egcam_jax.run.batch import cut
 from egcam_jax.run.plan import Plan
 from egcam_jax.run.processes import ALONE, Process
@@ -150,7 +150,7 @@ def _failures(result: runner.Made, session: int) -> list[Failure]:
     if result.error is None:
         return []
     label = result.metric and result.metric.label
-    return [Failure(session, result.batch.number, result.method, label, runner.describe(result.error))]
+    return [Failure(session, result.batch.number, result.method, label, under_way.describe(result.error))]
 
 
 def _kept(session: Session) -> frozenset[int]:
