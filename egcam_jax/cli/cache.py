@@ -1,4 +1,4 @@
-"""Compiled programs that the command line keeps between its runs, in a folder of the user's own.
+"""Compiled programs and encoded references that the command line keeps between its runs, in a folder of the user's own.
 
 Whoever can write a program there can run code as the user, so a folder that others can write is not used. A program
 fits one version of each package and one kind of processor: these name the folder. JAX bounds the folder's size.
@@ -75,6 +75,14 @@ def start() -> str:
         return ""
     _let_jax_use(place)
     return ""
+
+
+def references() -> Path | None:
+    """Where encoded references stay, beside the programs; ``None`` where this process keeps none."""
+    import jax
+
+    place = folder()
+    return place / "references" if jax.config.values["jax_compilation_cache_dir"] == str(place) else None
 
 
 def size(place: Path) -> int:

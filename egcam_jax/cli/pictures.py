@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from egcam_jax import data
-from egcam_jax.cli import networks, options
+from egcam_jax.cli import cache, networks, options
 from egcam_jax.output import console, files, names
 from egcam_jax.run import runner, sources
 from egcam_jax.run import session as sessions
@@ -53,7 +53,7 @@ def begin(asked: Any, *, metrics: str, one_method: bool = False, fused: bool = F
 
 def session(run: Run, step: Callable[..., None]) -> Session:
     """Load what the pictures share."""
-    return sessions.prepare(run.plan, has=(), whole=True, tell=step)
+    return sessions.prepare(run.plan, has=(), whole=True, tell=step, keep=cache.references())
 
 
 def clock(session: Session, places: Sequence[int], step: Callable[..., None]) -> Clock:

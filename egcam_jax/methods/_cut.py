@@ -7,7 +7,7 @@ import jax
 
 from egcam_jax.core import contexts, numerics, sharding
 from egcam_jax.core.types import ApplyFn, Context, Params
-from egcam_jax.splitting import Network, Split, network, split
+from egcam_jax.splitting import Network, Split, network, splits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,5 +32,5 @@ class Cut:
         image = jax.ShapeDtypeStruct((1, *x.shape[1:]), self.compute_dtype or x.dtype)
         first = x[:1].astype(image.dtype) if sharding.varying(x) else image  # a shape alone varies over no axes
         row = contexts.shape_of_row(context)
-        pieces = [split(self.apply_fn, params, first, name, context=row, dense=self.dense) for name in self.layers]
+        pieces = splits(self.apply_fn, params, first, self.layers, context=row, dense=self.dense)
         return pieces, [network(each, params, image, self.grid, row, self.dense) for each in pieces], image

@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Told apart by colour-blind readers (Okabe and Ito)."""
@@ -47,6 +44,9 @@ def bands(
     """
     if not panels or not all(panels.values()):
         raise ValueError("panels: nothing came; name at least one panel with the curves of at least one image")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # takes as long as the rest of the package
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(_SIZE[0] * len(panels), 2 * _SIZE[1]), dpi=_DPI, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     grid = figure.subplots(2, len(panels), squeeze=False, sharex=True, sharey="col")
@@ -66,7 +66,7 @@ def bands(
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _frame(axes: Axes, title: str, row: int, axis: str) -> None:
+def _frame(axes: Any, title: str, row: int, axis: str) -> None:
     axes.set_title("mean ± 2 standard deviations" if row else "each image", fontsize=10)
     axes.set_ylabel(title)
     axes.spines[["top", "right"]].set_visible(False)
@@ -76,11 +76,11 @@ def _frame(axes: Axes, title: str, row: int, axis: str) -> None:
         axes.set_xlabel(axis)
 
 
-def _each(axes: Axes, positions: np.ndarray, values: np.ndarray, colour: str) -> None:
+def _each(axes: Any, positions: np.ndarray, values: np.ndarray, colour: str) -> None:
     axes.plot(positions, values.T, color=colour, alpha=max(0.06, min(0.6, 6 / len(values))), lw=0.9)
 
 
-def _mean(axes: Axes, positions: np.ndarray, values: np.ndarray, name: str, style: Mapping[str, Any]) -> None:
+def _mean(axes: Any, positions: np.ndarray, values: np.ndarray, name: str, style: Mapping[str, Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", RuntimeWarning

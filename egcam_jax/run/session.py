@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ from jaxtyping import Float, Int
 from egcam_jax import models, splitting
 from egcam_jax.core import answers, contexts, numerics
 from egcam_jax.models import Model
-from egcam_jax.run import asking, identity, plan, programs, references, sources, targets
+from egcam_jax.run import asking, identity, kept, plan, programs, references, sources, targets
 from egcam_jax.run.plan import Plan
 
 
@@ -89,7 +90,12 @@ def read(asked: Plan, *, has: Sequence[str] = ("mask", "mosaic", "batch")) -> li
 
 
 def prepare(
-    asked: Plan, *, has: Sequence[str] = ("batch",), whole: bool = False, tell: Callable[[str], None] = lambda _: None
+    asked: Plan,
+    *,
+    has: Sequence[str] = ("batch",),
+    whole: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+    keep: Path | None = None,
 ) -> Session:
     """Load what a plan names.
 
@@ -98,6 +104,7 @@ def prepare(
         has: What the data gives to metrics besides its masks.
         whole: Whether explanations are kept as they are.
         tell: Told what is under way.
+        keep: A private folder where encoded references stay for later runs; by default they do not stay.
 
     Raises:
         ValueError, TypeError: The plan asks for what there is not, or what makes no sense.
@@ -130,7 +137,9 @@ def prepare(
         drawn, known = references.draw(source, ids, model.preprocess, **options)
     devices = programs.mesh()
     size = programs.padded(min(asked.batch, max(len(chosen), 1)) if whole else asked.batch, devices)
-    encoded = drawn if drawn is None or len(inputs) > 1 else programs.encoded(asked, model, drawn)
+    encoded: Any = drawn
+    if drawn is not None and len(inputs) == 1:
+        encoded = kept.references(keep, asked, model, drawn, lambda: programs.encoded(asked, model, drawn))
     shared = programs.share({"params": model.params, "references": encoded, **_keys(asked.seed, whole)}, devices)
     return Session(
         *(asked, model, source, chosen, methods, metrics, left_out, target, classes, drawn, known, whole, devices),
@@ -189,5 +198,4 @@ def _keys(seed: int, whole: bool) -> dict[str, Any]:
 def _check_layers(asked: Plan, model: Model, inputs: Sequence[Any]) -> None:
     """Refuse a layer that the network does not have, before any method fails at it."""
     image, *context = inputs
-    for layer in asked.layer:
-        splitting.split(model.apply_fn, model.params, image, layer, context=context[0] if context else None)
+    splitting.splits(model.apply_fn, model.params, image, asked.layer, context=context[0] if context else None)

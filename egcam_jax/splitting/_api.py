@@ -1,6 +1,7 @@
 """What users call: ``split`` and ``layers``."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -70,13 +71,44 @@ def split(
         >>> activations.ravel().tolist(), cut.head(weights, activations).tolist()
         ([3.0, 0.0], [[1.5, 1.5]])
     """
-    if layer is not None and not isinstance(layer, str):
-        raise TypeError(f"layer: expected a name or None, got {type(layer).__name__}.")
+    (one,) = splits(apply_fn, params, x, (layer,), context=context, dense=dense)
+    return one
+
+
+def splits(
+    apply_fn: ApplyFn | Split,
+    params: Params,
+    x: InputsLike | jax.ShapeDtypeStruct,
+    layers: Sequence[str | None],
+    *,
+    context: Context = None,
+    dense: bool = False,
+) -> list[Split]:
+    """Cut a classifier at several layers, each as ``split`` does; the function is traced once for all.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import egcam_jax
+        >>> from egcam_jax import splitting
+        >>> by_hand = egcam_jax.Split(lambda weights, x: x, lambda weights, a: a.mean((1, 2)) @ weights)
+        >>> splitting.splits(by_hand, jnp.ones((1, 2)), jnp.ones((1, 1, 2, 1)), [None]) == [by_hand]
+        True
+    """
+    for layer in layers:
+        if layer is not None and not isinstance(layer, str):
+            raise TypeError(f"layer: expected a name or None, got {type(layer).__name__}.")
     if isinstance(apply_fn, Split):
-        return _by_hand(apply_fn, layer)
+        return [_by_hand(apply_fn, layer) for layer in layers]
+    if not layers:
+        return []
     context = _rows(context, x)
     traced = _traced(apply_fn, params, x, context, dense)
     program = _named(traced)
+    return [_split(traced, program, layer, x, context) for layer in layers]
+
+
+def _split(traced: Traced, program: Program, layer: str | None, x: Any, context: Context) -> Split:
+    """The halves of a function that is traced already."""
     name, slot = resolve(program, layer)
     places = layout(program, slot)
     axes = places or token_layout(program, slot)

@@ -28,7 +28,6 @@ from egcam_jax.run import programs, session
 
 WANTED = 0.9
 SIDE, CHANNELS = 32, (24, 48)
-CLASSES = tuple(map(str, range(10)))
 
 
 def apply_fn(params: Any, x: jax.Array) -> jax.Array:
@@ -41,33 +40,20 @@ def apply_fn(params: Any, x: jax.Array) -> jax.Array:
     return jax.numpy.tanh(x.mean((1, 2))) @ params["out"]
 
 
-def random(shapes: Any) -> Any:
-    """Parameters of given shapes, such that activations keep their size from layer to layer."""
-    rng = np.random.default_rng(0)
-    draw = lambda leaf: rng.normal(size=leaf.shape) / np.sqrt(max(np.prod(leaf.shape[:-1]) / 2, 1))
-    return jax.tree.map(lambda leaf: jax.numpy.asarray(draw(leaf), "float32"), shapes)
-
-
 def network(name: str, weights: Path | None) -> models.Model:
     """The tiny network, or one of the package's: with weights from a file, or random ones."""
-    if weights is not None:
-        return models.load(name, weights=weights)
-    preprocess = models.Preprocess(size=SIDE, resize=SIDE)
-    if name == "tiny":
-        sizes, shape = (3, *CHANNELS), lambda *shape: jax.ShapeDtypeStruct(shape, np.float32)
-        kernels = [shape(3, 3, before, after) for before, after in zip(sizes, CHANNELS)]
-        function, params, layer = apply_fn, {"kernels": kernels, "out": shape(CHANNELS[-1], 10)}, "block1"
-    else:
-        known = models.spec(name)
-        function = models.Apply(known.module(num_classes=len(CLASSES), folded=True))
-        params, layer = models.shapes(known, len(CLASSES), folded=True), known.layer
+    if name != "tiny":
+        return models.load(name, weights=weights) if weights else models.init(name, jax.random.key(0))
+    rng, sizes = np.random.default_rng(0), (3, *CHANNELS)
+    draw = lambda *shape: jax.numpy.asarray(rng.normal(size=shape) / np.sqrt(np.prod(shape[:-1])), "float32")
+    kernels = [draw(3, 3, before, after) for before, after in zip(sizes, CHANNELS)]
     return models.Model(
         name=name,
-        apply_fn=function,
-        params=random(params),
-        preprocess=preprocess,
-        class_names=CLASSES,
-        layer=layer,
+        apply_fn=apply_fn,
+        params={"kernels": kernels, "out": draw(CHANNELS[-1], 10)},
+        preprocess=models.Preprocess(size=SIDE, resize=SIDE),
+        class_names=tuple(map(str, range(10))),
+        layer="block1",
         digest="",
         weights="random",
         input_shape=(SIDE, SIDE, 3),

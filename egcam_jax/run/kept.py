@@ -1,0 +1,91 @@
+"""References that went through a network in an earlier run, read from a folder instead of computed again."""
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+import egcam_jax
+from egcam_jax.core.kernel import Code
+from egcam_jax.methods import EncodedReferences
+from egcam_jax.models import Model
+from egcam_jax.run.plan import Plan
+
+_MOST = 8
+"""Files in the folder; the one that was read longest ago goes first."""
+_ALONE = (None, None)
+"""What bypasses a layer that has a grid and that everything goes through."""
+
+
+def references(
+    place: Path | None,
+    plan: Plan,
+    model: Model,
+    drawn: Float[np.ndarray, "R H W C"],
+    encode: Callable[[], EncodedReferences],
+) -> EncodedReferences:
+    """The encoded references of a plan: those in a folder, or new ones, which are kept there.
+
+    Args:
+        place: A folder that nobody else can write, for these versions on this processor; ``None`` keeps nothing.
+        plan: Its layers and arithmetic are part of what a file stands for.
+        model: The network. One without a digest of its weights is never kept.
+        drawn: The references.
+        encode: Computes what is kept.
+    """
+    if place is None or not model.digest:
+        return encode()
+    path = place / f"{_key(plan, model, drawn)}.npz"
+    with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):  # there is none, or it was cut short
+        kept = _read(path, drawn)
+        os.utime(path)
+        return kept
+    encoded = encode()
+    if all(code.carried == _ALONE for code in encoded.codes):
+        with suppress(OSError):  # a full disk is no reason to stop
+            _write(path, encoded)
+    return encoded
+
+
+def _key(plan: Plan, model: Model, drawn: np.ndarray) -> str:
+    """All that the encoded references depend on, and the state of this package's own files."""
+    known = [model.name, model.digest, model.weights, plan.layers or model.layer, plan.chunk, plan.dtype]
+    flags = [os.environ.get("XLA_FLAGS"), jax.default_backend(), jax.config.values["jax_default_matmul_precision"]]
+    files = sorted(Path(egcam_jax.__file__).parent.rglob("*.py"))
+    stamps = [(file.name, (status := file.stat()).st_size, status.st_mtime_ns) for file in files]
+    text = json.dumps([known, plan.precision, flags, drawn.shape, stamps])
+    return hashlib.sha256(text.encode() + np.ascontiguousarray(drawn).tobytes()).hexdigest()[:32]
+
+
+def _read(path: Path, drawn: np.ndarray) -> EncodedReferences:
+    with np.load(path, allow_pickle=False) as file:
+        layers = tuple(file["layers"].tolist())
+        codes = tuple(Code(file[f"activation{i}"], _ALONE) for i in range(len(layers)))
+        images: Any = np.asarray(drawn, np.float32)
+        return EncodedReferences(images, codes, file["logits"], file["fingerprint"], layers, str(file["dtype"]))
+
+
+def _write(path: Path, encoded: EncodedReferences) -> None:
+    arrays: dict[str, Any] = {f"activation{i}": code.activation for i, code in enumerate(encoded.codes)}
+    arrays |= {"logits": encoded.logits, "fingerprint": encoded.fingerprint}
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        try:
+            np.savez(file, layers=encoded.layers, dtype=encoded.dtype, **jax.device_get(arrays))
+            file.close()
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+    by_age = sorted(path.parent.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
+    for old in by_age[_MOST:]:
+        old.unlink(missing_ok=True)
