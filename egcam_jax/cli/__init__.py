@@ -3,6 +3,7 @@
 Nothing here imports JAX before a command runs, so that `egcam --help` answers at once.
 """
 
+import gc
 import io
 import sys
 from importlib.metadata import version
@@ -52,6 +53,7 @@ def _root(
 
 def main() -> None:
     """Run the command line: the entry point `egcam`."""
+    gc.set_threshold(50_000, 20, 20)  # tracing makes many objects and little garbage: looking for it takes a tenth
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a letter shows "?" for it
             stream.reconfigure(errors="replace")

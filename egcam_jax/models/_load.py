@@ -75,7 +75,7 @@ def load(
         raise ValueError(f"weights: {path} does not fit {name}: {error}") from error
     if fold_batch_norm and spec.eps is not None:
         variables = fold(variables, spec.eps)
-    params = jax.tree.map(jnp.asarray, variables)
+    params = jax.device_put(variables)  # at once: jnp.asarray would compile a program for each shape
     origin = f"{origin} ({entry})" if entry else origin
     return dataclasses.replace(
         _model(name, spec, size, fold_batch_norm, params, digest(path), origin),

@@ -113,6 +113,7 @@ def prepare(
     methods = read(asked, has=("mask", "mosaic", *has))
     tell(f"loading {getattr(asked.model, 'name', asked.model)}")
     model = models.load(asked.model, weights=asked.weights) if isinstance(asked.model, str) else asked.model
+    named_layer = bool(asked.layer)
     if asked.fused and not asked.layer:
         asked = dataclasses.replace(asked, layer=model.fused)
     source: Any = asked.data
@@ -126,7 +127,8 @@ def prepare(
     asked = dataclasses.replace(asked, rivals=targets.rivals(asked.rivals, model.class_names, classes))
     if asked.rivals == (target.index,):
         raise ValueError(f"rivals must hold another class than the one explained; got {target.index} as both.")
-    _check_layers(asked, model, inputs)
+    if named_layer:  # the model's own are there
+        _check_layers(asked, model, inputs)
     given = [*["mask"] * source.has_masks, *["mosaic"] * references.mosaics(source), *has]
     metrics, left_out = asking.metrics(asked.metrics, has=given)
     drawn, known = None, None

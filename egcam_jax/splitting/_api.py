@@ -104,12 +104,12 @@ def splits(
     context = _rows(context, x)
     traced = _traced(apply_fn, params, x, context, dense)
     program = _named(traced)
-    return [_split(traced, program, layer, x, context) for layer in layers]
+    listed = named(program)
+    return [_split(traced, program, *resolve(program, listed, layer), x, context) for layer in layers]
 
 
-def _split(traced: Traced, program: Program, layer: str | None, x: Any, context: Context) -> Split:
+def _split(traced: Traced, program: Program, name: str, slot: int, x: Any, context: Context) -> Split:
     """The halves of a function that is traced already."""
-    name, slot = resolve(program, layer)
     places = layout(program, slot)
     axes = places or token_layout(program, slot)
     if axes is None:

@@ -224,7 +224,7 @@ def _check_like(name: str, got: Any, shape: tuple[int, ...], dtype: Any) -> None
     remedy = "The network was split for these shapes and dtypes: call split again for others."
     if tuple(got.shape) != tuple(shape):
         raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(got.shape)}. {remedy}")
-    came = specification(got).dtype
+    came = got.dtype if isinstance(got, jax.Array | jax.ShapeDtypeStruct) else specification(got).dtype
     if came != dtype:
         raise TypeError(f"{name}: expected {dtype}, got {came}. {remedy}")
 

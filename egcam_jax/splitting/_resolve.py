@@ -9,7 +9,7 @@ from jax.extend import core
 from egcam_jax.splitting import _default
 from egcam_jax.splitting._flatten import hidden
 from egcam_jax.splitting._loops import LONGEST
-from egcam_jax.splitting._names import name_of, named, pieces, root_of, shapes
+from egcam_jax.splitting._names import name_of, pieces, root_of, shapes
 from egcam_jax.splitting._program import Program
 from egcam_jax.splitting._reach import counts_everywhere
 from egcam_jax.splitting._scopes import Path
@@ -19,13 +19,12 @@ LISTED = 6
 """How many names an error lists."""
 
 
-def resolve(program: Program, layer: str | None) -> tuple[str, int]:
-    """Return the name and slot of the layer that was asked for, or of the automatic choice.
+def resolve(program: Program, layers: dict[str, int], layer: str | None) -> tuple[str, int]:
+    """Return the name and slot of the layer that was asked for, among all that are ``named``, or the automatic choice.
 
     Raises:
         ValueError: no such layer, or more than one, or nothing to choose automatically.
     """
-    layers = named(program)
     return _automatic(program, layers) if layer is None else _wanted(program, layers, layer)
 
 
