@@ -95,7 +95,7 @@ def _let_jax_use(place: Path) -> None:
 
     jax.config.update("jax_compilation_cache_dir", str(place))
     jax.config.update("jax_compilation_cache_max_size", LIMIT)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.01)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     # A program that cannot be read or kept, on a full disk for one, is compiled anew: the result is the same.
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")

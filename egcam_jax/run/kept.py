@@ -67,11 +67,13 @@ def _key(plan: Plan, model: Model, drawn: np.ndarray) -> str:
 
 
 def _read(path: Path, drawn: np.ndarray) -> EncodedReferences:
-    with np.load(path, allow_pickle=False) as file:
-        layers = tuple(file["layers"].tolist())
-        codes = tuple(Code(file[f"activation{i}"], _ALONE) for i in range(len(layers)))
-        images: Any = np.asarray(drawn, np.float32)
-        return EncodedReferences(images, codes, file["logits"], file["fingerprint"], layers, str(file["dtype"]))
+    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        layers, dtype = tuple(file["layers"].tolist()), str(file["dtype"])
+        activations = [file[f"activation{i}"] for i in range(len(layers))]
+        rest = np.asarray(drawn, np.float32), file["logits"], file["fingerprint"]
+    activations, (images, logits, fingerprint) = jax.device_put((activations, rest))
+    codes = tuple(Code(activation, _ALONE) for activation in activations)
+    return EncodedReferences(images, codes, logits, fingerprint, layers, dtype)
 
 
 def _write(path: Path, encoded: EncodedReferences) -> None:

@@ -93,18 +93,18 @@ from egcam_jax import explain
 params, refs = networks.parameters(), networks.images(5, seed=2)
 x, key = networks.images(8), jax.random.key(3)
 found = {}
-for count in (1, 2, 4):
-    for kind, chunk in ((AxisType.Auto, 8), (AxisType.Auto, 64), (AxisType.Explicit, 16))[count == 1 :]:
-        mesh = jax.make_mesh((count,), ("images",), axis_types=(kind,), devices=jax.devices()[:count])
-        spread = jax.device_put(x, NamedSharding(mesh, PartitionSpec("images")))
-        assert len(spread.sharding.device_set) == count
-        got = explain(params, networks.SPLIT, spread, refs, key, num_samples=6, chunk_size=chunk, difference="latent")
-        arrays = [got.cam, got.saliency, got.stderr, got.completeness_gap]
-        precise = {"method": "expected_attribution", "num_samples": 200, "tolerance": 0.03, "chunk_size": chunk}
-        got = explain(params, networks.SPLIT, spread, refs, key, target=1, **precise)
-        assert len(set(np.asarray(got.num_samples).tolist())) > 1
-        values = [np.asarray(v).tolist() for v in (*arrays, got.signed, got.stderr, got.num_samples)]
-        found[f"{count} {kind.name} {chunk}"] = values
+auto, explicit = AxisType.Auto, AxisType.Explicit
+for count, kind, chunk in ((1, auto, 64), (2, auto, 8), (2, explicit, 16), (4, auto, 64), (4, explicit, 8)):
+    mesh = jax.make_mesh((count,), ("images",), axis_types=(kind,), devices=jax.devices()[:count])
+    spread = jax.device_put(x, NamedSharding(mesh, PartitionSpec("images")))
+    assert len(spread.sharding.device_set) == count
+    got = explain(params, networks.SPLIT, spread, refs, key, num_samples=6, chunk_size=chunk, difference="latent")
+    arrays = [got.cam, got.saliency, got.stderr, got.completeness_gap]
+    precise = {"method": "expected_attribution", "num_samples": 200, "tolerance": 0.03, "chunk_size": chunk}
+    got = explain(params, networks.SPLIT, spread, refs, key, target=1, **precise)
+    assert len(set(np.asarray(got.num_samples).tolist())) > 1
+    values = [np.asarray(v).tolist() for v in (*arrays, got.signed, got.stderr, got.num_samples)]
+    found[f"{count} {kind.name} {chunk}"] = values
 print(json.dumps(found))
 """
 
@@ -125,7 +125,7 @@ def on_devices(count, script):
 
 def test_the_same_on_one_two_and_four_devices():
     one, *others = json.loads(on_devices(4, SCRIPT)).values()
-    assert len(others) == 7
+    assert len(others) == 4
     for result in others:
         for a, b in zip(result, one, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)

@@ -33,6 +33,8 @@ def alone(folder, tmp_path_factory):
 def start(folder, out, *, devices, coordinator="", processes=1, number=0, die_after=0):
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    environment.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder.parent / "programs"))  # one compiles, all have it
+    environment.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.05")
     arguments = [folder, out, coordinator, processes, number, die_after]
     return subprocess.Popen(
         [sys.executable, PROGRAM, *map(str, arguments)],

@@ -1,12 +1,17 @@
 """Where a run's references come from, and what is told of them."""
 
+import dataclasses
+
+import jax
 import numpy as np
 import pytest
+from evaluation import plan
 from PIL import Image
-from tiny_network import PREPROCESS
+from tiny_network import PREPROCESS, tiny_model
 
 from egcam_jax import data
 from egcam_jax.data._demo import VIEWS
+from egcam_jax.run import kept, programs
 from egcam_jax.run.references import draw
 
 pytest.importorskip("grain")
@@ -29,3 +34,40 @@ def test_names_of_the_packages_photographs_in_other_data_are_of_other_pictures(t
     _, known = draw(source, source.ids, PREPROCESS, refs=None, count=8, seed=0)
     assert known["ids"] == ["astronaut.png", "brick.png"]
     assert known["explained"] == 0
+
+
+def test_encoded_references_are_kept_for_the_same_run_and_for_no_other(tmp_path):
+    asked, model, counts = plan(tmp_path, tmp_path), tiny_model(), []
+    drawn = np.random.default_rng(0).normal(size=(3, 16, 16, 3)).astype(np.float32)
+    place = tmp_path / "references"
+
+    def encoded(asked=asked, model=model, drawn=drawn, place=place):
+        def encode():
+            counts.append(1)
+            return programs.encoded(asked, model, drawn)
+
+        return kept.references(place, asked, model, drawn, encode)
+
+    def same(again):
+        assert jax.tree.structure(again) == jax.tree.structure(first)
+        for one, other in zip(jax.tree.leaves(again), jax.tree.leaves(first), strict=True):
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype
+
+    first = encoded()
+    same(encoded())
+    assert len(counts) == 1
+    assert place.stat().st_mode & 0o777 == 0o700
+    others = (
+        *({"drawn": drawn + 1}, {"model": dataclasses.replace(model, digest="1" * 64)}, {"place": None}),
+        *({"asked": dataclasses.replace(asked, **change)} for change in ({"chunk": 2}, {"dtype": "bfloat16"})),
+        {"model": dataclasses.replace(model, digest="")},
+    )
+    for number, other in enumerate(others, start=2):
+        encoded(**other)
+        assert len(counts) == number, other
+    for file in place.iterdir():
+        file.write_bytes(file.read_bytes()[:300])
+    same(encoded())
+    assert len(counts) == len(others) + 2
+    assert len(list(place.iterdir())) == 5
