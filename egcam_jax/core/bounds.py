@@ -20,7 +20,7 @@ Interval: TypeAlias = tuple[float, float]
 _ANY: Interval = (-math.inf, math.inf)
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["within_unit", "logarithms"])
+@functools.partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["within_unit", "logarithms", "classes"])
 @dataclasses.dataclass(frozen=True)
 class Outputs:
     """What tracing says of a model's outputs: a part of a compiled program's result that is known before it runs.
@@ -28,10 +28,12 @@ class Outputs:
     Attributes:
         within_unit: Whether all lie in [0, 1], whatever the image, and are not all equal.
         logarithms: Whether all are made by a logarithm and never above 0: logarithms of probabilities.
+        classes: How many classes there are; ``None`` where the model was not traced.
     """
 
     within_unit: bool
     logarithms: bool = False
+    classes: int | None = None
 
 
 def of(traced: core.ClosedJaxpr) -> Outputs:
