@@ -27,9 +27,7 @@ NOTE = (
     "EfficientNet-Lite0 at `blocks/5/0/expand`. The numbers are insertion − deletion in 14 steps, higher is better. "
     "`python notebooks/gallery.py` draws the pictures."
 )
-LATENT = ("expected_gradcam", "expected_gradcam++", "expected_xgradcam", "expected_hirescam")
-DRAWN_WITH = dict.fromkeys(LATENT, 'Here with `difference="latent"` and `normalizer="global"`.')
-DRAWN_WITH["scorecam"] = "Here with `top_channels=128`, the 128 channels with the largest range of values."
+DRAWN_WITH = {"scorecam": "Here with `top_channels=128`, the 128 channels with the largest range of values."}
 """What the picture of a method takes other than the defaults."""
 LAST = {
     None: "`S = ReLU(sum_k w_k A_k)` is the map.",

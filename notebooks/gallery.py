@@ -27,9 +27,7 @@ REFERENCES = (
     "hubble_deep_field.jpg",
     "motorcycle_left.png",
 )
-LATENT = {"difference": "latent", "normalizer": "global"}
-DRAWN_WITH = dict.fromkeys(("expected_gradcam", "expected_gradcam++", "expected_xgradcam", "expected_hirescam"), LATENT)
-DRAWN_WITH["scorecam"] = {"top_channels": 128}
+DRAWN_WITH = {"scorecam": {"top_channels": 128}}
 """Options of the methods that are not drawn with their defaults."""
 FEWER = 3
 """How many of the photographs stand on the page of a method."""

@@ -59,7 +59,10 @@ def early(asked: Any) -> Any:
     Args:
         asked: Has ``model``, ``weights``, ``entry``, ``class_names`` and ``preprocess``: flags of one network.
     """
-    return load(asked) if _given(asked) or (asked.weights is None and shows_its_download(asked.model)) else asked.model
+    given = _given(asked)
+    if given or (asked.weights is None and shows_its_download(asked.model)):
+        return models.load(asked.model, weights=asked.weights, **given)
+    return asked.model
 
 
 def load(asked: Any) -> models.Model:

@@ -18,20 +18,26 @@ Interval: TypeAlias = tuple[float, float]
 """The least and the greatest value of an array's entries."""
 
 _ANY: Interval = (-math.inf, math.inf)
+_ROOM = 0.01
+"""How far above 0 a logarithm of a probability may come: a small number is often added before the logarithm."""
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=[], meta_fields=["within_unit", "logarithms"])
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=[], meta_fields=["within_unit", "logarithms", "classes"]
+)
 @dataclasses.dataclass(frozen=True)
 class Outputs:
     """What tracing says of a model's outputs: a part of a compiled program's result that is known before it runs.
 
     Attributes:
         within_unit: Whether all lie in [0, 1], whatever the image, and are not all equal.
-        logarithms: Whether all are made by a logarithm and never above 0: logarithms of probabilities.
+        logarithms: Whether all are made by a logarithm and hardly above 0: logarithms of probabilities.
+        classes: How many classes there are; ``None`` where the model was not traced.
     """
 
     within_unit: bool
     logarithms: bool = False
+    classes: int | None = None
 
 
 def of(traced: core.ClosedJaxpr) -> Outputs:
@@ -44,8 +50,8 @@ def of(traced: core.ClosedJaxpr) -> Outputs:
     """
     consts, inputs = [_value(const) for const in traced.consts], [_ANY] * len(traced.jaxpr.invars)
     ((low, high),) = _results(traced.jaxpr, consts, inputs)
-    logarithm = any(equation.primitive.name == "log" for equation in jaxprs.equations(traced.jaxpr))
-    return Outputs(0 <= low < high <= 1, logarithm and low == -math.inf and high == 0)
+    logarithm = any(equation.primitive.name in ("log", "log1p") for equation in jaxprs.equations(traced.jaxpr))
+    return Outputs(0 <= low < high <= 1, logarithm and low < -1 and high <= _ROOM)
 
 
 def _results(program: core.Jaxpr, consts: Sequence[Interval], inputs: Sequence[Interval]) -> list[Interval]:
@@ -82,6 +88,8 @@ def _apply(equation: core.JaxprEqn, operands: list[Interval], made: Mapping[Any,
         return [(0.0, 1.0)]
     if name == "sub" and _is_log_share(equation, made):
         return [(-math.inf, 0.0)]
+    if name == "ne" and _same(*equation.invars, made):
+        return [(0.0, 0.0)]  # a test for NaN
     if name == "reduce_sum":
         terms = math.prod(jaxprs.shape_of(equation.invars[0])) // math.prod(jaxprs.shape_of(equation.outvars[0]))
         return [_corners(lambda end, number: end * number, operands[0], (terms, terms))]
@@ -172,6 +180,8 @@ _RULES: Mapping[str, Callable[..., Interval]] = {
     "erf": lambda operand: (math.erf(operand[0]), math.erf(operand[1])),
     "exp": _exp,
     "log": _log,
+    "log1p": lambda operand: _log((operand[0] + 1, operand[1] + 1)),
+    "abs": lambda operand: (max(0.0, operand[0], -operand[1]), max(-operand[0], operand[1])),
     "neg": lambda operand: (-operand[1], -operand[0]),
     "add": lambda one, other: (one[0] + other[0], one[1] + other[1]),
     "add_any": lambda one, other: (one[0] + other[0], one[1] + other[1]),
@@ -186,7 +196,7 @@ _RULES: Mapping[str, Callable[..., Interval]] = {
     ),
     "concatenate": _union,
     "stack": _union,
-    "select_n": lambda which, *cases: _union(*cases),
+    "select_n": lambda which, *cases: cases[0] if which == (0.0, 0.0) else _union(*cases),
     "pad": _union,
 }
 """The interval of a result from those of the operands, for each operation that is followed."""

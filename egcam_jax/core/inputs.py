@@ -55,10 +55,10 @@ def references(refs: Any, x: Any, asker: str, spatial_dims: int = 2) -> Any:
     return refs.astype(x.dtype)
 
 
-def key(value: Any, method: str) -> Any:
-    """Check a PRNG key, new style or raw."""
+def key(value: Any, name: str) -> Any:
+    """Check a PRNG key, new style or raw, for the method or metric of this name."""
     if value is None:
-        raise ValueError(f"key is None, but method {method!r} draws samples: pass a key such as jax.random.key(0).")
+        raise ValueError(f"key must be a PRNG key, since {name} draws samples; got None. Pass jax.random.key(0).")
     dtype = getattr(value, "dtype", None)
     typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key) and value.shape == ()
     if not typed and not (dtype == jnp.uint32 and value.shape in ((2,), (4,))):

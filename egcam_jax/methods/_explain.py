@@ -68,16 +68,16 @@ def explain(
             under the aggregator that ``method`` names: ``method="layercam", gradients="expected"``.
         layer: Name of the target layer, see ``layers``; several names for one map fused from theirs, computed together;
             ``None`` the last activation with spatial extent that every path from the input to the logits goes through.
-        num_samples: n, samples or steps; the method's own default where ``None``. Like ``refs`` and ``key`` it is there
-            for all methods, and those that neither draw nor step do not look at it.
+        num_samples: n, the number of samples or steps; ``None`` is the method's own default. Methods that neither draw
+            nor step ignore the number.
         chunk_size: How many samples times images go through the network in one pass, which bounds the memory;
             32 by default. Results do not depend on it, but for rounding.
         index: Index of the first image, or ``(B,)`` indices, in the whole that the batches come from: an image has the
             same draws, and so the same map, in any batch if it has the same index. Map it too under ``vmap``.
         negative: Explain what speaks against the target: the score ``-y`` in place of y.
-        rivals: Classes to hold the target against, by the score ``y - gamma * mean of theirs``: one class, ``(R,)``
-            classes for every image, ``(B, R)`` for each its own, or ``"top:3"`` the three most likely others of each.
-            The target itself, where it is among them, is left out of the mean.
+        rivals: Classes that the target competes with. The score is then ``y - gamma * mean of the rivals' logits``. One
+            class, ``(R,)`` classes for all images, ``(B, R)`` classes of each image, or ``"top:3"``: the three most
+            likely other classes of each image. A target among its rivals is left out of the mean.
         gamma: How much the rivals count: a number of at least 0, by default 0.6.
         fusion: How maps of several layers become one: ``"mean"``, ``"max"`` or ``"geometric"``, see ``fusion.fuse``.
             The mean of ``expected_attribution`` is in logits again, see ``fusion.mean_of_contributions``.
@@ -91,9 +91,9 @@ def explain(
             ``"highest"`` computes in float32 everywhere. ``None`` leaves JAX's setting, by which a TPU rounds the
             factors of float32 products to bfloat16, and a GPU to TensorFloat-32.
         context: What the model takes beside the images, such as metadata or the embedding of a text: a pytree of arrays
-            with leading axis B, handed on as ``apply_fn(params, x, context)``. For a single image the arrays have no
-            leading axis. Whatever an image is compared with, references too, goes through the network under the
-            image's own context; methods with references then encode one for each sample.
+            with leading axis B. The model is called as ``apply_fn(params, x, context)``. For a single image the arrays
+            have no leading axis. References go through the network under the context of the image that they are
+            compared with; methods with references then encode one reference for each sample.
         **options: The method's own options, see ``METHODS[method].options``.
 
     Returns:

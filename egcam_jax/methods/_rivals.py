@@ -11,7 +11,7 @@ from egcam_jax.core import checks, numerics
 from egcam_jax.core.types import Logits
 
 GAMMA = 0.6
-"""How much rivals count unless told otherwise: as in Finer-CAM (Zhang et al., 2025)."""
+"""The default weight of the rivals, as in Finer-CAM (Zhang et al., 2025)."""
 
 
 class Against(NamedTuple):

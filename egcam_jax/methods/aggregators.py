@@ -128,6 +128,8 @@ def layercam(gradients: Activation, activations: Activation) -> Activation:
         [1.0, 0.0]
 
     Source: Jiang et al., LayerCAM, 2021. Their ``tanh(2 M / max M)`` belongs to the fusion of layers: ``fusion="max"``.
+    For one layer the libraries agree. For several, torch-cam takes the maximum after ``tanh(2 M)``, and
+    pytorch-grad-cam the mean of the maps, each scaled to [0, 1] first.
     """
     return jax.nn.relu(gradients)
 

@@ -77,22 +77,22 @@ def expected(problem: Problem, options: Mapping[str, Any]) -> Sampling:
     then encodes its own reference, one pass more.
 
     Options:
-        difference: delta, the paper's ``f(x - x')``. ``"none"`` 1: the map multiplies the weights by the activations
-            anyway; ``"latent"`` ``f(x~) - f(x')``; ``"encoded"`` ``f(x~ - x')``; ``"tangent"`` the Jacobian-vector
-            product of f at gamma along ``x~ - x'``, under which completeness (eq. 14) holds exactly.
-        normalizer: k (eq. 16). ``"none"`` 1; ``"global"`` one over the mean of ``|f(x~)|`` over samples and entries;
-            ``"elementwise"`` one over its mean over samples, entry by entry, with a floor of ``FLOOR`` times the
-            mean over all entries.
+        difference: delta, the paper's ``f(x - x')``. ``"none"``: delta is 1, since the map multiplies the weights by
+            the activations already. ``"latent"``: ``f(x~) - f(x')``. ``"encoded"``: ``f(x~ - x')``. ``"tangent"``: the
+            Jacobian-vector product of f at gamma along ``x~ - x'``; completeness (eq. 14) then holds exactly.
+        normalizer: k (eq. 16). ``"none"``: k is 1. ``"global"``: one over the mean of ``|f(x~)|`` over samples and
+            entries. ``"elementwise"``: one over the mean over samples, entry by entry; the mean is at least ``FLOOR``
+            times the mean over all entries.
         noise: eta. ``"uniform"`` U(0, 1), ``"gaussian"`` N(0, 1), ``"none"``.
         noise_scale: Its factor, a fraction of the image's range of values.
         path: ``"input"`` interpolates images (eq. 20), ``"latent"`` activations: ``f(x') + alpha (f(x~) - f(x'))``,
             with what bypasses the layer interpolated alike.
         sampling: ``"stratified"`` or ``"iid"``, see ``perturb.draw``.
         alpha: Positions on the path, a scalar or ``(n,)``, instead of drawn ones.
-        tolerance: Stop where the largest standard error of the map is at most this fraction of its largest absolute
-            value before the ReLU, at n samples at the latest. The reported error is then
-            within a tenth of the true one for heads with ReLUs, by root mean squares over keys; for smooth heads and
-            fewer than eight references it may be a fifth too small.
+        tolerance: Sampling stops as soon as the largest standard error of the map is at most this fraction of the map's
+            largest absolute value before the ReLU, and at n samples at the latest. For heads with ReLUs the reported
+            error is within a tenth of the true one, by root mean squares over keys. For smooth heads and fewer than
+            eight references the reported error may be a fifth too small.
 
     Example:
         >>> import jax

@@ -1,5 +1,6 @@
 """The one compiled program behind every metric: a function of one image, mapped over the batch in bounded blocks."""
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
@@ -10,7 +11,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Num, PyTree
 
-from egcam_jax.core import answers, bounds, checks, compilation, kernel, numerics
+from egcam_jax.core import answers, bounds, checks, compilation, inputs, kernel, numerics
 from egcam_jax.core.functions import static as known
 from egcam_jax.core.types import Explain, Image, Logits, Predict, Scalar, Whole
 from egcam_jax.metrics import _functions
@@ -67,6 +68,8 @@ def run(
     arguments = tuple(map(as_argument, functions, names))
     program = {"one": one, "static": static, "samples": samples, "chunk_size": chunk_size, "named": named}
     (value, curve), seen = _run(arguments, checked.batch, traced, **program)
+    if seen.classes is not None:
+        inputs.classes("target", checked.batch.target, seen.classes)
     if seen.within_unit:
         answers.warn_of_probabilities(
             "predict", "where that cannot be, pass probability=lambda p: p.", stacklevel=_DEPTH
@@ -105,18 +108,18 @@ def _run(
         asked = [_functions.explainer(function, subject) for function in functions[:-1] if function is not None]
         asked += [_functions.predictor(function, subject) for function in functions[-1:]]
         judged = one(subject, *asked, block=blocks.samples, **dict(static), **traced)
-        return (judged.value, judged.curve), _seen(asked, subject.x, dict(static))
+        modelled = bool(functions) and functions[-1] is not None
+        return (judged.value, judged.curve), _seen(asked[-1], subject.x, dict(static)) if modelled else _UNSEEN
 
     return kernel.map_images(score, batch, blocks.images, named=named)
 
 
-def _seen(functions: list[Explain | Predict], x: Image | None, options: dict[str, Option]) -> bounds.Outputs:
-    """The bounds of the model's outputs, where the metric makes probabilities of them or takes one for two classes."""
-    rule = options.get("probability")
-    if "probability" not in options or callable(rule):
-        return _UNSEEN
-    traced = jax.make_jaxpr(functools.partial(logits, functions[-1]))(x)
-    return bounds.of(traced) if rule is not None or traced.out_avals[0].size == 1 else _UNSEEN
+def _seen(predict: Predict, x: Image | None, options: dict[str, Option]) -> bounds.Outputs:
+    """The model's classes, and its bounds where the metric makes probabilities or takes one logit for two classes."""
+    traced = jax.make_jaxpr(functools.partial(logits, predict))(x)
+    outputs, rule = traced.out_avals[0].size, options.get("probability")
+    bounded = "probability" in options and not callable(rule) and (rule is not None or outputs == 1)
+    return dataclasses.replace(bounds.of(traced) if bounded else _UNSEEN, classes=answers.count(outputs))
 
 
 def as_argument(function: Explain | Predict | None, argument: str) -> jax.tree_util.Partial | None:

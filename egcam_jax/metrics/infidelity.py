@@ -72,12 +72,12 @@ def infidelity(
     Args:
         predict: ``(b, H, W, C)`` images to ``(b, classes)`` logits; see ``insertion_auc``.
         x: ``(B, H, W, C)`` preprocessed images, or ``(H, W, C)``.
-        saliency: ``(B, H, W)`` or ``(H, W)``; its scale counts, unless it is fitted.
+        saliency: ``(B, H, W)`` or ``(H, W)``. The scale of the map counts, unless ``scale`` fits a factor.
         target: ``(B,)`` classes or one; ``None`` each image's top class.
         key: PRNG key for random perturbations; each image's own key is folded from its index.
-        perturbation: ``"gaussian"``, ``I ~ N(0, noise_std^2)`` on every entry; ``"squares"``, I is the difference from
-            the baseline inside one random square of side 1 to ``patch_size``; ``"blocks"``, the same for each block of
-            a grid of ``patch_size``, without a key.
+        perturbation: I. ``"gaussian"``: ``I ~ N(0, noise_std^2)`` on every entry. ``"squares"``: the difference from
+            the baseline inside one random square of side 1 to ``patch_size``. ``"blocks"``: the difference from the
+            baseline inside each block of a grid of ``patch_size``, one block after another, without a key.
         num_samples: S, the number of random perturbations.
         noise_std: The standard deviation of the noise, in the units of ``x``.
         patch_size: The side of squares or blocks, in pixels. The default is a quarter of the image's shorter side, as

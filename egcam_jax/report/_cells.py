@@ -13,9 +13,9 @@ LEGEND = (
 )
 """What the numbers of a table mean."""
 TESTED = (
-    "comes out ahead of every other in a paired test on the images that both have (Wilcoxon's signed-rank test, "
-    "two-sided, Holm-corrected, 5 %); =1 and =2: tied for that place, not told apart from the one that leads on "
-    "average over such images, nor behind another. "
+    "is ahead of every other method in a paired test on the images that both have (Wilcoxon's signed-rank test, "
+    "two-sided, Holm-corrected, 5 %). =1 and =2: tied for that place. A tied method is behind no method by a test, and "
+    "no test tells it from the method with the best mean. "
     "A method with values for fewer than half as many images as another has no mark."
 )
 """What the marks of a table mean."""

@@ -153,13 +153,13 @@ def _method(label: str, samples: int | None) -> AskedMethod:
         raise ValueError(f"methods must name known methods; got {name!r}. {checks.nearest(name, METHODS)}")
     method = find(name, given.pop("gradients", None))
     own = {key: _count(label, key, given.pop(key)) for key in ("samples", "refs") if key in given}
-    for key, takes in {"samples": bool(method.num_samples), "refs": method.needs_refs}.items():
-        if key in own and not takes:
-            raise ValueError(f"methods: {label!r}: the method {method.name!r} takes no {key}. Leave it out.")
     read = {key: _option(method, key, text) for key, text in given.items()}
     drawn = own.get("samples", samples) if method.num_samples else None
     gradients = method.gradients if METHODS[name].gradients != method.gradients else None
     asked = AskedMethod(label, name, gradients, drawn, own.get("refs"), read)
+    for key, takes in {"samples": bool(method.num_samples), "refs": asked.reads}.items():
+        if key in own and not takes:
+            raise ValueError(f"methods: {label!r}: the method {method.name!r} takes no {key}. Leave it out.")
     try:
         method.check({key: _known(method, key, given) for key, given in asked.arguments.items()}, drawn)
     except (ValueError, TypeError) as error:

@@ -181,6 +181,31 @@ def test_what_is_a_probability_is_seen_in_the_trace(name):
     assert bounds.of(traced).within_unit == (name in PROBABILITIES)
 
 
+LOGARITHMS = {
+    "log_softmax": jax.nn.log_softmax,
+    "log_sigmoid": jax.nn.log_sigmoid,
+    "of a sigmoid": lambda z: jnp.log(jax.nn.sigmoid(z)),
+    "of the other class": lambda z: jnp.log1p(-jax.nn.sigmoid(z)),
+    "both classes": lambda z: jnp.stack([jax.nn.log_sigmoid(-z[0]), jax.nn.log_sigmoid(z[0])]),
+    "with a small number": lambda z: jnp.log(jax.nn.softmax(z) + 1e-9),
+    "clipped": lambda z: jnp.log(jnp.clip(jax.nn.softmax(z), 1e-7, 1)),
+}
+NO_LOGARITHMS = {
+    "logits": lambda z: 2 * z,
+    "softplus": jax.nn.softplus,
+    "never above 0": lambda z: -jax.nn.relu(z),
+    "log-odds": lambda z: jnp.log(jax.nn.sigmoid(z)) - jnp.log1p(-jax.nn.sigmoid(z)),
+    "of any number": lambda z: jnp.log(jnp.abs(z)),
+    "without NaN": lambda z: jnp.where(jnp.isnan(z), 0.0, z),
+}
+
+
+@pytest.mark.parametrize("name", [*LOGARITHMS, *NO_LOGARITHMS])
+def test_what_is_the_logarithm_of_a_probability_is_seen_in_the_trace(name):
+    function = LOGARITHMS.get(name) or NO_LOGARITHMS[name]
+    assert bounds.of(jax.make_jaxpr(function)(Z)).logarithms == (name in LOGARITHMS)
+
+
 @pytest.mark.parametrize("last", [jax.nn.softmax, jax.nn.sigmoid, lambda z: jax.lax.map(jax.nn.softmax, z)])
 def test_outputs_that_are_probabilities_warn_each_time(last):
     """The last rule hides its operations in a loop: only its values add up to 1."""

@@ -43,7 +43,7 @@ NAN[1, 2, 2, 0] = np.nan
         ({"refs": REFS[:, :5]}, ValueError, ["refs must have shape (R, 7, 7, 2)", "(4, 5, 7, 2)"]),
         ({"refs": REFS.astype(int)}, TypeError, ["refs must be floating"]),
         ({"refs": REFS * np.inf}, ValueError, ["refs has", "NaN or infinite"]),
-        ({"key": None}, ValueError, ["key is None", "jax.random.key(0)"]),
+        ({"key": None}, ValueError, ["key must be a PRNG key", "jax.random.key(0)"]),
         ({"key": 3}, TypeError, ["key must be one PRNG key", "3 (int)"]),
         ({"key": jax.random.split(KEY, 3)}, TypeError, ["key must be one PRNG key", "(3,)"]),
         ({"target": 4}, ValueError, ["target 4 is out of range", "4 classes, 0 to 3"]),

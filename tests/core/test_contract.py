@@ -252,7 +252,7 @@ def test_an_unknown_option_is_answered_with_those_there_are(row):
         ("smooth_gradcam++", {"sigma": "wide"}, TypeError, ["sigma must be a single number", "wide"]),
         ("smooth_gradcam++", {"noise_scale": None}, (TypeError, ValueError), ["noise_scale must be"]),
         ("smooth_gradcam++", {"noise_scale": np.nan}, ValueError, ["noise_scale must be finite"]),
-        ("smooth_gradcam++", {"key": None}, ValueError, ["key is None", "smooth_gradcam++"]),
+        ("smooth_gradcam++", {"key": None}, ValueError, ["key must be a PRNG key", "smooth_gradcam++"]),
         ("integrated_gradcam", {"rule": "trapezium"}, ValueError, ["rule must be one of 'left', 'right', 'midpoint'"]),
         ("integrated_gradcam", {"subtract_baseline": 0}, TypeError, ["subtract_baseline"]),
         ("integrated_gradcam", {"baseline": "black"}, TypeError, ["baseline", "black"]),

@@ -663,10 +663,11 @@ def test_classes_are_held_against_rivals(given, gamma, folder, tmp_path):
 
 
 def test_a_contrast_with_references_is_given_them(folder, tmp_path):
-    asked = plan(folder, tmp_path, methods=("hirescam:contrast=references",), metrics=("sparseness",))
+    labels = {"hirescam:contrast=references": None, "hirescam:contrast=references:refs=2": 2}
+    asked = plan(folder, tmp_path, methods=tuple(labels), metrics=("sparseness",))
     run = evaluate.read(evaluate.run(asked))
     x, refs, target = by_hand(asked, run)
-    maps = explained(asked, run, x, refs, target, method="hirescam", contrast="references").saliency
-    np.testing.assert_allclose(
-        run.values["hirescam:contrast=references", "sparseness"], metrics.sparseness(maps).value, rtol=1e-4
-    )
+    assert len(refs) > 2
+    for label, count in labels.items():
+        maps = explained(asked, run, x, refs[:count], target, method="hirescam", contrast="references").saliency
+        np.testing.assert_allclose(run.values[label, "sparseness"], metrics.sparseness(maps).value, rtol=1e-4)

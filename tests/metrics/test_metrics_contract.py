@@ -416,7 +416,7 @@ def test_bad_input_is_named(name):
         with pytest.raises((ValueError, TypeError), match=r"^x "):
             ask(name, {**given, "x": given["x"][..., 0, 0]})
     if "key" in it.needs:
-        with pytest.raises(ValueError, match="key is None"):
+        with pytest.raises(ValueError, match="key must be a PRNG key"):
             ask(name, given, key=None)
     for option, wrong in {"mode": "strange", "step": 0, "chunk_size": 0, "num_samples": 0, "noise_std": -1.0}.items():
         if option in takes:

@@ -302,7 +302,7 @@ def test_a_map_that_is_not_finite_is_like_no_other():
         ({"target": None}, "^target must be a class"),
         ({"layers": ()}, "^layers must be a sequence"),
         ({"similarity": "kendall"}, "^similarity must be one of"),
-        ({"key": None}, "^key is None"),
+        ({"key": None}, "^key must be a PRNG key"),
         ({"chunk_size": 0}, "^chunk_size must be"),
     ],
 )
