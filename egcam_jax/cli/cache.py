@@ -12,9 +12,12 @@ import stat
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 LIMIT = 512 * 2**20
 """Bytes of programs of one version, at most; JAX removes those that were not used for the longest time."""
+REFERENCES = 128 * 2**20
+"""Bytes of encoded references beside them, at most."""
 VERSIONS = 3
 """How many folders of other versions or processors stay beside each other, the newest ones."""
 OFF, PLACE = "EGCAM_NO_CACHE", "EGCAM_CACHE_DIR"
@@ -77,12 +80,18 @@ def start() -> str:
     return ""
 
 
-def references() -> Path | None:
-    """Where encoded references stay, beside the programs; ``None`` where this process keeps none."""
+def references() -> Any:
+    """Where encoded references stay, beside the programs, as ``kept.Place``; ``None`` where this process keeps none."""
     import jax
 
+    from egcam_jax.run import kept
+
     place = folder()
-    return place / "references" if jax.config.values["jax_compilation_cache_dir"] == str(place) else None
+    return (
+        kept.Place(place / "references", REFERENCES)
+        if jax.config.values["jax_compilation_cache_dir"] == str(place)
+        else None
+    )
 
 
 def size(place: Path) -> int:

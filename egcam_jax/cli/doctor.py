@@ -110,7 +110,7 @@ def _programs() -> list[Check]:
         return [Check(True, "programs", f"none yet in {place}")]
     if refused := cache.problem(place):
         return [Check(False, "programs", f"not kept in {place}", refused, needed=False)]
-    whole = cache.LIMIT * cache.VERSIONS // 2**20
+    whole = (cache.LIMIT + cache.REFERENCES) * cache.VERSIONS // 2**20
     return [Check(True, "programs", f"{place}, {cache.size(place) / 2**20:.0f} of at most {whole} MiB")]
 
 

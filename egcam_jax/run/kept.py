@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -20,14 +20,19 @@ from egcam_jax.methods import EncodedReferences
 from egcam_jax.models import Model
 from egcam_jax.run.plan import Plan
 
-_MOST = 8
-"""Files in the folder; the one that was read longest ago goes first."""
 _ALONE = (None, None)
 """What bypasses a layer that has a grid and that everything goes through."""
 
 
+class Place(NamedTuple):
+    """A folder that nobody else can write, for these versions on this processor, and how many bytes it may hold."""
+
+    folder: Path
+    limit: int
+
+
 def references(
-    place: Path | None,
+    place: Place | None,
     plan: Plan,
     model: Model,
     drawn: Float[np.ndarray, "R H W C"],
@@ -36,7 +41,7 @@ def references(
     """The encoded references of a plan: those in a folder, or new ones, which are kept there.
 
     Args:
-        place: A folder that nobody else can write, for these versions on this processor; ``None`` keeps nothing.
+        place: Where they are kept, those that were read last; ``None`` keeps nothing.
         plan: Its layers and arithmetic are part of what a file stands for.
         model: The network. One without a digest of its weights is never kept.
         drawn: The references.
@@ -44,7 +49,7 @@ def references(
     """
     if place is None or not model.digest:
         return encode()
-    path = place / f"{_key(plan, model, drawn)}.npz"
+    path = place.folder / f"{_key(plan, model, drawn)}.npz"
     with suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):  # there is none, or it was cut short
         kept = _read(path, drawn)
         os.utime(path)
@@ -53,6 +58,7 @@ def references(
     if all(code.carried == _ALONE for code in encoded.codes):
         with suppress(OSError):  # a full disk is no reason to stop
             _write(path, encoded)
+            _bound(place)
     return encoded
 
 
@@ -88,6 +94,13 @@ def _write(path: Path, encoded: EncodedReferences) -> None:
         except BaseException:
             os.unlink(file.name)
             raise
-    by_age = sorted(path.parent.iterdir(), key=lambda one: one.stat().st_mtime, reverse=True)
-    for old in by_age[_MOST:]:
-        old.unlink(missing_ok=True)
+
+
+def _bound(place: Place) -> None:
+    """Remove the files that were read longest ago, until the others fit."""
+    known = [(file, file.stat()) for file in place.folder.iterdir()]
+    total = 0
+    for file, status in sorted(known, key=lambda one: one[1].st_mtime, reverse=True):
+        total += status.st_size
+        if total > place.limit:
+            file.unlink(missing_ok=True)

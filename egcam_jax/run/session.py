@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -95,7 +94,7 @@ def prepare(
     has: Sequence[str] = ("batch",),
     whole: bool = False,
     tell: Callable[[str], None] = lambda _: None,
-    keep: Path | None = None,
+    keep: kept.Place | None = None,
 ) -> Session:
     """Load what a plan names.
 
@@ -104,7 +103,7 @@ def prepare(
         has: What the data gives to metrics besides its masks.
         whole: Whether explanations are kept as they are.
         tell: Told what is under way.
-        keep: A private folder where encoded references stay for later runs; by default they do not stay.
+        keep: Where encoded references stay for later runs; by default nowhere.
 
     Raises:
         ValueError, TypeError: The plan asks for what there is not, or what makes no sense.

@@ -39,7 +39,7 @@ def test_names_of_the_packages_photographs_in_other_data_are_of_other_pictures(t
 def test_encoded_references_are_kept_for_the_same_run_and_for_no_other(tmp_path):
     asked, model, counts = plan(tmp_path, tmp_path), tiny_model(), []
     drawn = np.random.default_rng(0).normal(size=(3, 16, 16, 3)).astype(np.float32)
-    place = tmp_path / "references"
+    place = kept.Place(tmp_path / "references", 10**6)
 
     def encoded(asked=asked, model=model, drawn=drawn, place=place):
         def encode():
@@ -57,7 +57,7 @@ def test_encoded_references_are_kept_for_the_same_run_and_for_no_other(tmp_path)
     first = encoded()
     same(encoded())
     assert len(counts) == 1
-    assert place.stat().st_mode & 0o777 == 0o700
+    assert place.folder.stat().st_mode & 0o777 == 0o700
     others = (
         *({"drawn": drawn + 1}, {"model": dataclasses.replace(model, digest="1" * 64)}, {"place": None}),
         *({"asked": dataclasses.replace(asked, **change)} for change in ({"chunk": 2}, {"dtype": "bfloat16"})),
@@ -66,8 +66,14 @@ def test_encoded_references_are_kept_for_the_same_run_and_for_no_other(tmp_path)
     for number, other in enumerate(others, start=2):
         encoded(**other)
         assert len(counts) == number, other
-    for file in place.iterdir():
+    for file in place.folder.iterdir():
         file.write_bytes(file.read_bytes()[:300])
     same(encoded())
     assert len(counts) == len(others) + 2
-    assert len(list(place.iterdir())) == 5
+    assert len(list(place.folder.iterdir())) == 5
+    size = max(file.stat().st_size for file in place.folder.iterdir())
+    encoded(drawn=drawn + 2, place=place._replace(limit=2 * size))
+    assert 1 <= len(list(place.folder.iterdir())) <= 2
+    before = len(counts)
+    encoded(drawn=drawn + 2)  # the newest is still there
+    assert len(counts) == before
