@@ -175,7 +175,7 @@ def test_targets_of_a_wrong_shape_or_value(target):
         RUN(IMAGES, method="gradcam", target=target)
 
 
-def test_one_trace_for_each_layer_and_none_for_targets():
+def test_one_trace_for_all_layers_and_none_for_targets():
     calls = []
 
     def counted(params, x):
@@ -185,7 +185,7 @@ def test_one_trace_for_each_layer_and_none_for_targets():
     for shift in (0, 1):
         targets = jnp.array([[0, 1]] * 3) + shift
         explain(PARAMS, counted, IMAGES + shift, method="gradcam", layer=BOTH, target=targets)
-    assert len(calls) == len(BOTH)
+    assert len(calls) == 1
 
 
 def flops(function, *arguments):
