@@ -88,7 +88,7 @@ def _apply(equation: core.JaxprEqn, operands: list[Interval], made: Mapping[Any,
         return [(0.0, 1.0)]
     if name == "sub" and _is_log_share(equation, made):
         return [(-math.inf, 0.0)]
-    if name == "ne" and _same(*equation.invars, made):
+    if name == "ne" and _same(equation.invars[0], equation.invars[1], made):
         return [(0.0, 0.0)]  # a test for NaN
     if name == "reduce_sum":
         terms = math.prod(jaxprs.shape_of(equation.invars[0])) // math.prod(jaxprs.shape_of(equation.outvars[0]))
