@@ -148,7 +148,7 @@ def test_the_doctor_names_it_and_its_size(place, monkeypatch):
     assert check.text == f"none yet in {place}"
     place.mkdir(mode=0o700)
     (place / "one").write_bytes(bytes(3 * 2**20))
-    assert doctor._programs()[0].text == f"{place}, 3 of at most 1536 MiB"
+    assert doctor._programs()[0].text == f"{place}, 3 of at most 1920 MiB"
     place.chmod(0o777)
     (check,) = doctor._programs()
     assert not check.good
