@@ -17,6 +17,7 @@ from egcam_jax.splitting._axes import Axes, of_image
 from egcam_jax.splitting._program import Program, Step, Trail, needed, reached
 from egcam_jax.splitting._provenance import follow
 from egcam_jax.splitting._scopes import Path, loop_scope, scan_counts, scope_of, scopes_within
+from egcam_jax.splitting._written import known, number
 
 GROUPS = frozenset({"jit", "pjit", "closed_call", "core_call"})
 CHECKPOINTS = frozenset({"checkpoint", "remat", "remat2"})
@@ -40,6 +41,7 @@ class _Tape:
     constants: dict[int, Any] = dataclasses.field(default_factory=dict)
     literals: set[int] = dataclasses.field(default_factory=set)
     axes: dict[int, Axes] = dataclasses.field(default_factory=dict)
+    numbers: dict[int, Any] = dataclasses.field(default_factory=dict)
     opened: bool = False
     where: dict[tuple[Trail, Any], int] = dataclasses.field(default_factory=dict)
 
@@ -50,6 +52,7 @@ class _Tape:
     def constant(self, aval: Any, value: Any) -> int:
         slot = self.new(aval)
         self.constants[slot] = value
+        self.numbers[slot] = number(value)
         return slot
 
     def literal(self, atom: core.Literal) -> int:
@@ -62,8 +65,10 @@ class _Tape:
         results = [self.new(aval) for aval in avals]
         self.steps.append(Step(equation, tuple(inputs), tuple(results), path))
         if self.target is None:
-            known = follow(equation, [self.axes.get(slot) for slot in inputs])
-            self.axes.update((slot, axes) for slot, axes in zip(results, known) if axes is not None)
+            values = [self.numbers.get(slot) for slot in inputs]
+            self.numbers.update(zip(results, known(equation, values)))
+            axes_of_results = follow(equation, [self.axes.get(slot) for slot in inputs], values)
+            self.axes.update((slot, axes) for slot, axes in zip(results, axes_of_results) if axes is not None)
         return results
 
     def asked(self, trail: Trail) -> bool:

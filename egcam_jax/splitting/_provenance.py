@@ -9,6 +9,7 @@ from egcam_jax.core.jaxprs import bodies, shape_of
 from egcam_jax.splitting._axes import Axes, joined, other, others
 from egcam_jax.splitting._rules import fitted, result_axes
 from egcam_jax.splitting._scopes import scan_counts
+from egcam_jax.splitting._written import Values
 
 Known = Axes | None
 """The axes of a value, None for one that does not depend on the image."""
@@ -17,14 +18,14 @@ ROUNDS = 4
 """How often a loop's body is followed at most, until what goes round is settled."""
 
 
-def follow(equation: core.JaxprEqn, operands: Sequence[Known]) -> list[Known]:
-    """Return the axes of the results of an equation, from those of its operands."""
+def follow(equation: core.JaxprEqn, operands: Sequence[Known], values: Values | None = None) -> list[Known]:
+    """Return the axes of the results of an equation, from those of its operands and the numbers known among them."""
     if all(axes is None for axes in operands):
         return [None] * len(equation.outvars)
     rule = {"scan": _scan, "while": _while, "cond": _cond}.get(equation.primitive.name, _call)
     results = rule(equation, operands)
     if results is None:
-        return list(result_axes(equation, operands))
+        return list(result_axes(equation, operands, values))
     return [None if axes is None else fitted(axes, shape_of(var)) for var, axes in zip(equation.outvars, results)]
 
 

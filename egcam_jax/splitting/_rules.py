@@ -7,19 +7,26 @@ from jax.extend import core
 
 from egcam_jax.core.jaxprs import shape_of
 from egcam_jax.splitting._axes import Axes, Axis, Piece, joined, other, others, reshaped, resized
+from egcam_jax.splitting._written import Values, written
 
 Operands = Sequence[Axes]
 """The axes of an equation's operands; those that do not depend on the image have ``others`` of their shape."""
 
 
-def result_axes(equation: core.JaxprEqn, operands: Sequence[Axes | None]) -> tuple[Axes, ...]:
+def result_axes(
+    equation: core.JaxprEqn, operands: Sequence[Axes | None], values: Values | None = None
+) -> tuple[Axes, ...]:
     """Return the axes of an equation's results, where at least one operand depends on the image.
 
     Args:
         equation: Without a jaxpr that is called: such an equation is followed inside.
         operands: The axes of each operand, None for one that does not depend on the image.
+        values: The whole numbers among the operands that are known.
     """
     filled = [others(shape_of(atom)) if axes is None else axes for atom, axes in zip(equation.invars, operands)]
+    if equation.primitive.name in ("scatter", "dynamic_update_slice"):
+        (room,) = (shape_of(var) for var in equation.outvars)
+        return (fitted(written(equation, filled, room, values or [None] * len(filled)), room),)
     rule = _RULES.get(equation.primitive.name)
     if rule is None:
         vary = [axes for axes in operands if axes is not None]

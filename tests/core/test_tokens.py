@@ -304,6 +304,43 @@ def test_tokens_without_a_place_stand_where_the_network_puts_them(before, after)
     close(got, run(Split(lambda params, x: bypass(params, x)[0], head, bypass)))
 
 
+def room(registers, t, width):
+    """Room for the places and three registers more."""
+    return jnp.broadcast_to(registers.mean(0), (len(t), t.shape[1] + 3, width))
+
+
+WRITTEN = {
+    "set, first": (3, lambda last, t: jnp.zeros((len(t), t.shape[1] + 3, WIDTH)).at[:, :3].set(last).at[:, 3:].set(t)),
+    "set, last": (0, lambda last, t: jnp.zeros((len(t), t.shape[1] + 3, WIDTH)).at[:, -3:].set(last).at[:, :-3].set(t)),
+    "set, between": (1, lambda last, t: room(last, t, WIDTH).at[:, 1:-2].set(t)),
+    "set by a list": (2, lambda last, t: room(last, t, WIDTH).at[:, jnp.arange(t.shape[1]) + 2].set(t)),
+    "slice": (1, lambda last, t: jax.lax.dynamic_update_slice(room(last, t, WIDTH), t, (0, 1, 0))),
+    "slice in one axis": (0, lambda last, t: jax.lax.dynamic_update_slice_in_dim(room(last, t, WIDTH), t, 0, axis=1)),
+}
+
+
+@pytest.mark.parametrize("form", WRITTEN)
+def test_tokens_may_be_written_into_room(form):
+    """The map is that of the places, wherever in the list they are written to."""
+    before, assemble = WRITTEN[form]
+    params, x = parameters(8, 0), images(2, 4)
+    params["last"] = jax.random.normal(KEY, (3, WIDTH))
+
+    def network(params, x):
+        t = assemble(params["last"], embed(params, x))
+        with jax.named_scope("listed"):
+            t = block(params["block0"], t)
+        return jnp.tanh(t.mean(1) + t[:, -1]) @ params["out"]
+
+    model = split(network, params, x, "listed")
+    assert model.trailing == 3 - before
+    a = model.features(params, x)
+    gradient = jax.grad(lambda a: model.head(params, a)[:, 1].sum())(a)
+    got = explain(params, network, x, method="hirescam", layer="listed", target=1)
+    want = (gradient * a).sum(-1)[:, before : before + 8].reshape(2, 2, 4)
+    np.testing.assert_allclose(got.signed, want, rtol=1e-4, atol=1e-6)
+
+
 def test_registers_may_be_added_into_room_that_is_made_for_them():
     params, x = parameters(8, 0), images(2, 4)
     params["last"] = jax.random.normal(KEY, (3, WIDTH))

@@ -25,9 +25,11 @@ def judge(name, predict, x, target):
 
 
 @pytest.mark.parametrize("name", JUDGES)
-def test_a_class_that_the_model_does_not_have_is_undefined(name):
+def test_a_class_that_the_model_does_not_have_is_refused_and_under_jit_undefined(name):
     assert np.isfinite(judge(name, classify, X, 2)).all()
-    assert np.isnan(judge(name, classify, X, 3)).all()
+    with pytest.raises(ValueError, match=r"^target 3 is out of range: the model has 3 classes, 0 to 2\.$"):
+        judge(name, classify, X, 3)
+    assert np.isnan(jax.jit(lambda target: judge(name, classify, X, target))(3)).all()
 
 
 @pytest.mark.parametrize("name", JUDGES)

@@ -1,0 +1,103 @@
+"""Values that are written into room: ``x.at[:, 1:].set(tokens)`` and ``dynamic_update_slice``."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from egcam_jax.core.jaxprs import shape_of
+from egcam_jax.splitting._axes import Axes, Axis, joined, other, resized
+
+Values = Sequence[np.ndarray | None]
+"""The operands of an equation that are known without params and image; None for the others."""
+
+_SHAPES = ("iota", "broadcast_in_dim", "reshape", "squeeze", "concatenate", "slice", "convert_element_type")
+_NUMBERS = ("neg", "add", "sub", "mul", "div", "rem", "min", "max", "clamp")
+_CHOICES = ("lt", "le", "gt", "ge", "eq", "ne", "select_n")
+_ARITHMETIC = frozenset((*_SHAPES, *_NUMBERS, *_CHOICES))
+"""The operations that say where a slice begins."""
+
+_MOST = 4096
+"""The most entries of an array of whole numbers that is computed while a network is read."""
+
+
+def written(equation: core.JaxprEqn, operands: Sequence[Axes], shape: Sequence[int], values: Values) -> Axes:
+    """The axes of room after a value was written into a part of the room."""
+    find = _slice if equation.primitive.name == "dynamic_update_slice" else _scattered
+    found = find(equation, operands, values)
+    if found is None:
+        return operands[0] if not any(axis.places for axis in operands[-1]) else tuple(map(other, shape))
+    return tuple(_beside(*each) for each in zip(operands[0], *found, shape))
+
+
+def _slice(equation: core.JaxprEqn, operands: Sequence[Axes], values: Values) -> Any:
+    """The axes of what is written, and where each begins."""
+    return operands[1], [None if value is None else int(value) for value in values[2:]]
+
+
+def _scattered(equation: core.JaxprEqn, operands: Sequence[Axes], values: Values) -> Any:
+    """The axes of what is written, and where each begins; None where the places are not next to one another."""
+    numbers, indices = equation.params["dimension_numbers"], values[1]
+    if indices is None or numbers.operand_batching_dims:
+        return None
+    along, inserted, windows = (
+        numbers.scatter_dims_to_operand_dims,
+        numbers.inserted_window_dims,
+        numbers.update_window_dims,
+    )
+    starts = [0] * len(operands[0])
+    if indices.ndim > 1:  # a list of places along one axis, of which each is written alone
+        places = indices.ravel()
+        if (
+            tuple(along) != tuple(inserted)
+            or len(along) != 1
+            or not np.array_equal(np.diff(places), np.ones(len(places) - 1))
+        ):
+            return None
+        rest = iter(operands[2][window] for window in windows)
+        (listed,) = (axis for index, axis in enumerate(operands[2]) if index not in windows)
+        starts[along[0]] = int(places[0])
+        return [listed if index in inserted else next(rest) for index in range(len(starts))], starts
+    for axis, start in zip(along, indices):
+        starts[axis] = int(start)
+    rest = iter(operands[2][window] for window in windows)
+    return [other(1) if index in inserted else next(rest) for index in range(len(starts))], starts
+
+
+def _beside(room: Axis, axis: Axis, start: int | None, size: int) -> Axis:
+    """An axis after writing: of a list of tokens the room before and after belongs to others."""
+    if not axis.places:
+        return room
+    if axis.size == size:
+        return joined((room,), (axis,))[0]
+    if axis.place is not None:
+        return resized(axis, size)
+    if room.places or start is None:
+        return other(size)
+    return Axis(axis.pieces, axis.before + start, size - start - axis.size + axis.after)
+
+
+def known(equation: core.JaxprEqn, values: Values) -> list[np.ndarray | None]:
+    """The results of arithmetic on whole numbers that are known, such as the numbers that say where a slice begins."""
+    result, *more = equation.outvars
+    computed = equation.primitive.name in _ARITHMETIC and all(value is not None for value in values)
+    if not computed or not _is_whole(result.aval.dtype) or math.prod(shape_of(result)) > _MOST:
+        return [None] * (1 + len(more))
+    with jax.ensure_compile_time_eval():
+        return [np.asarray(equation.primitive.bind(*values, **equation.params))]
+
+
+def number(value: Any) -> np.ndarray | None:
+    """A constant of whole numbers, where it is small."""
+    if isinstance(value, jax.core.Tracer) or np.size(value) > _MOST:
+        return None
+    dtype = getattr(value, "dtype", np.asarray(value).dtype)
+    return np.asarray(value) if _is_whole(dtype) else None
+
+
+def _is_whole(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jnp.integer) or jnp.issubdtype(dtype, jnp.bool_)
