@@ -85,7 +85,7 @@ def known(equation: core.JaxprEqn, values: Values) -> list[np.ndarray | None]:
     """The results of arithmetic on whole numbers that are known, such as the numbers that say where a slice begins."""
     result, *more = equation.outvars
     computed = equation.primitive.name in _ARITHMETIC and all(value is not None for value in values)
-    if not computed or not _is_whole(result.aval.dtype) or math.prod(shape_of(result)) > _MOST:
+    if not computed or not _is_whole(getattr(result.aval, "dtype", np.float32)) or math.prod(shape_of(result)) > _MOST:
         return [None] * (1 + len(more))
     with jax.ensure_compile_time_eval():
         return [np.asarray(equation.primitive.bind(*values, **equation.params))]
