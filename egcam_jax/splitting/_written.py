@@ -83,10 +83,11 @@ def _beside(room: Axis, axis: Axis, start: int | None, size: int) -> Axis:
 
 def known(equation: core.JaxprEqn, values: Values) -> list[np.ndarray | None]:
     """The results of arithmetic on whole numbers that are known, such as the numbers that say where a slice begins."""
-    result, *more = equation.outvars
     computed = equation.primitive.name in _ARITHMETIC and all(value is not None for value in values)
-    if not computed or not _is_whole(getattr(result.aval, "dtype", np.float32)) or math.prod(shape_of(result)) > _MOST:
-        return [None] * (1 + len(more))
+    if not computed or not all(_is_whole(getattr(out.aval, "dtype", np.float32)) for out in equation.outvars):
+        return [None] * len(equation.outvars)
+    if math.prod(shape_of(equation.outvars[0])) > _MOST:
+        return [None]
     with jax.ensure_compile_time_eval():
         return [np.asarray(equation.primitive.bind(*values, **equation.params))]
 
