@@ -15,7 +15,7 @@ STABLE = ("relative_input_stability", "relative_output_stability")
 
 def predict(x):
     weights = jnp.sin(jnp.arange(x[0].size * 3.0)).reshape(-1, 3)
-    return jnp.tanh(x.reshape(len(x), -1) @ weights) * 3
+    return jnp.tanh(x.reshape(len(x), -1) @ weights / 4) * 3
 
 
 def explain(x, target):
