@@ -19,7 +19,7 @@ pytest.importorskip("grain")
 
 PINNED = Path(__file__).with_name("pinned")
 PINNED_WITH = "0.10."
-"""The release of JAX whose numbers are pinned. Ranks, fits and p-values turn on a last bit, which another rounds otherwise."""
+"""The release of JAX whose numbers are pinned: ranks and p-values turn on a last bit, which another rounds otherwise."""
 CELLS = 12
 """Blocks along each side of a picture, whose mean colours are pinned."""
 VOLATILE = {
@@ -142,8 +142,9 @@ def blocks(path):
 def rows(path):
     """All rows of a file of results, by table."""
     with closing(sqlite3.connect(path)) as store:
-        tables = [name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-        return {table: [plain(row, store, table) for row in store.execute(f"SELECT * FROM {table}")] for table in tables}
+        named = store.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        read = lambda table: [plain(row, store, table) for row in store.execute(f"SELECT * FROM {table}")]
+        return {table: read(table) for (table,) in named}
 
 
 def plain(row, store, table):
