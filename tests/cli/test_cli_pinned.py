@@ -19,7 +19,7 @@ pytest.importorskip("grain")
 
 PINNED = Path(__file__).with_name("pinned")
 PINNED_WITH = "0.10."
-"""The release of JAX whose numbers are pinned: ranks and p-values turn on a last bit, which another rounds otherwise."""
+"""The release of JAX whose numbers are pinned: ranks and p-values turn on a last bit, which others round otherwise."""
 CELLS = 12
 """Blocks along each side of a picture, whose mean colours are pinned."""
 VOLATILE = {
