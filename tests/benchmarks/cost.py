@@ -22,6 +22,7 @@ from egcam_jax import models
 from egcam_jax.core import compilation, kernel
 
 LIMITS = {"input": 1.25, "latent": 1.5, "gradcam": 1.15, "complete": 1.3}
+FIRST_LIMITS = {"default": 4, "gradcam": 2, "latent": 3}
 LATENT_LIMIT_FOR = "resnet50"  # elsewhere the price depends on the head, which in VGG is most of the parameters
 
 
@@ -133,6 +134,43 @@ def complete(model: models.Model, dtype: Any, repeats: int, images: int = 4, sam
     row(f"{model.name} {model.layer}, {samples} gradients of the head for each of {images} / Grad-CAM", shares, None)
 
 
+def first_call(model: models.Model, repeats: int) -> None:
+    """Times to lower and to compile over those of the forward pass: first traces, each with empty caches."""
+    x, key = pictures(model, 1), jax.random.key(0)
+    explained = lambda **options: (
+        lambda params, x: egcam_jax.explain(
+            params, model.apply_fn, x, -x, key, layer=model.layer, num_samples=32, **options
+        )
+    )
+    programs = {
+        "forward": model.apply_fn,
+        "default": explained(),
+        "gradcam": explained(method="gradcam"),
+        "latent": explained(path="latent", noise="none"),
+    }
+    lowering: dict[str, list[float]] = {name: [] for name in programs}
+    compiling: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(repeats):
+        for name, program in programs.items():
+            jax.clear_caches()
+            start = time.perf_counter()
+            lowered = jax.jit(program, compiler_options=compilation.options(jax.default_backend())).lower(
+                model.params, x
+            )
+            middle = time.perf_counter()
+            lowered.compile()
+            lowering[name].append(middle - start)
+            compiling[name].append(time.perf_counter() - middle)
+    case = f"{model.name} {model.layer}"
+    for what, times, name in (
+        ("lower", lowering, "default"),
+        ("lower", lowering, "gradcam"),
+        ("compile", compiling, "latent"),
+    ):
+        ratios = [a / b for a, b in zip(times[name], times["forward"])]
+        row(f"{case}, to {what} {name} / forward pass", ratios, FIRST_LIMITS[name])
+
+
 def memory(model: models.Model) -> None:
     """What the compiled program allocates beside its arguments and results, in MiB."""
     x = pictures(model, 1)
@@ -169,6 +207,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only-complete", action="store_true", help="the complete map alone")
+    parser.add_argument("--only-first", action="store_true", help="the times to lower and to compile alone")
     arguments = parser.parse_args()
     dtype = jnp.dtype(arguments.dtype)
     print(
@@ -179,14 +218,18 @@ def main() -> None:
         name, _, layer = case.partition(":")
         model = models.init(name, jax.random.key(0))
         model = dataclasses.replace(model, layer=layer or model.layer)
+        if arguments.only_first:
+            first_call(model, arguments.repeats)
+            continue
         complete(model, dtype, arguments.repeats)
         if arguments.only_complete:
             continue
+        first_call(model, arguments.repeats)
         for samples in arguments.samples:
             input_path(model, samples, arguments.chunk, dtype, arguments.repeats)
         if not layer:
             latent_path(model, dtype, arguments.repeats)
-    if arguments.only_complete:
+    if arguments.only_complete or arguments.only_first:
         return
     memory(models.init(arguments.networks[0].partition(":")[0], jax.random.key(0)))
 
