@@ -33,7 +33,7 @@ def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = 
 
     The patches of an image of H by W pixels are squares of p pixels, and p divides both, so that the grid is
     ``(H / p, W / p)``; what the list has beyond the grid comes first. The grids that the network itself merged into a
-    list decide between several. A signal has no aspect: there only the network tells tokens without a place.
+    list decide between several. Of a signal every token is a place: it has no aspect to tell another reading by.
 
     Args:
         count: N.
@@ -69,15 +69,12 @@ def read(count: int, grid: _Grid | None, size: _Grid, merged: Iterable[_Grid] = 
     )
 
 
-def merged_grids(program: core.Jaxpr, axes: int, count: int) -> set[_Grid]:
+def merged_grids(program: core.Jaxpr, axes: int) -> set[_Grid]:
     """The grids that a traced network makes into a list: by a reshape of neighbouring axes into one.
-
-    A signal's grid is a list from the start: there it is what follows other tokens in a concatenation.
 
     Args:
         program: From the image to the layer.
-        axes: How many spatial axes the image has.
-        count: How many tokens the layer lists.
+        axes: How many spatial axes the image has; a signal's grid is a list from the start.
     """
     grids: set[_Grid] = set()
     for equation in jaxprs.equations(program):
@@ -87,9 +84,6 @@ def merged_grids(program: core.Jaxpr, axes: int, count: int) -> set[_Grid]:
         )
         if name == "reshape" and axes > 1:
             grids.update(group for group in _merged(shapes[0], shapes[-1]) if len(group) == axes)
-        if name == "concatenate" and axes == 1:
-            *parts, whole = (shape[equation.params["dimension"]] for shape in shapes)
-            grids.update([(parts[-1],)] if whole == count else [])
     return grids
 
 
@@ -126,7 +120,7 @@ def _fitting(count: int, size: _Grid, merged: set[_Grid]) -> list[Tokens]:
     """The readings of a list, of those that the image and the network allow, by what is the stronger reason."""
     own = sorted(Tokens(count - math.prod(places), places) for places in merged if _leads(count, places))
     if len(size) == 1:
-        return [tokens for tokens in own if tokens.first and not size[0] % tokens.grid[0]] or [Tokens(0, (count,))]
+        return [Tokens(0, (count,))]
     sides = [side for side in range(1, min(size) + 1) if not any(length % side for length in size)]
     squares = [tuple(length // side for length in size) for side in sides]
     square = [

@@ -38,9 +38,14 @@ class Axis(NamedTuple):
     @property
     def place(self) -> int | None:
         """The spatial axis of the image whose places this axis holds, or None."""
+        return None if self.before or self.after else self.spatial
+
+    @property
+    def spatial(self) -> int | None:
+        """The spatial axis of the image whose places this axis holds, with or without entries beside them, or None."""
         first, *rest = self.pieces or (Piece(None, 1),)
         alone = all(piece.source in (None, first.source) and not piece.leading for piece in rest)
-        return first.source if first.leading and alone and not (self.before or self.after) else None
+        return first.source if first.leading and alone else None
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -49,6 +54,9 @@ class Axis(NamedTuple):
 
 
 Axes = tuple[Axis, ...]
+
+LIST = 3
+"""How many axes a list of tokens or of a signal's positions has: ``(b, N, K)``."""
 
 
 def other(size: int) -> Axis:
@@ -68,12 +76,13 @@ def of_image(shape: Sequence[int]) -> Axes:
 
 
 def resized(axis: Axis, size: int) -> Axis:
-    """An axis after strides, padding or a window: the same places, more or fewer of them."""
+    """An axis after strides, padding or a window: the same places, more or fewer of them.
+
+    Entries that stood before and after the places of one spatial axis were padding, then.
+    """
     if axis.size == size:
         return axis
-    if axis.place is None:
-        return other(size)
-    return Axis((axis.pieces[0]._replace(size=size),))
+    return other(size) if axis.spatial is None else Axis((axis.pieces[0]._replace(size=size),))
 
 
 def joined(one: Axes, more: Axes) -> Axes:
@@ -82,8 +91,10 @@ def joined(one: Axes, more: Axes) -> Axes:
 
 
 def _agreed(one: Axis, more: Axis) -> Axis:
-    if not _marked(more) or _alike(one, more):
+    if not _marked(more):
         return one
+    if _alike(one, more):
+        return one if one.place is not None else more
     return other(one.size) if _marked(one) else more
 
 
@@ -92,10 +103,11 @@ def _marked(axis: Axis) -> bool:
 
 
 def _alike(one: Axis, more: Axis) -> bool:
-    if one.place is not None:
-        return one.place == more.place
+    beside = {(axis.before, axis.after) for axis in (one, more)}
+    if one.spatial is not None:
+        return one.spatial == more.spatial and len(beside - {(0, 0)}) < 2
     same = [[(p.source, p.size, p.leading) for p in axis.pieces] for axis in (one, more)]
-    return same[0] == same[1] and (one.before, one.after) == (more.before, more.after)
+    return same[0] == same[1] and len(beside) == 1
 
 
 def reshaped(axes: Axes, shape: Sequence[int]) -> Axes:
@@ -140,10 +152,15 @@ def _take(queue: list[Piece | Axis], size: int) -> list[Piece | Axis] | None:
 
 
 def _parted(atom: Piece | Axis, size: int) -> tuple[Piece, Piece]:
-    rest = atom.size // size
-    if isinstance(atom, Axis):
-        return Piece(None, size), Piece(None, rest)
+    atom, rest = _bare(atom), atom.size // size
     return atom._replace(size=size, stride=atom.stride * rest), atom._replace(size=rest, leading=False)
+
+
+def _bare(atom: Piece | Axis) -> Piece:
+    """A piece of a whole axis: of one spatial axis of the image, with its padding, or of nothing that is known."""
+    if not isinstance(atom, Axis):
+        return atom
+    return Piece(None, atom.size) if atom.spatial is None else atom.pieces[0]._replace(size=atom.size)
 
 
 def _merged(taken: Sequence[Piece | Axis]) -> Axis:
@@ -151,7 +168,7 @@ def _merged(taken: Sequence[Piece | Axis]) -> Axis:
         return taken[0]
     pieces: list[Piece] = []
     for atom in taken:
-        piece = Piece(None, atom.size) if isinstance(atom, Axis) else atom
+        piece = _bare(atom)
         last = pieces[-1] if pieces else None
         if last and last.source == piece.source and (piece.source is None or _continues(last, piece)):
             pieces[-1] = last._replace(size=last.size * piece.size, stride=piece.stride)

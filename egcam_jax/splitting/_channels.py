@@ -22,14 +22,16 @@ def layout(program: Program, slot: int) -> Layout | None:
     """Return which axes of a value hold batch, spatial positions and channels.
 
     Every axis is followed back to the image. A value is a grid where each spatial axis of the image has one axis of
-    its own, one more axis is left for the channels, all others have length 1, and there is more than one position.
+    its own, one more axis is left for the channels, all others have length 1, and there is more than one position. The
+    axis of a signal may have others beside its positions, such as a class token.
     None for every other value, such as one that lost a spatial axis to pooling.
     """
     axes = program.axes.get(slot)
     if axes is None:
         return None
-    places = [axis.place for axis in axes]
     wanted = range(len(program.avals[program.image].shape) - 2)
+    signal = len(wanted) == 1
+    places = [axis.spatial if signal else axis.place for axis in axes]
     if any(places.count(source) != 1 for source in wanted):
         return None
     spatial = tuple(places.index(source) for source in wanted)

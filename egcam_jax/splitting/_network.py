@@ -9,6 +9,8 @@ from jaxtyping import Array, Float
 from egcam_jax.core import checks, contexts, numerics, returned, tokens
 from egcam_jax.core.kernel import Code
 from egcam_jax.core.types import Context, Image, Params
+from egcam_jax.splitting._axes import others
+from egcam_jax.splitting._flatten import flatten
 
 
 class Network(NamedTuple):
@@ -108,10 +110,17 @@ def network(
 def _places(
     coded: Any, image: Any, row: Any, layer: Any, grid: tuple[int, ...] | None, trailing: int
 ) -> tokens.Tokens | None:
-    """How a layer that lists tokens, or the positions of a signal, is read; ``None`` for a layer with a grid."""
+    """How a layer that lists tokens, or the positions of a signal, is read; ``None`` for a layer with a grid.
+
+    What the network itself strings to the places, before or after them, is no place.
+    """
     size = image.shape[1:-1]
     if len(getattr(layer, "shape", ())) != 3 or layer.shape[0] != 1:
         return None
-    program = jax.make_jaxpr(lambda *images: coded(*images)[0])(image, *row).jaxpr
-    count = layer.shape[1]
-    return tokens.read(count, grid, size, tokens.merged_grids(program, len(size), count), trailing)
+    features = jax.make_jaxpr(lambda row, image: coded(image, *row)[0])(row, image)
+    program = flatten(features)
+    listed = program.axes.get(program.logits, others(layer.shape))[1]
+    count, last = layer.shape[1], trailing or listed.after
+    if len(size) == 1 and grid is None and listed.spatial is not None:
+        return tokens.Tokens(listed.before, (count - listed.before - last,))
+    return tokens.read(count, grid, size, tokens.merged_grids(features.jaxpr, len(size)), last)

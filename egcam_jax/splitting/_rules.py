@@ -6,7 +6,7 @@ from typing import Any
 from jax.extend import core
 
 from egcam_jax.core.jaxprs import shape_of
-from egcam_jax.splitting._axes import Axes, Axis, Piece, joined, other, others, reshaped, resized
+from egcam_jax.splitting._axes import LIST, Axes, Axis, joined, other, others, reshaped, resized
 from egcam_jax.splitting._written import Values, written
 
 Operands = Sequence[Axes]
@@ -90,7 +90,7 @@ def _convolution(equation: core.JaxprEqn, operands: Operands, shape: Sequence[in
 def _window(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> Axes:
     """Windows over all axes: those of batch and channels are no spatial axes, and do not count."""
     windows = list(equation.params["window_dimensions"])
-    spatial = [index for index, axis in enumerate(operands[0]) if axis.place is not None]
+    spatial = [index for index, axis in enumerate(operands[0]) if axis.spatial is not None]
     axes = list(fitted(operands[0], shape))
     before = [operands[0][index] for index in spatial]
     after = _windowed(before, [windows[index] for index in spatial], [shape[index] for index in spatial])
@@ -128,13 +128,14 @@ def _part(axis: Axis, start: int, limit: int, stride: int, size: int) -> Axis:
 
 
 def _pad(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> Axes:
-    return tuple(_beside(*each) for each in zip(operands[0], equation.params["padding_config"], shape))
+    listed = len(shape) == LIST
+    return tuple(_beside(*each, listed) for each in zip(operands[0], equation.params["padding_config"], shape))
 
 
-def _beside(axis: Axis, config: Sequence[Any], size: int) -> Axis:
+def _beside(axis: Axis, config: Sequence[Any], size: int, listed: bool) -> Axis:
     """An axis with room before and after it: of a list of tokens that is room for others."""
     low, high, interior = map(int, config)
-    if axis.places and axis.place is None and min(low, high) >= 0 and not interior:
+    if axis.places and (listed or axis.spatial is None) and min(low, high) >= 0 and not interior:
         return Axis(axis.pieces, axis.before + low, axis.after + high)
     return resized(axis, size)
 
@@ -150,17 +151,21 @@ def _concatenate(equation: core.JaxprEqn, operands: Operands, shape: Sequence[in
         if index != along:
             for operand in operands:
                 axes[index] = joined((axes[index],), (operand[index],))[0]
-    axes[along] = _strung([operand[along] for operand in operands], shape[along])
+    axes[along] = _strung([operand[along] for operand in operands], shape[along], len(shape) == LIST)
     return tuple(axes)
 
 
-def _strung(parts: Sequence[Axis], size: int) -> Axis:
-    """An axis of several, one behind the other: padding of one spatial axis, or others beside its places."""
+def _strung(parts: Sequence[Axis], size: int, listed: bool) -> Axis:
+    """An axis of several, one behind the other: padding of one spatial axis, or others beside its places.
+
+    In a list ``(b, N, K)`` all that is strung to the places counts as others, until a window takes it for padding.
+    """
     marked = [index for index, axis in enumerate(parts) if axis.places]
     if not marked:
         return other(size)
     first = parts[marked[0]]
-    if first.place is not None and all(parts[index].place == first.place for index in marked):
+    alike = first.spatial is not None and all(parts[index].spatial == first.spatial for index in marked)
+    if alike and (len(marked) > 1 or not listed):
         return resized(first, size)
     if len(marked) > 1:
         return other(size)
@@ -182,8 +187,8 @@ def _dot(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> A
 def _in_place_of(summed: Sequence[Axis], free: Axis) -> Axis:
     """The weights' free axis: places again where one spatial axis was summed over (resizing, mixing of places)."""
     spatial = [axis for axis in summed if axis.size > 1]
-    if len(spatial) == 1 and free.size > 1 and len(spatial[0].pieces) == 1 and spatial[0].place is not None:
-        return Axis((Piece(spatial[0].place, free.size, leading=True),))
+    if len(spatial) == 1 and free.size > 1 and len(spatial[0].pieces) == 1 and spatial[0].spatial is not None:
+        return resized(spatial[0], free.size)
     return free
 
 

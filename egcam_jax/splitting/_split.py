@@ -25,7 +25,8 @@ class Split:
             constants of the head, so that the derivative of a logit with respect to A is the one that a hook on the
             layer would see. None where nothing goes around.
         layer: the layer's name, for people.
-        trailing: of a layer ``(b, N, K)``, how many tokens without a place come after the image's, such as registers.
+        trailing: of a layer ``(b, N, K)``, how many tokens without a place come after the image's, such as registers;
+            0 where the network itself shows how many.
 
     Raises:
         TypeError: a part is not callable, or ``layer`` is not a string.

@@ -10,7 +10,7 @@ import numpy as np
 from jax.extend import core
 
 from egcam_jax.core.jaxprs import shape_of
-from egcam_jax.splitting._axes import Axes, Axis, joined, other, resized
+from egcam_jax.splitting._axes import LIST, Axes, Axis, joined, other, resized
 
 Values = Sequence[np.ndarray | None]
 """The operands of an equation that are known without params and image; None for the others."""
@@ -31,7 +31,7 @@ def written(equation: core.JaxprEqn, operands: Sequence[Axes], shape: Sequence[i
     found = find(equation, operands, values)
     if found is None:
         return operands[0] if not any(axis.places for axis in operands[-1]) else tuple(map(other, shape))
-    return tuple(_beside(*each) for each in zip(operands[0], *found, shape))
+    return tuple(_beside(*each, len(shape) == LIST) for each in zip(operands[0], *found, shape))
 
 
 def _slice(equation: core.JaxprEqn, operands: Sequence[Axes], values: Values) -> Any:
@@ -68,13 +68,13 @@ def _scattered(equation: core.JaxprEqn, operands: Sequence[Axes], values: Values
     return [other(1) if index in inserted else next(rest) for index in range(len(starts))], starts
 
 
-def _beside(room: Axis, axis: Axis, start: int | None, size: int) -> Axis:
+def _beside(room: Axis, axis: Axis, start: int | None, size: int, listed: bool) -> Axis:
     """An axis after writing: of a list of tokens the room before and after belongs to others."""
     if not axis.places:
         return room
     if axis.size == size:
         return joined((room,), (axis,))[0]
-    if axis.place is not None:
+    if axis.place is not None and not listed:
         return resized(axis, size)
     if room.places or start is None:
         return other(size)
