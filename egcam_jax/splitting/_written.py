@@ -31,7 +31,8 @@ def written(equation: core.JaxprEqn, operands: Sequence[Axes], shape: Sequence[i
     found = find(equation, operands, values)
     if found is None:
         return operands[0] if not any(axis.places for axis in operands[-1]) else tuple(map(other, shape))
-    return tuple(_beside(*each, len(shape) == LIST) for each in zip(operands[0], *found, shape))
+    listed = len(shape) == LIST
+    return tuple(_beside(*each, listed=listed) for each in zip(operands[0], *found, shape))
 
 
 def _slice(equation: core.JaxprEqn, operands: Sequence[Axes], values: Values) -> Any:
@@ -68,7 +69,7 @@ def _scattered(equation: core.JaxprEqn, operands: Sequence[Axes], values: Values
     return [other(1) if index in inserted else next(rest) for index in range(len(starts))], starts
 
 
-def _beside(room: Axis, axis: Axis, start: int | None, size: int, listed: bool) -> Axis:
+def _beside(room: Axis, axis: Axis, start: int | None, size: int, *, listed: bool) -> Axis:
     """An axis after writing: of a list of tokens the room before and after belongs to others."""
     if not axis.places:
         return room
