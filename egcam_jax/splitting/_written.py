@@ -36,12 +36,18 @@ def written(equation: core.JaxprEqn, operands: Sequence[Axes], shape: Sequence[i
 
 
 def _slice(equation: core.JaxprEqn, operands: Sequence[Axes], values: Values) -> Any:
-    """The axes of what is written, and where each begins."""
-    return operands[1], [None if value is None else int(value) for value in values[2:]]
+    """The axes of what is written, and where each begins: JAX moves a start that leaves too little room."""
+    rooms = [room.size - axis.size for room, axis in zip(*operands[:2])]
+    return operands[1], [
+        None if value is None else min(max(int(value), 0), most) for value, most in zip(values[2:], rooms)
+    ]
 
 
 def _scattered(equation: core.JaxprEqn, operands: Sequence[Axes], values: Values) -> Any:
-    """The axes of what is written, and where each begins; None where the places are not next to one another."""
+    """The axes of what is written, and where each begins; None where the places are not next to one another.
+
+    None too where some are outside the room: they are dropped or moved, as ``mode`` says.
+    """
     numbers, indices = equation.params["dimension_numbers"], values[1]
     if indices is None or numbers.operand_batching_dims:
         return None
@@ -50,23 +56,25 @@ def _scattered(equation: core.JaxprEqn, operands: Sequence[Axes], values: Values
         numbers.inserted_window_dims,
         numbers.update_window_dims,
     )
-    starts = [0] * len(operands[0])
+    room, rest = operands[0], iter(operands[2][window] for window in windows)
+    starts = [0] * len(room)
     if indices.ndim > 1:  # a list of places along one axis, of which each is written alone
-        places = indices.ravel()
-        if (
-            tuple(along) != tuple(inserted)
-            or len(along) != 1
-            or not np.array_equal(np.diff(places), np.ones(len(places) - 1))
-        ):
+        places, listed = (
+            indices.ravel().tolist(),
+            [axis for index, axis in enumerate(operands[2]) if index not in windows],
+        )
+        if tuple(along) != tuple(inserted) or len(along) != 1 or len(listed) != 1:
             return None
-        rest = iter(operands[2][window] for window in windows)
-        (listed,) = (axis for index, axis in enumerate(operands[2]) if index not in windows)
-        starts[along[0]] = int(places[0])
-        return [listed if index in inserted else next(rest) for index in range(len(starts))], starts
-    for axis, start in zip(along, indices):
-        starts[axis] = int(start)
-    rest = iter(operands[2][window] for window in windows)
-    return [other(1) if index in inserted else next(rest) for index in range(len(starts))], starts
+        if not places or places != list(range(places[0], places[0] + len(places))):
+            return None
+        starts[along[0]] = places[0]
+        axes = [listed[0] if index in inserted else next(rest) for index in range(len(room))]
+    else:
+        for axis, start in zip(along, indices.tolist()):
+            starts[axis] = start
+        axes = [other(1) if index in inserted else next(rest) for index in range(len(room))]
+    inside = all(0 <= start <= whole.size - axis.size for whole, axis, start in zip(room, axes, starts))
+    return (axes, starts) if inside else None
 
 
 def _beside(room: Axis, axis: Axis, start: int | None, size: int, *, listed: bool) -> Axis:
