@@ -77,3 +77,7 @@ def test_encoded_references_are_kept_for_the_same_run_and_for_no_other(tmp_path)
     before = len(counts)
     encoded(drawn=drawn + 2)  # the newest is still there
     assert len(counts) == before
+    for file in place.folder.iterdir():
+        file.write_bytes(b"")  # as a machine that lost power may leave a file
+    encoded(drawn=drawn + 2)
+    assert len(counts) == before + 1
