@@ -24,11 +24,19 @@ class Piece(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """One axis of a value: pieces that vary row by row, with other entries before and after them (a class token)."""
+    """One axis of a value: pieces that vary row by row, with other entries before and after them (a class token).
+
+    Args:
+        pieces: From the slowest to the quickest.
+        before: How many entries stand before them.
+        after: How many stand after them.
+        picked: Whether the entries are places that the network picked or reordered, so that none is where it was.
+    """
 
     pieces: tuple[Piece, ...]
     before: int = 0
     after: int = 0
+    picked: bool = False
 
     @property
     def size(self) -> int:
@@ -82,7 +90,15 @@ def resized(axis: Axis, size: int) -> Axis:
     """
     if axis.size == size:
         return axis
-    return other(size) if axis.spatial is None else Axis((axis.pieces[0]._replace(size=size),))
+    if axis.spatial is None:
+        return other(size)._replace(picked=axis.picked)
+    return Axis((axis.pieces[0]._replace(size=size),))
+
+
+def chosen(axis: Axis, size: int) -> Axis:
+    """Some of an axis's entries, or all in another order: where those of a list of tokens were is lost."""
+    listed = axis.picked or (bool(axis.places) and axis.spatial is None)
+    return resized(axis._replace(pieces=(), before=0, after=0, picked=True), size) if listed else resized(axis, size)
 
 
 def joined(one: Axes, more: Axes) -> Axes:
@@ -92,7 +108,7 @@ def joined(one: Axes, more: Axes) -> Axes:
 
 def _agreed(one: Axis, more: Axis) -> Axis:
     if not _marked(more):
-        return one
+        return more if more.picked and not _marked(one) else one
     if _alike(one, more):
         return one if one.place is not None else more
     return other(one.size) if _marked(one) else more
@@ -130,7 +146,7 @@ def _atoms(axis: Axis) -> list[Piece | Axis]:
     """What a reshape takes apart: the pieces, or the axis as a whole where something stands before or after them."""
     if axis.size == 1:
         return []
-    return [axis] if axis.before or axis.after else [piece for piece in axis.pieces if piece.size > 1]
+    return [axis] if axis.before or axis.after or axis.picked else [piece for piece in axis.pieces if piece.size > 1]
 
 
 def _take(queue: list[Piece | Axis], size: int) -> list[Piece | Axis] | None:

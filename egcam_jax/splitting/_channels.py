@@ -53,7 +53,7 @@ def token_layout(program: Program, slot: int) -> Layout | None:
     spatial = len(program.avals[program.image].shape) - 2
     if axes is None or spatial < 2 or len(axes) < 3 or any(axis.size != 1 for axis in axes[:-2]):
         return None
-    places = [len(set(axis.places)) for axis in axes[-2:]]
+    places = [spatial if axis.picked else len(set(axis.places)) for axis in axes[-2:]]
     first = len(axes) - 2
     if max(places) and spatial not in places:
         return None

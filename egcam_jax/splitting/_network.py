@@ -82,7 +82,7 @@ def network(
         return checks.call("features", pieces.features, params, x, *context), None
 
     layer = jax.eval_shape(coded, image, *row)[0]
-    places = _places(coded, image, row, layer, grid, pieces.trailing)
+    places = _places(coded, image, row, layer, grid, pieces.layer, pieces.trailing)
     if places is None:
         checks.rank("features", layer, "(1, h, w, K)", len(image.shape))
     if grid is not None and places is None:
@@ -108,7 +108,7 @@ def network(
 
 
 def _places(
-    coded: Any, image: Any, row: Any, layer: Any, grid: tuple[int, ...] | None, trailing: int
+    coded: Any, image: Any, row: Any, layer: Any, grid: tuple[int, ...] | None, name: str, trailing: int
 ) -> tokens.Tokens | None:
     """How a layer that lists tokens, or the positions of a signal, is read; ``None`` for a layer with a grid.
 
@@ -120,6 +120,12 @@ def _places(
     features = jax.make_jaxpr(lambda row, image: coded(image, *row)[0])(row, image)
     program = flatten(features)
     listed = program.axes.get(program.logits, others(layer.shape))[1]
+    if grid is None and listed.picked:
+        raise ValueError(
+            f"layer={name!r}: its tokens must be the image's places, row by row; got tokens that the network picked or "
+            f"reordered. Pass a Split whose features return the grid (b, h, w, K), or grid=(rows, columns) if they are "
+            f"in order all the same."
+        )
     count, last = layer.shape[1], trailing or listed.after
     if len(size) == 1 and grid is None and listed.spatial is not None:
         return tokens.Tokens(listed.before, (count - listed.before - last,))

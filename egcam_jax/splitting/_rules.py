@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from jax.extend import core
 
 from egcam_jax.core.jaxprs import shape_of
-from egcam_jax.splitting._axes import LIST, Axes, Axis, joined, other, others, reshaped, resized
+from egcam_jax.splitting._axes import LIST, Axes, Axis, chosen, joined, other, others, reshaped, resized
 from egcam_jax.splitting._written import Values, written
 
 Operands = Sequence[Axes]
@@ -24,9 +25,10 @@ def result_axes(
         values: The whole numbers among the operands that are known.
     """
     filled = [others(shape_of(atom)) if axes is None else axes for atom, axes in zip(equation.invars, operands)]
-    if equation.primitive.name in ("scatter", "dynamic_update_slice"):
-        (room,) = (shape_of(var) for var in equation.outvars)
-        return (fitted(written(equation, filled, room, values or [None] * len(filled)), room),)
+    by_number = _BY_NUMBER.get(equation.primitive.name)
+    if by_number is not None:
+        (shape,) = (shape_of(var) for var in equation.outvars)
+        return (fitted(by_number(equation, filled, shape, values or [None] * len(filled)), shape),)
     rule = _RULES.get(equation.primitive.name)
     if rule is None:
         vary = [axes for axes in operands if axes is not None]
@@ -122,17 +124,19 @@ def _part(axis: Axis, start: int, limit: int, stride: int, size: int) -> Axis:
     if axis.size == size:
         return axis
     last = axis.size - axis.after
+    if (limit <= axis.before or start >= last) and (axis.before or axis.after):
+        return other(size)
     if stride == 1 and start <= axis.before and limit >= last and (axis.before or axis.after):
         return Axis(axis.pieces, axis.before - start, limit - last)
     return _sliced(axis, size)
 
 
 def _pad(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> Axes:
-    listed = len(shape) == LIST
-    return tuple(_beside(*each, listed) for each in zip(operands[0], equation.params["padding_config"], shape))
+    configs = equation.params["padding_config"]
+    return tuple(_beside(*each, listed=len(shape) == LIST) for each in zip(operands[0], configs, shape))
 
 
-def _beside(axis: Axis, config: Sequence[Any], size: int, listed: bool) -> Axis:
+def _beside(axis: Axis, config: Sequence[Any], size: int, *, listed: bool) -> Axis:
     """An axis with room before and after it: of a list of tokens that is room for others."""
     low, high, interior = map(int, config)
     if axis.places and (listed or axis.spatial is None) and min(low, high) >= 0 and not interior:
@@ -161,6 +165,8 @@ def _strung(parts: Sequence[Axis], size: int, listed: bool) -> Axis:
     In a list ``(b, N, K)`` all that is strung to the places counts as others, until a window takes it for padding.
     """
     marked = [index for index, axis in enumerate(parts) if axis.places]
+    if any(axis.picked for axis in parts):
+        return chosen(Axis((), picked=True), size)
     if not marked:
         return other(size)
     first = parts[marked[0]]
@@ -196,7 +202,7 @@ def _is_bare(axes: Axes) -> bool:
     return not any(piece.source is not None for axis in axes for piece in axis.pieces)
 
 
-def _gather(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> Axes:
+def _gather(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int], values: Values) -> Axes:
     """Entries picked along axes: windows keep theirs, and one axis that is picked from is where the picks stand."""
     numbers = equation.params["dimension_numbers"]
     gone = {*numbers.collapsed_slice_dims, *getattr(numbers, "operand_batching_dims", ())}
@@ -205,13 +211,20 @@ def _gather(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -
     places = [index for index in range(len(shape)) if index not in numbers.offset_dims]
     axes = [next(windows) if index in numbers.offset_dims else other(size) for index, size in enumerate(shape)]
     if len(picked) == len(places) == 1 and shape[places[0]] > 1:
-        axes[places[0]] = resized(picked[0], shape[places[0]])
+        axes[places[0]] = _picks(picked[0], values[1], shape[places[0]])
     return tuple(_sliced(axis, size) for axis, size in zip(axes, shape))
+
+
+def _picks(axis: Axis, indices: Any, size: int) -> Axis:
+    """An axis of the entries at some indices: neighbours in order are a slice."""
+    if indices is None or indices.size != size or (np.diff(indices.ravel()) != 1).any():
+        return chosen(axis, size)
+    return _part(axis, int(indices.min()), int(indices.max()) + 1, 1, size)
 
 
 def _sliced(axis: Axis, size: int) -> Axis:
     """An axis after a slice that begins anywhere; one place alone is no axis of places any more."""
-    return other(1) if size == 1 < axis.size else resized(axis, size)
+    return other(1) if size == 1 < axis.size else axis if axis.size == size else chosen(axis, size)
 
 
 _RULES: dict[str, Callable[..., Axes]] = {
@@ -225,10 +238,12 @@ _RULES: dict[str, Callable[..., Axes]] = {
     "concatenate": _concatenate,
     "pad": _pad,
     "dot_general": _dot,
-    "gather": _gather,
     **{f"reduce_{kind}": _dropped("axes") for kind in ("sum", "max", "min", "prod", "and", "or", "xor")},
     "argmax": _dropped("axes"),
     "argmin": _dropped("axes"),
     "reduce": _dropped("dimensions"),
     **{f"reduce_window{kind}": _window for kind in ("", "_sum", "_max", "_min")},
 }
+
+_BY_NUMBER: dict[str, Callable[..., Axes]] = {"gather": _gather, "scatter": written, "dynamic_update_slice": written}
+"""The rules that ask for the numbers which say where entries are read or written."""

@@ -420,3 +420,46 @@ def test_tokens_that_are_listed_column_by_column_are_refused():
 
     with pytest.raises(ValueError, match="'turned': its tokens must be listed row by row; got them column by column"):
         explain(params, network, x, method="gradcam", layer="turned", target=1)
+
+
+ORDER = np.random.default_rng(1).permutation(16)
+PICKED = {
+    "pruned": lambda t: jnp.take_along_axis(t, jnp.argsort(jnp.abs(t).sum(-1))[:, :4, None], axis=1),
+    "reordered": lambda t: t[:, ORDER],
+    "others between": lambda t: jnp.concatenate([t[:, :8], t.mean(1, keepdims=True), t[:, 8:]], axis=1),
+    "every fourth": lambda t: t[:, ::4],
+    "one half, traced": lambda t: jax.lax.dynamic_slice_in_dim(t, jnp.argmax(t[0, :, 0]), 4, axis=1),
+    "channels first": lambda t: t[:, ORDER].swapaxes(1, 2),
+}
+
+
+@pytest.mark.parametrize("form", PICKED)
+def test_tokens_that_the_network_picked_or_reordered_are_refused(form):
+    """Their number may fit a grid of square patches all the same: four of sixteen tokens look like two by two."""
+    params, x = parameters(16, 0), images(4, 4)
+
+    def network(params, x):
+        with jax.named_scope("listed"):
+            t = jnp.tanh(PICKED[form](embed(params, x)))
+        return t.sum((1, 2), keepdims=True)[..., 0] @ jnp.ones((1, CLASSES))
+
+    with pytest.raises(ValueError, match="its tokens must be the image's places, row by row"):
+        explain(params, network, x, method="gradcam", layer="listed", target=0)
+
+
+def test_picks_that_leave_the_places_as_they_are_pass():
+    """The class token is dropped by a list of indices; a branch of reordered tokens is added to the places."""
+    params, x = parameters(8, 1), images(2, 4)
+
+    def network(params, x, pick):
+        t = pick(embed(params, x))
+        with jax.named_scope("listed"):
+            t = jnp.tanh(t + 0.1 * t[:, ORDER[ORDER < 8]])
+        return t.mean(1) @ params["out"]
+
+    run = lambda pick: explain(
+        params, lambda params, x: network(params, x, pick), x, method="gradcam", layer="listed", target=0
+    )
+    got, want = run(lambda t: jnp.take(t, jnp.arange(1, 9), axis=1)), run(lambda t: t[:, 1:])
+    assert got.cam.shape == (2, 2, 4)
+    close(got, want)
