@@ -51,9 +51,11 @@ class Axis(NamedTuple):
     @property
     def spatial(self) -> int | None:
         """The spatial axis of the image whose places this axis holds, with or without entries beside them, or None."""
-        first, *rest = self.pieces or (Piece(None, 1),)
+        if not self.pieces or not self.pieces[0].leading:
+            return None
+        first, *rest = self.pieces
         alone = all(piece.source in (None, first.source) and not piece.leading for piece in rest)
-        return first.source if first.leading and alone else None
+        return first.source if alone else None
 
     @property
     def places(self) -> tuple[int, ...]:

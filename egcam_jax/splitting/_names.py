@@ -19,7 +19,7 @@ def named(program: Program) -> dict[str, int]:
     """
     scopes = _values_of_scopes(program)
     chosen = _default.last_spatial(program)
-    root = root_of(program, scopes)
+    root = root_of(program)
     found = {"/".join(path[len(root) :]): slot for path, slot in scopes.items() if not _is_private(path)}
     found |= _tags(program, root)
     if chosen is not None and not any(_default.source(program, slot) == chosen for slot in found.values()):
@@ -28,11 +28,17 @@ def named(program: Program) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: (order[item[1]], -len(pieces(item[0])))))
 
 
-def root_of(program: Program, scopes: dict[Path, int] | None = None) -> Path:
+def root_of(program: Program) -> Path:
     """The scope around all others, such as Flax's top module, where it is no layer itself; else the empty path."""
-    scopes = _values_of_scopes(program) if scopes is None else scopes
     tops = {step.path[:1] for step in program.steps if step.path}
-    return tops.pop() if len(tops) == 1 and not tops & scopes.keys() else ()
+    if len(tops) != 1:
+        return ()
+    (top,) = tops
+    inside = {slot for step in program.steps if step.path for slot in step.outputs if slot in program.varying}
+    used = (
+        slot for slot, users in _users(program).items() if slot in inside and any(path[:1] != top for path in users)
+    )
+    return () if any(_extent(program, slot) is not None for slot in used) else top
 
 
 def name_of(program: Program, layers: dict[str, int], slot: int) -> str:
@@ -72,8 +78,11 @@ def _values_of_scopes(program: Program) -> dict[Path, int]:
     lists: dict[Path, int] = {}
     for step in program.steps:
         for slot in step.outputs:
-            if step.path and slot in program.varying and slot in users and _extent(program, slot) is not None:
-                found = grids if grid(program, slot) is not None else lists
+            if not step.path or slot not in program.varying or slot not in users:
+                continue
+            is_grid = grid(program, slot) is not None
+            if is_grid or tokens(program, slot) is not None:
+                found = grids if is_grid else lists
                 inside = min(len(shared(step.path, path)) for path in users[slot])
                 found.update((step.path[:depth], slot) for depth in range(inside + 1, len(step.path) + 1))
     return {**lists, **grids}
