@@ -101,9 +101,9 @@ class Drawing(Options):
         int | None,
         flag("Samples times images in one pass: bounds the memory. Default: 32.", min=1, panel=_RUN, rare=True),
     ] = None
-    no_cache: Annotated[bool, flag("Keep no compiled programs between runs.", "--no-cache", panel=_RUN, rare=True)] = (
-        False
-    )
+    no_cache: Annotated[
+        bool, flag("Keep no compiled programs and no encoded references.", "--no-cache", panel=_RUN, rare=True)
+    ] = False
     batch: Annotated[int, flag("Images read and explained together.", min=1, panel=_RUN, rare=True)] = 8
 
 
