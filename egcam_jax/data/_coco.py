@@ -169,7 +169,8 @@ def _objects(content: Mapping[str, Any], labels: Mapping[int, tuple[str, tuple[i
             key = (annotation["image_id"], annotation["category_id"])
             outlines.setdefault(key, []).append(annotation["segmentation"])
     return [
-        _object(images[image], *labels[category], outlines[image, category]) for image, category in sorted(outlines)
+        _object(images[image], *labels[category], outlines[image, category])
+        for image, category in sorted(outlines, key=_order)
     ]
 
 
@@ -177,11 +178,18 @@ def _shows(content: Mapping[str, Any], class_names: Sequence[str] | None) -> dic
     """All of the model's classes that are in each photograph, asked for or not."""
     labels = {category["id"]: labels_of(category["name"], class_names) for category in content["categories"]}
     files = {image["id"]: image["file_name"] for image in content["images"]}
-    pairs = sorted({(annotation["image_id"], annotation["category_id"]) for annotation in content["annotations"]})
+    pairs = sorted(
+        {(annotation["image_id"], annotation["category_id"]) for annotation in content["annotations"]}, key=_order
+    )
     shows: dict[str, tuple[int, ...]] = {}
     for image, category in pairs:
         shows[files[image]] = shows.get(files[image], ()) + labels[category]
     return shows
+
+
+def _order(key: tuple[int | str, int | str]) -> tuple[tuple[bool, int | str], ...]:
+    """Numbers in their order, and then texts: a file may have ids of both kinds."""
+    return tuple((isinstance(id, str), id) for id in key)
 
 
 def _object(image: Mapping[str, Any], name: str, labels: tuple[int, ...], outlines: list[Any]) -> _Object:

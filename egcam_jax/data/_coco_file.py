@@ -1,6 +1,7 @@
 """COCO's annotations as they are on disk: every entry has all it needs, and every id is one entry's."""
 
 import json
+import posixpath
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def _twice(content: Mapping[str, list[Any]]) -> Iterator[str]:
             if field not in entry:
                 continue
             text = plain(entry[field]) if kind == "categories" and field == "name" else str(entry[field])
+            text = posixpath.normpath(text.replace("\\", "/")) if field == "file_name" else text
             other = first.setdefault(text, number)
             if other != number:
                 values = f"{content[kind][other][field]!r} and {entry[field]!r}"

@@ -11,6 +11,7 @@ import numpy as np
 from egcam_jax.data._example import Example, Records
 
 _PATTERNS = (("{}_images", "{}_labels"), ("x_{}", "y_{}"), ("X_{}", "y_{}"))
+_LABELS = ("{}_labels", "y_{}", "Y_{}", "{}_label", "{}_targets", "targets_{}")
 _SPLITS = ("test", "val", "validation", "train", "")
 
 
@@ -81,7 +82,9 @@ def _arrays(path: Path, part: str | None) -> tuple[np.ndarray, np.ndarray, str]:
         )
     images, *labels = arrays.values()
     name = part or next(split for split in _SPLITS if any(key in arrays for key in _keys(split)))
-    return images, labels[0].reshape(-1) if labels else np.full(len(images), -1), name or "all"
+    column = bool(labels) and labels[0].shape == (*images.shape[:1], 1)
+    numbers = labels[0][:, 0] if column else labels[0] if labels else np.full(images.shape[:1], -1)
+    return images, numbers, name or "all"
 
 
 def _keys(part: str) -> dict[str, str]:
@@ -94,7 +97,8 @@ def _names(keys: Sequence[str], part: str | None) -> list[str]:
     for split in _SPLITS if part is None else (part,):
         for images, labels in _keys(split).items():
             if images in keys:
-                return [images, labels] if labels in keys else [images]
+                named = (labels, *(other.format(split).strip("_") for other in _LABELS))
+                return [images, *[name for name in named if name in keys][:1]]
     return []
 
 
@@ -103,7 +107,18 @@ def _check(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str] | 
         raise ValueError(
             f"{where}: pictures {images.dtype} {images.shape} came, 8-bit (N, H, W) or (N, H, W, 3) wanted"
         )
+    if images.ndim == 3 and images.shape[2] in (3, 4):
+        raise ValueError(
+            f"{where}: pictures must have their number as the first axis; got {images.shape}, as of one picture in "
+            "colours. Save a colour picture as (1, H, W, 3), and grey pictures as (N, H, W, 1)"
+        )
+    if images.size and images.max() == 1:
+        raise ValueError(
+            f"{where}: pictures must have values from 0 to 255; got 0 and 1, which are both black. Multiply by 255"
+        )
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape != images.shape[:1]:
         raise ValueError(f"{where}: labels {labels.dtype} {labels.shape} came, {len(images)} whole numbers wanted")
+    if labels.size and labels.min() < -1:
+        raise ValueError(f"{where}: labels must be classes from 0, or -1 for unknown; got {labels.min()}. Repair them")
     if class_names and labels.size and labels.max() >= len(class_names):
         raise ValueError(f"{where}: class {labels.max()} came, where the model has 0 to {len(class_names) - 1}")

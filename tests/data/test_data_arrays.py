@@ -77,3 +77,25 @@ def test_the_demonstration_has_its_photographs_and_the_labels_that_are_certain()
     assert data.open_source("demo")[0].labels == ()
     with pytest.raises(ValueError, match="demo takes nothing after it"):
         data.open_source("demo:cat")
+
+
+@pytest.mark.parametrize(("images", "labels"), [("images", "y"), ("x_test", "test_labels"), ("images", "targets")])
+def test_labels_under_another_custom_than_the_pictures_are_read(tmp_path, images, labels):
+    np.savez(tmp_path / "a.npz", **{images: PICTURES, labels: np.array([3, 1, 4, 1, 5])})
+    source = data.open_source(f"npz:{tmp_path / 'a.npz'}")
+    assert [source[i].labels for i in range(5)] == [(3,), (1,), (4,), (1,), (5,)]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (PICTURES[0], None, "(8, 8, 3), as of one picture"),
+        ((PICTURES > 99).astype(np.uint8), None, "got 0 and 1"),
+        (PICTURES[:4], np.zeros((2, 2), int), "labels int64 (2, 2) came"),
+        (PICTURES, np.arange(5) - 5, "got -5"),
+    ],
+)
+def test_arrays_that_would_be_read_as_something_else_are_refused(tmp_path, images, labels, message):
+    np.savez(tmp_path / "a.npz", images=images, **({} if labels is None else {"labels": labels}))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        data.open_source(f"npz:{tmp_path / 'a.npz'}")

@@ -352,3 +352,24 @@ def test_without_pycocotools_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pycocotools.mask", None)
     with pytest.raises(ModuleNotFoundError, match=re.escape('pip install "egcam-jax[coco]"')):
         data.open_source(f"coco:{tmp_path}")
+
+
+def test_ids_of_numbers_and_of_texts_in_one_file(tmp_path):
+    categories = [{"id": 24, "name": "zebra"}, {"id": "s", "name": "stop sign"}]
+    notes = [_note(9, "s", [_box(2, 3, 12, 9)]), _note(9, 24, [_box(0, 0, 5, 4)])]
+    _coco(tmp_path, notes, categories=categories)
+    source = data.open_source(f"coco:{tmp_path}")
+    assert source.ids == ("000000000009.png:zebra", "000000000009.png:stop sign")
+    np.testing.assert_array_equal(source[0].mask, _filled((0, 0, 5, 4)))
+    np.testing.assert_array_equal(source[1].mask, _filled((2, 3, 12, 9)))
+
+
+@pytest.mark.parametrize("other", ["./000000000009.png", ".\\000000000009.png"])
+def test_one_photograph_by_two_ways_of_writing_its_name_is_refused(tmp_path, other):
+    _coco(tmp_path, [_note(9, 24, [_box(0, 0, 5, 4)])])
+    path = tmp_path / "annotations" / "instances_val2017.json"
+    content = json.loads(path.read_text())
+    content["images"].append({"id": 8, "file_name": other, "height": HEIGHT, "width": WIDTH})
+    path.write_text(json.dumps(content))
+    with pytest.raises(OSError, match="have the same file_name"):
+        data.open_source(f"coco:{tmp_path}")
