@@ -23,6 +23,7 @@ from egcam_jax.core import compilation, kernel
 
 LIMITS = {"input": 1.25, "latent": 1.5, "gradcam": 1.15, "complete": 1.3}
 FIRST_LIMITS = {"default": 4, "gradcam": 2, "latent": 3}
+MEMORY_OF = ("efficientnet_lite0", "blocks/5/0/expand")  # its head is not linear: every sample is a pass
 LATENT_LIMIT_FOR = "resnet50"  # elsewhere the price depends on the head, which in VGG is most of the parameters
 
 
@@ -171,17 +172,17 @@ def first_call(model: models.Model, repeats: int) -> None:
         row(f"{case}, to {what} {name} / forward pass", ratios, FIRST_LIMITS[name])
 
 
-def memory(model: models.Model) -> None:
+def memory(model: models.Model, layer: str) -> None:
     """What the compiled program allocates beside its arguments and results, in MiB."""
     x = pictures(model, 1)
     key = jax.random.key(0)
-    print(f"\nTemporary memory of the compiled program, {model.name}, one image, MiB; and seconds to compile")
+    print(f"\nTemporary memory of the compiled program, {model.name} {layer}, one image, MiB; and seconds to compile")
     for chunk in (4, 8, 16, 32):
         cells = []
         for samples in (16, 256):
             run = jax.jit(
                 lambda params, x, samples=samples, chunk=chunk: egcam_jax.explain(
-                    params, model.apply_fn, x, -x, key, num_samples=samples, chunk_size=chunk
+                    params, model.apply_fn, x, -x, key, layer=layer, num_samples=samples, chunk_size=chunk
                 )
             )
             lowered = run.lower(model.params, x)
@@ -231,7 +232,7 @@ def main() -> None:
             latent_path(model, dtype, arguments.repeats)
     if arguments.only_complete or arguments.only_first:
         return
-    memory(models.init(arguments.networks[0].partition(":")[0], jax.random.key(0)))
+    memory(models.init(MEMORY_OF[0], jax.random.key(0)), MEMORY_OF[1])
 
 
 if __name__ == "__main__":
