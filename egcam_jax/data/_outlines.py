@@ -22,24 +22,31 @@ def rasterise(outlines: Sequence[Any], size: tuple[int, int]) -> Bool[np.ndarray
         ``(H, W)`` mask.
 
     Raises:
-        ImageFileError: An outline that is none of these, or of another size.
+        ImageFileError: An outline that is none of these, of another size, in shares of the picture, or outside of it.
     """
     mask = need("pycocotools.mask", "coco: for its masks", "coco")
     try:
         codes = [code for outline in outlines for code in _codes(mask, outline, size)]
         with filtered("ignore", DeprecationWarning, "__array__ implementation"):  # pycocotools' own, with NumPy 2
-            return np.asarray(mask.decode(mask.merge(codes)), bool).reshape(size)
+            covered = np.asarray(mask.decode(mask.merge(codes)), bool).reshape(size)
+        if not covered.any():
+            raise ValueError("it covers no pixel of the picture")
+        return covered
     except Exception as error:  # pycocotools raises bare Exception on what it does not know
         raise ImageFileError(f"an outline cannot be drawn ({error}); check the annotations") from error
 
 
 def _codes(mask: Any, outline: Any, size: tuple[int, int]) -> list[Any]:
     if isinstance(outline, list):
+        if not all(isinstance(polygon, list) for polygon in outline):
+            raise ValueError("numbers in the place of polygons: write [[x0, y0, x1, y1, ...]]")
         if any(len(polygon) % 2 or not np.isfinite(polygon).all() for polygon in outline):
             raise ValueError("a polygon that is not pairs of finite numbers x and y")
         polygons = [polygon for polygon in outline if len(polygon) >= 6]
         if not polygons:
             raise ValueError("none of its polygons has the three corners, x and y, that enclose anything")
+        if max(map(max, polygons)) <= 1 < min(size):
+            raise ValueError("its corners lie in [0, 1]: pixels are wanted, not shares of the picture")
         return mask.frPyObjects(polygons, *size)
     if not isinstance(outline, dict):
         raise ValueError(f"a {type(outline).__name__} in the place of polygons or a run-length code")

@@ -156,6 +156,10 @@ def test_a_missing_damaged_or_other_photograph_is_a_corrupt_record(tmp_path):
         ({"size": [HEIGHT, WIDTH], "counts": ""}, "its counts are of 0 pixels, the picture's 600"),
         ([[1, 2, 3, 4, 5, 6, 7]], "a polygon that is not pairs of finite numbers"),
         ([[1, 2, 3, 4, float("nan"), 6]], "a polygon that is not pairs of finite numbers"),
+        ([1, 2, 3, 4, 5, 6], r"numbers in the place of polygons: write \[\[x0"),
+        ([[0.1, 0.1, 0.9, 0.1, 0.5, 0.8]], r"its corners lie in \[0, 1\]: pixels are wanted"),
+        ([[40, 50, 60, 50, 50, 70]], "it covers no pixel of the picture"),
+        ({"size": [HEIGHT, WIDTH], "counts": [600]}, "it covers no pixel of the picture"),
         ("text", "a str in the place of polygons"),
     ],
 )
