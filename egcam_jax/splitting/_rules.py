@@ -72,10 +72,6 @@ def _dropped(name: str) -> Callable[..., Axes]:
     return rule
 
 
-def _reshape(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> Axes:
-    return reshaped(operands[0], shape)
-
-
 def _convolution(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> Axes:
     numbers, dilation = equation.params["dimension_numbers"], equation.params["rhs_dilation"]
     kernel = [shape_of(equation.invars[1])[axis] for axis in numbers.rhs_spec[2:]]
@@ -148,6 +144,11 @@ def _dynamic_slice(equation: core.JaxprEqn, operands: Operands, shape: Sequence[
     return tuple(_sliced(axis, size) for axis, size in zip(operands[0], shape))
 
 
+def _reversed(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> Axes:
+    turned = equation.params["dimensions"]
+    return tuple(chosen(axis, axis.size) if place in turned else axis for place, axis in enumerate(operands[0]))
+
+
 def _concatenate(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> Axes:
     along = equation.params["dimension"]
     axes = list(others(shape))
@@ -186,7 +187,8 @@ def _dot(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int]) -> A
         gone = {*contracted[side], *batch[side]}
         free = [axis for index, axis in enumerate(operands[side]) if index not in gone]
         summed = [operands[1 - side][index] for index in contracted[1 - side]]
-        axes += [_in_place_of(summed, axis) for axis in free] if _is_bare(operands[side]) else free
+        bare = not any(piece.source is not None for axis in operands[side] for piece in axis.pieces)
+        axes += [_in_place_of(summed, axis) for axis in free] if bare else free
     return tuple(axes)
 
 
@@ -196,10 +198,6 @@ def _in_place_of(summed: Sequence[Axis], free: Axis) -> Axis:
     if len(spatial) == 1 and free.size > 1 and len(spatial[0].pieces) == 1 and spatial[0].spatial is not None:
         return resized(spatial[0], free.size)
     return free
-
-
-def _is_bare(axes: Axes) -> bool:
-    return not any(piece.source is not None for axis in axes for piece in axis.pieces)
 
 
 def _gather(equation: core.JaxprEqn, operands: Operands, shape: Sequence[int], values: Values) -> Axes:
@@ -231,16 +229,16 @@ _RULES: dict[str, Callable[..., Axes]] = {
     "transpose": _transpose,
     "broadcast_in_dim": _broadcast,
     "squeeze": _dropped("dimensions"),
-    "reshape": _reshape,
+    "reshape": lambda equation, operands, shape: reshaped(operands[0], shape),
     "conv_general_dilated": _convolution,
     "slice": _slice,
     "dynamic_slice": _dynamic_slice,
     "concatenate": _concatenate,
     "pad": _pad,
     "dot_general": _dot,
+    "rev": _reversed,
     **{f"reduce_{kind}": _dropped("axes") for kind in ("sum", "max", "min", "prod", "and", "or", "xor")},
-    "argmax": _dropped("axes"),
-    "argmin": _dropped("axes"),
+    **{f"arg{kind}": _dropped("axes") for kind in ("max", "min")},
     "reduce": _dropped("dimensions"),
     **{f"reduce_window{kind}": _window for kind in ("", "_sum", "_max", "_min")},
 }

@@ -429,6 +429,7 @@ PICKED = {
     "others between": lambda t: jnp.concatenate([t[:, :8], t.mean(1, keepdims=True), t[:, 8:]], axis=1),
     "every fourth": lambda t: t[:, ::4],
     "one half, traced": lambda t: jax.lax.dynamic_slice_in_dim(t, jnp.argmax(t[0, :, 0]), 4, axis=1),
+    "backwards": lambda t: t[:, ::-1],
     "channels first": lambda t: t[:, ORDER].swapaxes(1, 2),
 }
 
