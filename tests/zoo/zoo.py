@@ -43,6 +43,7 @@ def keras(name: str, layer: str, shape: tuple[int, ...], size: int = 64, **optio
     def make() -> Any:
         import keras
 
+        keras.utils.set_random_seed(0)  # of other weights every map may be 0, which shows nothing
         build = getattr(keras.applications, name)
         return build(weights=None, input_shape=(size, size, 3), classes=5, classifier_activation=None, **options)
 
