@@ -120,11 +120,11 @@ def _places(
     features = jax.make_jaxpr(lambda row, image: coded(image, *row)[0])(row, image)
     program = flatten(features)
     listed = program.axes.get(program.logits, others(layer.shape))[1]
-    if grid is None and listed.picked:
+    if grid is None and list(listed.places) != list(range(len(size))):
         raise ValueError(
-            f"layer={name!r}: its tokens must be the image's places, row by row; got tokens that the network picked or "
-            f"reordered. Pass a Split whose features return the grid (b, h, w, K), or grid=(rows, columns) if they are "
-            f"in order all the same."
+            f"layer={name!r}: its tokens must be the image's places, row by row; got tokens that the network picked, "
+            f"reordered or gathered from everywhere. Pass a Split whose features return the grid (b, h, w, K), or "
+            f"grid=(rows, columns) if they are in order all the same."
         )
     count, last = layer.shape[1], trailing or listed.after
     if len(size) == 1 and grid is None and listed.spatial is not None:
