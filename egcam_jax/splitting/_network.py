@@ -120,10 +120,12 @@ def _places(
     features = jax.make_jaxpr(lambda row, image: coded(image, *row)[0])(row, image)
     program = flatten(features)
     listed = program.axes.get(program.logits, others(layer.shape))[1]
-    if grid is None and list(listed.places) != list(range(len(size))):
+    held = [piece.source for piece in listed.pieces if piece.source is not None]
+    if grid is None and held != list(range(len(size))):
         raise ValueError(
             f"layer={name!r}: its tokens must be the image's places, row by row; got tokens that the network picked, "
-            f"reordered or gathered from everywhere. Pass a Split whose features return the grid (b, h, w, K), or "
+            f"reordered, listed window by window or gathered from everywhere. Pass a Split whose features return the "
+            f"grid (b, h, w, K), or "
             f"grid=(rows, columns) if they are in order all the same."
         )
     count, last = layer.shape[1], trailing or listed.after

@@ -430,6 +430,7 @@ PICKED = {
     "every fourth": lambda t: t[:, ::4],
     "one half, traced": lambda t: jax.lax.dynamic_slice_in_dim(t, jnp.argmax(t[0, :, 0]), 4, axis=1),
     "backwards": lambda t: t[:, ::-1],
+    "windows": lambda t: t.reshape(-1, 2, 2, 2, 2, WIDTH).swapaxes(2, 3).reshape(t.shape),
     "latent queries": lambda t: jax.nn.softmax(jnp.ones((4, WIDTH)) @ t.swapaxes(1, 2)) @ t,
     "channels first": lambda t: t[:, ORDER].swapaxes(1, 2),
 }
