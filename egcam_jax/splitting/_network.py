@@ -126,7 +126,7 @@ def _places(
             f"layer={name!r}: its tokens must be the image's places, row by row; got tokens that the network picked, "
             f"reordered, listed window by window or gathered from everywhere. Pass a Split whose features return the "
             f"grid (b, h, w, K), or "
-            f"grid=(rows, columns) if they are in order all the same."
+            f"grid=(rows, columns) if they are in that order."
         )
     count, last = layer.shape[1], trailing or listed.after
     if len(size) == 1 and grid is None and listed.spatial is not None:
